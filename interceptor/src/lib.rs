@@ -1,0 +1,9 @@
+//! The shim under a cluster: it owns the nodes' time, network, disk, randomness and thread order, sees
+//! every message, and builds the timeline and its happens-before summary.
+//!
+//! It knows nothing of agents, of libafl, or of the names of faults; it offers operations, and the
+//! nemesis in `fuzzer` turns faults into them.
+
+pub mod event;
+pub mod rng;
+pub mod time;
