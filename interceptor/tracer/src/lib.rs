@@ -1,1 +1,70 @@
-//! placeholder
+//! The mechanism under the sandbox: processes that stop at system calls.
+//!
+//! It starts a program under ptrace with a seccomp filter, waits for stops, reads and writes registers and
+//! memory, runs calls on a stopped thread's behalf, and builds the vDSO image that serves time inside the
+//! guest. It decides nothing: what a call means, what time it is and who runs next is the interceptor's.
+//!
+//! All functions must be called from the thread that spawned the tracee: the kernel ties ptrace to it.
+//! This is the only crate of the workspace with unsafe code.
+
+mod filter;
+mod guest;
+mod inject;
+mod memory;
+mod shared;
+mod spawn;
+mod stop;
+pub mod vdso;
+
+pub use filter::{Filter, Rule};
+pub use guest::{Registers, Tid};
+pub use inject::Injection;
+pub use memory::PAGE;
+pub use shared::SharedPages;
+pub use spawn::{Launch, become_subreaper, pin_to_cpu, spawn};
+pub use stop::{Stop, wait_any, wait_for};
+
+/// A failure of the mechanism itself: the call that failed, and why.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call of the tracer failed.
+    #[error("{call} on thread {tid} failed: {source}")]
+    Call {
+        /// The call.
+        call: &'static str,
+        /// The thread it was about; 0 for none.
+        tid: i32,
+        /// Why.
+        source: nix::errno::Errno,
+    },
+    /// The program could not be started.
+    #[error("cannot start {program}: {step} failed: {source}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// What was being done.
+        step: &'static str,
+        /// Why.
+        source: nix::errno::Errno,
+    },
+    /// The program ended before its first instruction.
+    #[error("cannot start {program}: it ended while being set up ({status})")]
+    Died {
+        /// The program.
+        program: String,
+        /// How.
+        status: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn call(call: &'static str, tid: Tid) -> Self {
+        Self::Call { call, tid: tid.0, source: nix::errno::Errno::last() }
+    }
+
+    /// The thread is gone: it was killed while it was being looked at.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Call { source: nix::errno::Errno::ESRCH, .. })
+    }
+}

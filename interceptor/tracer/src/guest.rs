@@ -1,0 +1,277 @@
+//! One guest thread: its registers, and how it is resumed.
+
+use crate::Error;
+use std::fmt;
+use std::ptr;
+
+/// A kernel thread id in the tracer's namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tid(pub i32);
+
+impl fmt::Display for Tid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The registers of a stopped thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers(pub libc::user_regs_struct);
+
+impl Registers {
+    /// The call's number at a stop before a call.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        self.0.orig_rax as i64
+    }
+
+    /// The call's six arguments.
+    #[must_use]
+    pub fn arguments(&self) -> [u64; 6] {
+        let r = &self.0;
+        [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9]
+    }
+
+    /// The call's result, at a stop after it.
+    #[must_use]
+    pub fn result(&self) -> i64 {
+        self.0.rax as i64
+    }
+
+    /// Sets what the call returns.
+    pub fn set_result(&mut self, result: i64) {
+        self.0.rax = result as u64;
+    }
+
+    /// At a stop before a call: the call does not run and returns `result`.
+    pub fn skip_call(&mut self, result: i64) {
+        self.0.orig_rax = u64::MAX;
+        self.0.rax = result as u64;
+    }
+
+    /// At a stop before a call: it does not run now; the thread runs a pending signal's handler, and makes
+    /// the same call again after it.
+    pub fn restart_call(&mut self) {
+        self.0.rax = self.0.orig_rax;
+        self.0.orig_rax = u64::MAX;
+        self.0.rip -= 2;
+    }
+
+    /// At a stop before a call: another call runs instead of it.
+    pub fn replace_call(&mut self, number: i64, arguments: [u64; 6]) {
+        let r = &mut self.0;
+        r.orig_rax = number as u64;
+        [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9] = arguments;
+    }
+}
+
+impl Tid {
+    /// Reads the registers of the stopped thread.
+    ///
+    /// # Errors
+    /// When the thread is not stopped or is gone.
+    pub fn registers(self) -> Result<Registers, Error> {
+        // SAFETY: plain old data; the kernel fills all of it on success.
+        let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
+        // SAFETY: the buffer outlives the call and has the size the request asks for.
+        let done = unsafe {
+            libc::ptrace(libc::PTRACE_GETREGS, self.0, ptr::null_mut::<libc::c_void>(), &raw mut registers)
+        };
+        if done < 0 { Err(Error::call("reading registers", self)) } else { Ok(Registers(registers)) }
+    }
+
+    /// Writes the registers of the stopped thread.
+    ///
+    /// # Errors
+    /// When the thread is not stopped or is gone.
+    pub fn set_registers(self, registers: &Registers) -> Result<(), Error> {
+        // SAFETY: the kernel only reads from the buffer, which has the size the request asks for.
+        let done = unsafe {
+            libc::ptrace(
+                libc::PTRACE_SETREGS,
+                self.0,
+                ptr::null_mut::<libc::c_void>(),
+                (&raw const registers.0).cast_mut(),
+            )
+        };
+        if done < 0 { Err(Error::call("writing registers", self)) } else { Ok(()) }
+    }
+
+    /// Lets the thread run to its next stop; at a signal stop, `signal` is what it receives (0: nothing).
+    ///
+    /// # Errors
+    /// When the thread is not stopped or is gone.
+    pub fn resume(self, signal: i32) -> Result<(), Error> {
+        self.request("resuming", libc::PTRACE_CONT, signal)
+    }
+
+    /// Lets the call before which the thread stopped run, and stops the thread after it.
+    ///
+    /// # Errors
+    /// When the thread is not stopped or is gone.
+    pub fn resume_to_exit_of_call(self, signal: i32) -> Result<(), Error> {
+        self.request("resuming to the exit of a call", libc::PTRACE_SYSCALL, signal)
+    }
+
+    fn request(self, what: &'static str, request: libc::c_uint, signal: i32) -> Result<(), Error> {
+        // SAFETY: these requests take a signal number as data and touch no memory of ours.
+        let done = unsafe {
+            libc::ptrace(
+                request,
+                self.0,
+                ptr::null_mut::<libc::c_void>(),
+                ptr::without_provenance_mut::<libc::c_void>(signal as usize),
+            )
+        };
+        if done < 0 { Err(Error::call(what, self)) } else { Ok(()) }
+    }
+
+    /// The number that came with the last event: a child's id, or a former thread id.
+    ///
+    /// # Errors
+    /// When the thread is not stopped or is gone.
+    pub fn event_message(self) -> Result<u64, Error> {
+        let mut message: libc::c_ulong = 0;
+        // SAFETY: the kernel writes one unsigned long into the buffer.
+        let done = unsafe {
+            libc::ptrace(
+                libc::PTRACE_GETEVENTMSG,
+                self.0,
+                ptr::null_mut::<libc::c_void>(),
+                &raw mut message,
+            )
+        };
+        if done < 0 { Err(Error::call("reading an event", self)) } else { Ok(message) }
+    }
+
+    /// The set of signals the thread blocks, bit `n - 1` for signal `n`.
+    ///
+    /// # Errors
+    /// When the thread is not stopped or is gone.
+    pub fn blocked_signals(self) -> Result<u64, Error> {
+        let mut mask: u64 = 0;
+        // SAFETY: the address argument is the size of the mask, the buffer has that size.
+        let done = unsafe {
+            libc::ptrace(
+                libc::PTRACE_GETSIGMASK,
+                self.0,
+                ptr::without_provenance_mut::<libc::c_void>(size_of::<u64>()),
+                &raw mut mask,
+            )
+        };
+        if done < 0 { Err(Error::call("reading the signal mask", self)) } else { Ok(mask) }
+    }
+
+    /// Replaces the set of signals the thread blocks.
+    ///
+    /// # Errors
+    /// When the thread is not stopped or is gone.
+    pub fn set_blocked_signals(self, mask: u64) -> Result<(), Error> {
+        let mut mask = mask;
+        // SAFETY: the address argument is the size of the mask, the buffer has that size.
+        let done = unsafe {
+            libc::ptrace(
+                libc::PTRACE_SETSIGMASK,
+                self.0,
+                ptr::without_provenance_mut::<libc::c_void>(size_of::<u64>()),
+                &raw mut mask,
+            )
+        };
+        if done < 0 { Err(Error::call("writing the signal mask", self)) } else { Ok(()) }
+    }
+
+    /// At a signal stop: the raw description of the signal (128 bytes, `siginfo_t`).
+    ///
+    /// # Errors
+    /// When the thread is not at a signal stop or is gone.
+    pub fn signal_info(self) -> Result<[u8; 128], Error> {
+        let mut info = [0_u8; 128];
+        // SAFETY: siginfo_t is 128 bytes on x86-64, which the buffer has.
+        let done = unsafe {
+            libc::ptrace(libc::PTRACE_GETSIGINFO, self.0, ptr::null_mut::<libc::c_void>(), info.as_mut_ptr())
+        };
+        if done < 0 { Err(Error::call("reading a signal", self)) } else { Ok(info) }
+    }
+
+    /// At a signal stop: replaces the description of the signal.
+    ///
+    /// # Errors
+    /// When the thread is not at a signal stop or is gone.
+    pub fn set_signal_info(self, info: &[u8; 128]) -> Result<(), Error> {
+        let mut info = *info;
+        // SAFETY: siginfo_t is 128 bytes on x86-64, which the buffer has.
+        let done = unsafe {
+            libc::ptrace(libc::PTRACE_SETSIGINFO, self.0, ptr::null_mut::<libc::c_void>(), info.as_mut_ptr())
+        };
+        if done < 0 { Err(Error::call("writing a signal", self)) } else { Ok(()) }
+    }
+
+    /// Sends `signal` to this thread of process `process`.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    pub fn send_signal(self, process: Tid, signal: i32) -> Result<(), Error> {
+        // SAFETY: no memory is passed.
+        let done = unsafe { libc::syscall(libc::SYS_tgkill, process.0, self.0, signal) };
+        if done < 0 { Err(Error::call("sending a signal", self)) } else { Ok(()) }
+    }
+
+    /// Sends `signal` to the whole process that this thread leads.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn send_process_signal(self, signal: i32) -> Result<(), Error> {
+        // SAFETY: no memory is passed.
+        let done = unsafe { libc::kill(self.0, signal) };
+        if done < 0 { Err(Error::call("sending a signal", self)) } else { Ok(()) }
+    }
+
+    /// A duplicate, in the tracer, of file descriptor `fd` of the process that this thread leads: both share
+    /// one open file description.
+    ///
+    /// # Errors
+    /// When the process is gone or has no such descriptor.
+    pub fn duplicate_descriptor(self, fd: i32) -> Result<std::os::fd::OwnedFd, Error> {
+        use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+        // SAFETY: no memory is passed; a descriptor of our own comes back.
+        let process = unsafe { libc::syscall(libc::SYS_pidfd_open, self.0, 0) };
+        if process < 0 {
+            return Err(Error::call("opening a process", self));
+        }
+        // SAFETY: the descriptor was just created and nobody else owns it.
+        let process = unsafe { OwnedFd::from_raw_fd(process as i32) };
+        // SAFETY: no memory is passed; a descriptor of our own comes back.
+        let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) };
+        if copy < 0 {
+            return Err(Error::call("duplicating a descriptor", self));
+        }
+        // SAFETY: the descriptor was just created and nobody else owns it.
+        Ok(unsafe { OwnedFd::from_raw_fd(copy as i32) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Registers;
+
+    fn registers() -> Registers {
+        // SAFETY: plain old data, for which zero is a value.
+        Registers(unsafe { std::mem::zeroed() })
+    }
+
+    #[test]
+    fn a_skipped_call_has_no_number_and_a_result() {
+        let mut r = registers();
+        r.0.orig_rax = 1;
+        r.skip_call(-11);
+        assert_eq!((r.number(), r.result()), (-1, -11));
+    }
+
+    #[test]
+    fn a_restarted_call_stands_at_its_instruction_again() {
+        let mut r = registers();
+        (r.0.orig_rax, r.0.rip) = (7, 102);
+        r.restart_call();
+        assert_eq!((r.0.rax, r.0.rip, r.number()), (7, 100, -1));
+    }
+}

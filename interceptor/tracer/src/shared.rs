@@ -1,0 +1,97 @@
+//! Pages that the tracer and the guests of one node share: the vDSO image, the clock it reads, and scratch
+//! room for calls that the tracer makes on a guest's behalf.
+
+use crate::memory::PAGE;
+use crate::vdso;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use std::ffi::c_void;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::ptr::NonNull;
+
+/// The layout: page 0 the image, page 1 the clock, page 2 scratch.
+const PAGES: u64 = 3;
+
+/// The mapping in the tracer.
+pub struct SharedPages {
+    base: NonNull<c_void>,
+}
+
+impl SharedPages {
+    /// Size of the file in bytes.
+    pub const LEN: u64 = PAGES * PAGE;
+    /// Where the clock page starts.
+    pub const CLOCK: u64 = PAGE;
+    /// Where the scratch page starts.
+    pub const SCRATCH: u64 = 2 * PAGE;
+
+    /// Creates the file at `path` with the vDSO image in it and maps it.
+    ///
+    /// # Errors
+    /// When the file cannot be written or mapped.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        file.write_all(&vdso::image())?;
+        file.set_len(Self::LEN)?;
+        let len = NonZeroUsize::new(Self::LEN as usize).expect("three pages are not nothing");
+        // SAFETY: a fresh mapping at an address of the kernel's choice; nothing of ours is replaced. The file
+        // is ours alone and keeps its length while mapped.
+        let base = unsafe {
+            mmap(None, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, &file, 0)
+        }?;
+        Ok(Self { base })
+    }
+
+    fn word(&self, index: usize) -> *mut u64 {
+        let byte = Self::CLOCK as usize + index * size_of::<u64>();
+        // SAFETY: callers pass indices of `vdso::Clock` fields, all within the clock page.
+        unsafe { self.base.as_ptr().cast::<u8>().add(byte).cast::<u64>() }
+    }
+
+    /// Sets what the guests' clock reads return from now on, and forgets the reads counted so far.
+    pub fn set_clock(&mut self, clock: vdso::Clock) {
+        let words = [clock.monotonic_ns, clock.realtime_ns, 0, clock.reads_max, clock.step_ns];
+        for (index, value) in words.into_iter().enumerate() {
+            // SAFETY: an aligned word of the clock page; guests are stopped, so nobody races.
+            unsafe { self.word(index).write_volatile(value) };
+        }
+    }
+
+    /// Clock reads since the last `set_clock`.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        // SAFETY: an aligned word of the clock page; guests are stopped, so nobody races.
+        unsafe { self.word(2).read_volatile() }
+    }
+}
+
+impl Drop for SharedPages {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `create` with this length and nothing borrows from it.
+        let unmapped = unsafe { munmap(self.base, Self::LEN as usize) };
+        debug_assert!(unmapped.is_ok(), "a mapping of our own can be unmapped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_in_the_file_where_the_image_reads_it() {
+        let path = std::env::temp_dir().join(format!("tracer-shared-{}", std::process::id()));
+        let mut pages = SharedPages::create(&path).unwrap();
+        pages.set_clock(vdso::Clock { monotonic_ns: 7, realtime_ns: 8, reads_max: 9, step_ns: 20 });
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let word = |i: usize| {
+            let at = PAGE as usize + i * 8;
+            u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(word), [7, 8, 0, 9, 20]);
+        assert_eq!(pages.reads(), 0);
+    }
+}

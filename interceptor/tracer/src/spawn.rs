@@ -1,0 +1,236 @@
+//! Starting a program as a guest: traced, filtered, with constant addresses and no clock of its own.
+
+use crate::{Error, Filter, Stop, Tid, wait_for};
+use nix::errno::Errno;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// What to start.
+pub struct Launch<'a> {
+    /// Path of the program.
+    pub program: &'a CStr,
+    /// Its arguments, its own name first.
+    pub arguments: &'a [CString],
+    /// Its whole environment, `NAME=VALUE`.
+    pub environment: &'a [CString],
+    /// Its working directory.
+    pub directory: &'a CStr,
+    /// Which calls run without a stop.
+    pub filter: &'a Filter,
+    /// Bound on the bytes of address space; 0: none.
+    pub address_space_max: u64,
+}
+
+/// Orphans of guests become children of this process, so that none outlives it unseen.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn become_subreaper() -> Result<(), Error> {
+    // SAFETY: no memory is passed.
+    let done = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    if done < 0 { Err(Error::call("becoming a subreaper", Tid(0))) } else { Ok(()) }
+}
+
+/// Pins the calling thread, and the guests it starts from now on, to one processor.
+///
+/// # Errors
+/// When there is no such processor, or it is not ours to use.
+pub fn pin_to_cpu(cpu: usize) -> Result<(), Error> {
+    // SAFETY: plain old data, for which zero is a value.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set outlives both calls; an index beyond it is ignored by the macro.
+    let done = unsafe {
+        libc::CPU_SET(cpu, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
+    };
+    if done < 0 { Err(Error::call("pinning to a processor", Tid(0))) } else { Ok(()) }
+}
+
+/// Starts the program; it stands at its exec stop, before its first instruction.
+///
+/// # Errors
+/// When the program cannot be started; the child is gone then.
+pub fn spawn(launch: &Launch<'_>) -> Result<Tid, Error> {
+    let failed = |step, source| Error::Spawn {
+        program: launch.program.to_string_lossy().into_owned(),
+        step,
+        source,
+    };
+    let arguments = pointers(launch.arguments);
+    let environment = pointers(launch.environment);
+    let program = libc::sock_fprog {
+        len: launch.filter.0.len() as u16,
+        filter: launch.filter.0.as_ptr().cast_mut().cast(),
+    };
+    let null = open_null().map_err(|e| failed("opening /dev/null", e))?;
+    let (gate_read, gate_write) =
+        nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|e| failed("making a pipe", e))?;
+
+    // SAFETY: between fork and exec the child only makes plain system calls on memory prepared above; it
+    // never allocates, locks or unwinds.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(failed("fork", Errno::last()));
+    }
+    if pid == 0 {
+        let prepared = Prepared {
+            launch,
+            arguments: &arguments,
+            environment: &environment,
+            program: &program,
+            null: null.as_raw_fd(),
+            gate: gate_read.as_raw_fd(),
+        };
+        // SAFETY: we are the fresh child; the function ends in exec or _exit.
+        unsafe { become_guest(&prepared) }
+    }
+    let tid = Tid(pid);
+    let options = libc::PTRACE_O_TRACESECCOMP
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACEEXEC
+        | libc::PTRACE_O_TRACESYSGOOD
+        | libc::PTRACE_O_EXITKILL;
+    // SAFETY: the options are passed by value.
+    let seized = unsafe {
+        libc::ptrace(
+            libc::PTRACE_SEIZE,
+            pid,
+            std::ptr::null_mut::<libc::c_void>(),
+            std::ptr::without_provenance_mut::<libc::c_void>(options as usize),
+        )
+    };
+    if seized < 0 {
+        let source = Errno::last();
+        abandon(tid);
+        return Err(failed("tracing it (is ptrace permitted here?)", source));
+    }
+    if let Err(source) = nix::unistd::write(&gate_write, b"!") {
+        abandon(tid);
+        return Err(failed("opening its gate", source));
+    }
+    drop(gate_write);
+    wait_for_exec(tid, launch)
+}
+
+fn abandon(tid: Tid) {
+    if tid.send_process_signal(libc::SIGKILL).is_ok() {
+        while let Ok(stop) = wait_for(tid) {
+            if matches!(stop, Stop::Exited(_) | Stop::Killed(_)) {
+                break;
+            }
+        }
+    }
+}
+
+fn wait_for_exec(tid: Tid, launch: &Launch<'_>) -> Result<Tid, Error> {
+    let died = |status: String| Error::Died {
+        program: launch.program.to_string_lossy().into_owned(),
+        status,
+    };
+    loop {
+        match wait_for(tid)? {
+            Stop::Exec(_) => return Ok(tid),
+            Stop::Exited(code) => {
+                let (step, errno) = STEPS
+                    .get(usize::from(code as u8 >> 5))
+                    .map_or(("setup", code), |step| (*step, code & 0x1f));
+                return Err(died(format!("{step}: {}", Errno::from_raw(errno).desc())));
+            }
+            Stop::Killed(signal) => return Err(died(format!("signal {signal}"))),
+            Stop::Signal(signal) => tid.resume(signal)?,
+            _ => tid.resume(0)?,
+        }
+    }
+}
+
+/// What the child was doing when it gave up, by the upper bits of its status.
+const STEPS: [&str; 6] = ["setup", "gate", "directory", "descriptors", "filter", "exec"];
+
+struct Prepared<'a> {
+    launch: &'a Launch<'a>,
+    arguments: &'a [*const libc::c_char],
+    environment: &'a [*const libc::c_char],
+    program: &'a libc::sock_fprog,
+    null: i32,
+    gate: i32,
+}
+
+/// Turns the forked child into the guest.
+///
+/// # Safety
+/// Must be called in a fresh child of fork, and only makes async-signal-safe calls.
+unsafe fn become_guest(p: &Prepared<'_>) -> ! {
+    let fail = |step: i32| -> ! {
+        let errno = Errno::last_raw();
+        // SAFETY: ends the child without running anything of the parent's.
+        unsafe { libc::_exit((step << 5) | (errno & 0x1f)) }
+    };
+    let limit = |resource, value: u64| {
+        let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+        // SAFETY: the kernel reads one structure.
+        unsafe { libc::setrlimit(resource, &raw const limit) }
+    };
+    // SAFETY: plain calls with constants or with memory that the parent prepared before the fork.
+    unsafe {
+        let mut byte = 0_u8;
+        if libc::read(p.gate, (&raw mut byte).cast(), 1) != 1 {
+            fail(1);
+        }
+        libc::setsid();
+        libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong);
+        libc::prctl(libc::PR_SET_TSC, libc::PR_TSC_SIGSEGV, 0, 0, 0);
+        libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0);
+        libc::umask(0o022);
+        limit(libc::RLIMIT_CORE, 0);
+        limit(libc::RLIMIT_STACK, 8 << 20);
+        limit(libc::RLIMIT_NOFILE, 1024);
+        if p.launch.address_space_max > 0 {
+            limit(libc::RLIMIT_AS, p.launch.address_space_max);
+        }
+        for signal in 1..=64 {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        if libc::chdir(p.launch.directory.as_ptr()) < 0 {
+            fail(2);
+        }
+        for fd in 0..3 {
+            if libc::dup2(p.null, fd) < 0 {
+                fail(3);
+            }
+        }
+        libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0);
+        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 {
+            fail(4);
+        }
+        let filtered = libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+            p.program,
+        );
+        if filtered < 0 {
+            fail(4);
+        }
+        libc::execve(p.launch.program.as_ptr(), p.arguments.as_ptr(), p.environment.as_ptr());
+        fail(5)
+    }
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+fn open_null() -> Result<OwnedFd, Errno> {
+    // SAFETY: a constant path; a descriptor of our own comes back.
+    let fd = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+    if fd < 0 {
+        return Err(Errno::last());
+    }
+    // SAFETY: the descriptor was just created and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

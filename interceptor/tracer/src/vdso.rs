@@ -1,0 +1,319 @@
+//! Our vDSO image: a small ELF object whose functions read the time from the page after it.
+//!
+//! The kernel's own image reads the host's clock. This one is mapped beside it, and the auxiliary vector's
+//! `AT_SYSINFO_EHDR` is pointed at it, so that a clock read stays a plain function call (vdso(7)). Each read
+//! adds a step to the time, and every `reads_max` reads it makes the real call, so that a loop that waits for
+//! time to pass gets there.
+
+use crate::memory::PAGE;
+
+/// What guests read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Monotonic time in nanoseconds.
+    pub monotonic_ns: u64,
+    /// Time since the epoch in nanoseconds.
+    pub realtime_ns: u64,
+    /// After so many reads the next one becomes a call.
+    pub reads_max: u64,
+    /// What each read adds, in nanoseconds.
+    pub step_ns: u64,
+}
+
+// Layout of the image, all offsets from its start.
+const DYNAMIC: usize = 0xb0;
+const HASH: usize = 0x120;
+const SYMBOLS: usize = 0x160;
+const STRINGS: usize = 0x220;
+const TEXT: usize = 0x300;
+
+const NAMES: [&str; 5] = [
+    "__vdso_clock_gettime",
+    "__vdso_gettimeofday",
+    "__vdso_time",
+    "__vdso_getcpu",
+    "linux-vdso.so.1",
+];
+
+/// The image: one page.
+#[must_use]
+pub fn image() -> Vec<u8> {
+    let mut image = vec![0_u8; PAGE as usize];
+    let functions = [clock_gettime(), gettimeofday(), time(), getcpu()];
+    let mut offsets = Vec::new();
+    let mut at = TEXT;
+    for code in &functions {
+        let code = patch_data_references(code, at);
+        image[at..at + code.len()].copy_from_slice(&code);
+        offsets.push((at, code.len()));
+        at = (at + code.len()).next_multiple_of(16);
+    }
+    let end = at;
+
+    // The name table starts with an empty name.
+    let mut strings = vec![0_u8];
+    let mut names = Vec::new();
+    for name in NAMES {
+        names.push(strings.len());
+        strings.extend_from_slice(name.as_bytes());
+        strings.push(0);
+    }
+    image[STRINGS..STRINGS + strings.len()].copy_from_slice(&strings);
+
+    // Elf64_Sym: name, info (GLOBAL, FUNC), other, section (absolute is not undefined), value, size.
+    for (i, (value, size)) in offsets.iter().enumerate() {
+        let mut symbol = Writer::default();
+        symbol.u32(names[i] as u32).u8(0x12).u8(0).u16(1).u64(*value as u64).u64(*size as u64);
+        symbol.place(&mut image, SYMBOLS + 24 * (i + 1));
+    }
+    // DT_HASH with one bucket: a chain through all symbols.
+    let count = functions.len() as u32;
+    let mut hash = Writer::default();
+    hash.u32(1).u32(count + 1).u32(1).u32(0);
+    for i in 1..=count {
+        hash.u32(if i == count { 0 } else { i + 1 });
+    }
+    hash.place(&mut image, HASH);
+
+    let mut dynamic = Writer::default();
+    for (tag, value) in [
+        (14, names[4] as u64), // SONAME
+        (4, HASH as u64),
+        (6, SYMBOLS as u64),
+        (5, STRINGS as u64),
+        (10, strings.len() as u64), // STRSZ
+        (11, 24),                   // SYMENT
+        (0, 0),
+    ] {
+        dynamic.u64(tag).u64(value);
+    }
+    dynamic.place(&mut image, DYNAMIC);
+    header(end as u64).place(&mut image, 0);
+    image
+}
+
+/// Elf64_Ehdr and two Elf64_Phdr: one to load, one that names the dynamic section.
+fn header(end: u64) -> Writer {
+    let mut w = Writer::default();
+    w.bytes(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    w.u16(3).u16(62).u32(1).u64(0).u64(64).u64(0).u32(0);
+    w.u16(64).u16(56).u16(2).u16(64).u16(0).u16(0);
+    w.u32(1).u32(5).u64(0).u64(0).u64(0).u64(end).u64(end).u64(PAGE);
+    w.u32(2).u32(4).u64(DYNAMIC as u64).u64(DYNAMIC as u64).u64(DYNAMIC as u64).u64(112).u64(112).u64(8);
+    w
+}
+
+/// Stands in code for "distance from the end of this field to the clock page"; replaced when placed.
+const DATA: [u8; 4] = [0xd7, 0xa7, 0xa7, 0xd7];
+
+fn patch_data_references(code: &[u8], at: usize) -> Vec<u8> {
+    let mut code = code.to_vec();
+    for i in 0..code.len().saturating_sub(3) {
+        if code[i..i + 4] == DATA {
+            let distance = PAGE as i32 - (at + i + 4) as i32;
+            code[i..i + 4].copy_from_slice(&distance.to_le_bytes());
+        }
+    }
+    code
+}
+
+/// Counts a read in `r8`'s page and leaves `count * step` in rax; jumps to `slow` (a short forward distance
+/// from the end of this fragment) when the reads are used up. Clobbers rax, r8.
+fn count_read(slow: u8) -> Vec<u8> {
+    let mut c = vec![0x4c, 0x8d, 0x05]; // lea r8, [rip + data]
+    c.extend(DATA);
+    c.extend([0x49, 0x8b, 0x40, 0x10]); // mov rax, [r8+16]
+    c.extend([0x49, 0x3b, 0x40, 0x18]); // cmp rax, [r8+24]
+    c.extend([0x73, slow + 12]); // jae slow
+    c.extend([0x48, 0xff, 0xc0]); // inc rax
+    c.extend([0x49, 0x89, 0x40, 0x10]); // mov [r8+16], rax
+    c.extend([0x49, 0x0f, 0xaf, 0x40, 0x20]); // imul rax, [r8+32]
+    c
+}
+
+/// Divides rax by 1e9: seconds in rax, nanoseconds in rdx. Clobbers rcx.
+const SPLIT: [u8; 10] = [
+    0x31, 0xd2, // xor edx, edx
+    0xb9, 0x00, 0xca, 0x9a, 0x3b, // mov ecx, 1000000000
+    0x48, 0xf7, 0xf1, // div rcx
+];
+
+/// The call itself: `mov eax, number; syscall; ret`.
+fn call(number: u32) -> Vec<u8> {
+    let mut c = vec![0xb8];
+    c.extend(number.to_le_bytes());
+    c.extend([0x0f, 0x05, 0xc3]);
+    c
+}
+
+fn clock_gettime() -> Vec<u8> {
+    // After count_read: choose the base, split, store, return.
+    let mut tail = Vec::new();
+    tail.extend([0xba, 0x21, 0x00, 0x00, 0x00]); // mov edx, 0x21: REALTIME and REALTIME_COARSE
+    tail.extend([0x0f, 0xa3, 0xfa]); // bt edx, edi
+    tail.extend([0x72, 0x05]); // jc real
+    tail.extend([0x49, 0x03, 0x00]); // add rax, [r8]
+    tail.extend([0xeb, 0x04]); // jmp split
+    tail.extend([0x49, 0x03, 0x40, 0x08]); // real: add rax, [r8+8]
+    tail.extend(SPLIT);
+    tail.extend([0x48, 0x89, 0x06]); // mov [rsi], rax
+    tail.extend([0x48, 0x89, 0x56, 0x08]); // mov [rsi+8], rdx
+    tail.extend([0x31, 0xc0, 0xc3]); // xor eax, eax; ret
+    let count = count_read(tail.len() as u8);
+    let body = count.len() + tail.len();
+
+    let mut c = vec![0x83, 0xff, 0x07]; // cmp edi, 7
+    c.extend([0x77, (10 + body) as u8]); // ja slow
+    c.extend([0xb8, 0xf3, 0x00, 0x00, 0x00]); // mov eax, 0xf3: all but the CPU-time clocks
+    c.extend([0x0f, 0xa3, 0xf8]); // bt eax, edi
+    c.extend([0x73, body as u8]); // jnc slow
+    c.extend(count);
+    c.extend(tail);
+    c.extend(call(libc::SYS_clock_gettime as u32)); // slow:
+    c
+}
+
+fn gettimeofday() -> Vec<u8> {
+    let mut tail = Vec::new();
+    tail.extend([0x49, 0x03, 0x40, 0x08]); // add rax, [r8+8]
+    tail.extend(SPLIT);
+    tail.extend([0x48, 0x89, 0x07]); // mov [rdi], rax
+    tail.extend([0x89, 0xd0]); // mov eax, edx
+    tail.extend([0x31, 0xd2]); // xor edx, edx
+    tail.extend([0xb9, 0xe8, 0x03, 0x00, 0x00]); // mov ecx, 1000
+    tail.extend([0xf7, 0xf1]); // div ecx
+    tail.extend([0x48, 0x89, 0x47, 0x08]); // mov [rdi+8], rax
+    tail.extend([0x31, 0xc0, 0xc3]); // xor eax, eax; ret
+    let count = count_read(tail.len() as u8);
+    let body = count.len() + tail.len();
+    let mut c = vec![0x48, 0x85, 0xff]; // test rdi, rdi
+    c.extend([0x74, (5 + body) as u8]); // jz slow
+    c.extend([0x48, 0x85, 0xf6]); // test rsi, rsi: a time zone is asked for
+    c.extend([0x75, body as u8]); // jnz slow
+    c.extend(count);
+    c.extend(tail);
+    c.extend(call(libc::SYS_gettimeofday as u32));
+    c
+}
+
+fn time() -> Vec<u8> {
+    let mut tail = Vec::new();
+    tail.extend([0x49, 0x03, 0x40, 0x08]); // add rax, [r8+8]
+    tail.extend(SPLIT);
+    tail.extend([0x48, 0x85, 0xff]); // test rdi, rdi
+    tail.extend([0x74, 0x03]); // jz done
+    tail.extend([0x48, 0x89, 0x07]); // mov [rdi], rax
+    tail.push(0xc3); // done: ret
+    let mut c = count_read(tail.len() as u8);
+    c.extend(tail);
+    c.extend(call(libc::SYS_time as u32));
+    c
+}
+
+fn getcpu() -> Vec<u8> {
+    let mut c = vec![0x31, 0xc0]; // xor eax, eax
+    c.extend([0x48, 0x85, 0xff, 0x74, 0x02, 0x89, 0x07]); // if rdi: mov [rdi], eax
+    c.extend([0x48, 0x85, 0xf6, 0x74, 0x02, 0x89, 0x06]); // if rsi: mov [rsi], eax
+    c.push(0xc3);
+    c
+}
+
+#[derive(Default)]
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+    fn u8(&mut self, value: u8) -> &mut Self {
+        self.bytes(&[value])
+    }
+    fn u16(&mut self, value: u16) -> &mut Self {
+        self.bytes(&value.to_le_bytes())
+    }
+    fn u32(&mut self, value: u32) -> &mut Self {
+        self.bytes(&value.to_le_bytes())
+    }
+    fn u64(&mut self, value: u64) -> &mut Self {
+        self.bytes(&value.to_le_bytes())
+    }
+    fn place(&self, image: &mut [u8], at: usize) {
+        image[at..at + self.0.len()].copy_from_slice(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SharedPages;
+    use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+    use std::num::NonZeroUsize;
+
+    /// The offset of a function, found as a dynamic linker finds it: through the hash chain.
+    fn lookup(image: &[u8], name: &str) -> Option<usize> {
+        let u32_at = |at: usize| u32::from_le_bytes(image[at..at + 4].try_into().unwrap());
+        let mut index = u32_at(HASH + 8) as usize;
+        while index != 0 {
+            let symbol = SYMBOLS + 24 * index;
+            let start = STRINGS + u32_at(symbol) as usize;
+            if image[start..].starts_with(name.as_bytes()) && image[start + name.len()] == 0 {
+                return Some(u32_at(symbol + 8) as usize);
+            }
+            index = u32_at(HASH + 12 + 4 * index) as usize;
+        }
+        None
+    }
+
+    #[test]
+    fn every_function_can_be_found_and_no_other() {
+        let image = image();
+        for name in &NAMES[..4] {
+            assert!(lookup(&image, name).is_some(), "{name}");
+        }
+        assert_eq!(lookup(&image, "__vdso_clock_getres"), None);
+    }
+
+    #[test]
+    fn reads_step_through_the_time_that_was_set() {
+        let path = std::env::temp_dir().join(format!("tracer-vdso-{}", std::process::id()));
+        let mut pages = SharedPages::create(&path).unwrap();
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let all = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE | ProtFlags::PROT_EXEC;
+        let len = NonZeroUsize::new(SharedPages::LEN as usize).unwrap();
+        // SAFETY: a fresh mapping that lives to the end of the process.
+        let base = unsafe { mmap(None, len, all, MapFlags::MAP_SHARED, &file, 0) }.unwrap();
+        let find = |name| {
+            let offset = lookup(&image(), name).unwrap();
+            // SAFETY: the offset lies within the mapping.
+            unsafe { base.as_ptr().cast::<u8>().add(offset) }
+        };
+        // SAFETY: the functions have these C signatures.
+        let (clock_gettime, gettimeofday, time) = unsafe {
+            (
+                std::mem::transmute::<*mut u8, extern "C" fn(i32, *mut [i64; 2]) -> i32>(find(NAMES[0])),
+                std::mem::transmute::<*mut u8, extern "C" fn(*mut [i64; 2], *mut u8) -> i32>(find(NAMES[1])),
+                std::mem::transmute::<*mut u8, extern "C" fn(*mut i64) -> i64>(find(NAMES[2])),
+            )
+        };
+        pages.set_clock(Clock {
+            monotonic_ns: 5_000_000_001,
+            realtime_ns: 1_700_000_000_000_000_002,
+            reads_max: 4,
+            step_ns: 20,
+        });
+        let mut ts = [0; 2];
+        assert_eq!((clock_gettime(1, &mut ts), ts), (0, [5, 21]));
+        assert_eq!((clock_gettime(0, &mut ts), ts), (0, [1_700_000_000, 42]));
+        assert_eq!((gettimeofday(&mut ts, std::ptr::null_mut()), ts), (0, [1_700_000_000, 0]));
+        assert_eq!(time(std::ptr::null_mut()), 1_700_000_000);
+        assert_eq!(pages.reads(), 4);
+        // The reads are used up: from here on it is the real call.
+        assert_eq!(clock_gettime(0, &mut ts), 0);
+        assert!(ts[0] > 1_700_000_000, "the host's own time: {ts:?}");
+        assert_eq!(pages.reads(), 4);
+        // CPU-time clocks are always the call.
+        assert_eq!((clock_gettime(3, &mut ts), ts[0] < 1_000_000), (0, true));
+    }
+}
