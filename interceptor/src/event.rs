@@ -205,7 +205,10 @@ mod tests {
     #[test]
     fn a_report_is_an_object_that_says_so() {
         let report = Report::parse(br#"{"report":"state","term":3,"role":"leader"}"#).unwrap();
-        assert_eq!((report.kind.as_str(), report.number("term"), report.text("role")), ("state", Some(3), Some("leader")));
+        assert_eq!(
+            (report.kind.as_str(), report.number("term"), report.text("role")),
+            ("state", Some(3), Some("leader"))
+        );
         for line in [&b"{\"term\":3}"[..], b"hello", b"{\"report\":", b"{\"report\":\"x\""] {
             assert_eq!(Report::parse(line), None);
         }

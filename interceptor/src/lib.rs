@@ -4,6 +4,13 @@
 //! It knows nothing of agents, of libafl, or of the names of faults; it offers operations, and the
 //! nemesis in `fuzzer` turns faults into them.
 
+pub mod disk;
+pub mod dissector;
 pub mod event;
+pub mod net;
 pub mod rng;
+pub mod room;
+pub mod sandbox;
+pub mod summary;
 pub mod time;
+pub mod timeline;

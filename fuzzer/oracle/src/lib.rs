@@ -1,1 +1,21 @@
-//! placeholder
+//! Oracles: pure functions from what a run left behind to a [`Verdict`].
+//!
+//! Nothing here sees a process, a clock or a file. The same observations always give the same verdict, with
+//! the same evidence in the same order.
+//!
+//! [`history`] says what clients asked and heard, [`model`] what a data type should have answered, each
+//! [`checker`] what it makes of a run, [`verdict`] how their words become one. [`judge`] runs them all.
+
+pub mod checker;
+pub mod history;
+pub mod jsonl;
+pub mod model;
+pub mod op;
+pub mod verdict;
+
+pub use checker::crash::{Exit, ProcessExit};
+pub use checker::liveness::Quiet;
+pub use checker::{Config, Observations, judge, raft};
+pub use history::{Entry, Phase};
+pub use op::{Call, Function, Op, Outcome};
+pub use verdict::{Evidence, Judgement, Verdict, Verdicts, Violation};

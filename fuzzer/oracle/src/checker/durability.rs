@@ -1,0 +1,201 @@
+//! Durability: what was acknowledged is still there when the faults are over.
+//!
+//! Judges only final reads, taken after everything healed. A key is lost when every final read that was
+//! answered shows something older than an acknowledged change; if only some do, they are stale, which is the
+//! business of [`super::linearizable`]. A final read that failed tells nothing.
+
+use crate::history::entries_of;
+use crate::op::{Call, Op, Outcome, Shown, seconds};
+use crate::verdict::{Evidence, Judgement};
+use std::collections::BTreeMap;
+
+/// The oracle's name.
+pub const NAME: &str = "durability";
+
+/// Judges the reads in `ops` invoked at `final_from_ns` or later against all changes.
+///
+/// A key with an acknowledged change but no answered final read is unknown.
+#[must_use]
+pub fn check(ops: &[Op], final_from_ns: u64) -> Judgement {
+    let mut judgement = Judgement::new(NAME);
+    let mut keys: BTreeMap<&str, Key<'_>> = BTreeMap::new();
+    for op in ops.iter().filter(|op| op.outcome != Outcome::Fail) {
+        let key = keys.entry(op.call.key()).or_default();
+        match op.call {
+            Call::Read { .. } if op.outcome == Outcome::Ok && op.invoked_ns >= final_from_ns => {
+                key.reads.push(op)
+            }
+            Call::Read { .. } => {}
+            _ if op.call.leaves().is_some() => key.changes.push(op),
+            _ => {}
+        }
+    }
+    let mut unread: Vec<&str> = Vec::new();
+    for (name, key) in &keys {
+        if key.reads.is_empty() && key.changes.iter().any(|op| op.acknowledged_change()) {
+            unread.push(name);
+        }
+        let lost: Option<Vec<&Op>> = key.reads.iter().map(|read| key.replacement(read)).collect();
+        if let (Some(lost), Some(read)) = (lost, key.reads.first())
+            && let Some(write) = lost.first()
+        {
+            let summary =
+                format!("{} was acknowledged at {} and is gone", write.call, moment(write.completed_ns));
+            judgement.violation(
+                "acknowledged-write-lost",
+                read.completed_ns.unwrap_or(0),
+                summary,
+                key.evidence(write),
+            );
+        }
+    }
+    if !unread.is_empty() {
+        judgement.unknown(format!("no final read was answered for {}", unread.join(", ")));
+    }
+    judgement
+}
+
+#[derive(Default)]
+struct Key<'a> {
+    changes: Vec<&'a Op>,
+    reads: Vec<&'a Op>,
+}
+
+impl<'a> Key<'a> {
+    /// The last acknowledged change that certainly came before `read` and after all that can have left what it
+    /// shows; `None` when the read may be right, or shows a value that nobody wrote (which is no loss).
+    fn replacement(&self, read: &Op) -> Option<&'a Op> {
+        let shown = read.call.observes()?;
+        let mut sources = self.sources(shown, read).peekable();
+        if shown.is_some() && sources.peek().is_none() {
+            return None;
+        }
+        // a source in info may take effect at any time, even after everything else
+        let mut latest_source_done = None;
+        for source in sources {
+            latest_source_done = latest_source_done.max(Some(source.effective_by()?));
+        }
+        self.changes
+            .iter()
+            .copied()
+            .filter(|op| op.acknowledged_change() && op.call.leaves() != Some(shown))
+            .filter(|op| latest_source_done.is_none_or(|done| done < op.invoke))
+            .filter(|op| op.complete.is_some_and(|complete| complete < read.invoke))
+            .max_by_key(|op| op.complete)
+    }
+
+    fn sources(&self, shown: Option<&'a str>, read: &Op) -> impl Iterator<Item = &'a Op> {
+        let until = read.complete;
+        self.changes
+            .iter()
+            .copied()
+            .filter(move |op| op.call.leaves() == Some(shown) && Some(op.invoke) < until)
+    }
+
+    fn evidence(&self, write: &'a Op) -> Evidence {
+        let mut lines =
+            vec!["acknowledged".to_string(), format!("  {write}"), "but the final reads show".to_string()];
+        let mut ops = vec![write];
+        for read in &self.reads {
+            let shown = read.call.observes().flatten();
+            lines.push(format!("  {read}"));
+            match self.sources(shown, read).last() {
+                Some(source) if !ops.iter().any(|op| op.invoke == source.invoke) => {
+                    lines.push(format!("    where {} came from {source}", Shown(shown)));
+                    ops.push(source);
+                }
+                _ => {}
+            }
+            ops.push(read);
+        }
+        ops.sort_by_key(|op| op.invoke);
+        Evidence { entries: ops.iter().flat_map(|op| entries_of(op)).collect(), lines }
+    }
+}
+
+fn moment(ns: Option<u64>) -> String {
+    ns.map_or_else(|| "an unknown time".to_string(), seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::ops;
+    use crate::jsonl::from_json_lines;
+
+    /// `OP OUTCOME VALUE`, one after the other, a second apart; operations of `=info` overlap all that follows.
+    fn judge(script: &[(&str, &str, &str)], final_from: usize) -> Judgement {
+        let mut text = String::new();
+        for (i, (f, outcome, value)) in script.iter().enumerate() {
+            for (n, phase) in ["invoke", outcome].iter().enumerate() {
+                let time = i as u64 * 1_000_000_000 + n as u64 * 1_000_000;
+                let index = i * 2 + n;
+                text += &format!(
+                    "{{\"type\":\"{phase}\",\"process\":{i},\"f\":\"{f}\",\"key\":\"x\",\"value\":{value},\
+                     \"time\":{time},\"index\":{index}}}\n"
+                );
+            }
+        }
+        check(&ops(&from_json_lines(&text).unwrap()).unwrap(), final_from as u64 * 1_000_000_000)
+    }
+
+    fn signatures(judgement: &Judgement) -> Vec<&str> {
+        judgement.violations.iter().map(|violation| violation.signature.as_str()).collect()
+    }
+
+    const LOST: [&str; 1] = ["durability/acknowledged-write-lost"];
+
+    #[test]
+    fn an_older_value_or_nothing_is_a_loss() {
+        let writes = [("write", "ok", "\"a\""), ("write", "ok", "\"b\"")];
+        for (shown, lost) in [("\"a\"", true), ("null", true), ("\"b\"", false), ("\"zz\"", false)] {
+            let judgement = judge(&[writes[0], writes[1], ("read", "ok", shown)], 2);
+            assert_eq!(signatures(&judgement), if lost { &LOST[..] } else { &[] }, "{shown}");
+        }
+        let judgement = judge(&[writes[0], writes[1], ("read", "ok", "\"a\"")], 2);
+        insta::assert_snapshot!(judgement.violations[0].evidence.lines.join("\n"), @r#"
+        acknowledged
+          p1 write x = "b"  [1.000000, 1.001000] ok  #2
+        but the final reads show
+          p2 read x -> "a"  [2.000000, 2.001000] ok  #4
+            where "a" came from p0 write x = "a"  [0.000000, 0.001000] ok  #0
+        "#);
+        assert_eq!(
+            judgement.violations[0].summary,
+            "write x = \"b\" was acknowledged at 1.001000 and is gone"
+        );
+    }
+
+    #[test]
+    fn what_may_have_happened_excuses() {
+        let a = ("write", "info", "\"a\"");
+        let b = ("write", "ok", "\"b\"");
+        let gone = ("delete", "info", "null");
+        assert_eq!(signatures(&judge(&[a, b, ("read", "ok", "\"a\"")], 2)), [""; 0]);
+        assert_eq!(signatures(&judge(&[b, gone, ("read", "ok", "null")], 2)), [""; 0]);
+        assert_eq!(signatures(&judge(&[b, ("delete", "fail", "null"), ("read", "ok", "null")], 2)), LOST);
+        assert_eq!(signatures(&judge(&[b, a, ("read", "ok", "null")], 2)), LOST);
+    }
+
+    #[test]
+    fn one_fresh_final_read_makes_the_others_stale_not_the_write_lost() {
+        let writes = [("write", "ok", "\"a\""), ("write", "ok", "\"b\"")];
+        let judgement = judge(&[writes[0], writes[1], ("read", "ok", "\"a\""), ("read", "ok", "\"b\"")], 2);
+        assert_eq!(signatures(&judgement), [""; 0]);
+    }
+
+    #[test]
+    fn an_unanswered_final_read_is_unknown_and_an_early_read_is_not_final() {
+        let b = ("write", "ok", "\"b\"");
+        let judgement = judge(&[b, ("read", "ok", "null"), ("read", "info", "null")], 2);
+        assert_eq!(judgement.unknown, ["no final read was answered for x"]);
+        assert_eq!(signatures(&judgement), [""; 0]);
+    }
+
+    #[test]
+    fn swaps_count_unless_refused() {
+        let a = ("write", "ok", "\"a\"");
+        let swap = ("cas", "ok", "[\"a\",\"b\"]");
+        assert_eq!(signatures(&judge(&[a, swap, ("read", "ok", "\"a\"")], 2)), LOST);
+    }
+}

@@ -1,0 +1,99 @@
+//! Checkers, one a file, and [`judge`], which runs those a target asks for in a fixed order.
+
+pub mod crash;
+pub mod durability;
+pub mod linearizable;
+pub mod liveness;
+pub mod raft;
+
+use crate::history::{Entry, ops};
+use crate::verdict::{Judgement, Verdicts};
+use crash::ProcessExit;
+use liveness::Quiet;
+use serde::{Deserialize, Serialize};
+
+/// Everything a run left behind that an oracle may look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observations {
+    /// Client operations.
+    pub history: Vec<Entry>,
+    /// What nodes said of themselves, in the order in which they said it.
+    pub reports: Vec<raft::Report>,
+    /// Ends of nodes.
+    pub exits: Vec<ProcessExit>,
+    /// The time after the last fault, if the run had one.
+    pub quiet: Option<Quiet>,
+    /// Virtual nanoseconds from which on reads are final, if the run took final reads.
+    pub final_from_ns: Option<u64>,
+}
+
+/// Which oracles judge, and how strictly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Run [`crash`].
+    pub crash: bool,
+    /// Statuses with which a node may exit by itself.
+    pub exit_allowed: Vec<i32>,
+    /// Run [`raft`].
+    pub raft: bool,
+    /// Run [`durability`], on runs that took final reads.
+    pub durability: bool,
+    /// Run [`linearizable`].
+    pub linearizability: bool,
+    /// Attempts to place an operation, for each key: see [`linearizable::check`].
+    pub steps_max: u64,
+    /// Run [`liveness`], on runs that had a quiet period.
+    pub liveness: bool,
+    /// What liveness asks.
+    pub progress: liveness::Config,
+}
+
+impl Default for Config {
+    /// All oracles; status 0 allowed; half a million steps for each key.
+    fn default() -> Self {
+        Self {
+            crash: true,
+            exit_allowed: vec![0],
+            raft: true,
+            durability: true,
+            linearizability: true,
+            steps_max: 500_000,
+            liveness: true,
+            progress: liveness::Config::default(),
+        }
+    }
+}
+
+/// Judges a run. The order of the oracles is that of [`Config`]'s fields: causes before what follows from them.
+///
+/// A history that breaks the rules leaves the oracles that read it undecided.
+#[must_use]
+pub fn judge(observations: &Observations, config: &Config) -> Verdicts {
+    let mut judgements = Vec::new();
+    if config.crash {
+        judgements.extend(crash::check(&observations.exits, &config.exit_allowed));
+    }
+    if config.raft {
+        judgements.push(raft::check(&observations.reports));
+    }
+    let ops = match ops(&observations.history) {
+        Ok(ops) => ops,
+        Err(error) => {
+            let mut history = Judgement::new("history");
+            history.unknown(error.to_string());
+            judgements.push(history);
+            return Verdicts { judgements };
+        }
+    };
+    if let (true, Some(final_from_ns)) = (config.durability, observations.final_from_ns) {
+        judgements.push(durability::check(&ops, final_from_ns));
+    }
+    if config.linearizability {
+        judgements.push(linearizable::check(&ops, config.steps_max));
+    }
+    if let (true, Some(quiet)) = (config.liveness, observations.quiet) {
+        judgements.push(liveness::check(&ops, quiet, &config.progress));
+    }
+    Verdicts { judgements }
+}

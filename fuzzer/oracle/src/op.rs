@@ -1,0 +1,282 @@
+//! Client operations on a store of registers: what was asked ([`Call`]) and what became of it ([`Op`]).
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a client asked of one key, with the answer once there is one.
+///
+/// Values are text; `None` in the place of a value means that the key is absent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    /// Asks for the value.
+    Read {
+        /// The register.
+        key: String,
+        /// The answer: `None` while unknown, `Some(None)` when the key was absent.
+        #[serde(with = "reading")]
+        value: Option<Option<String>>,
+    },
+    /// Sets the value.
+    Write {
+        /// The register.
+        key: String,
+        /// The new value.
+        value: String,
+    },
+    /// Sets the value if the present one equals `expect`.
+    Cas {
+        /// The register.
+        key: String,
+        /// What the register must hold; `None` asks for an absent key.
+        expect: Option<String>,
+        /// The new value.
+        value: String,
+        /// The answer: swapped, or refused because the register held something else. An `ok` entry without
+        /// an answer counts as swapped, as in Jepsen.
+        result: Option<bool>,
+    },
+    /// Removes the key.
+    Delete {
+        /// The register.
+        key: String,
+    },
+}
+
+/// The name of a call: Jepsen's `f`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Function {
+    /// [`Call::Read`]
+    Read,
+    /// [`Call::Write`]
+    Write,
+    /// [`Call::Cas`]
+    Cas,
+    /// [`Call::Delete`]
+    Delete,
+}
+
+impl Function {
+    /// Its name in exported histories.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Cas => "cas",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl Call {
+    /// Which of the four it is.
+    #[must_use]
+    pub const fn function(&self) -> Function {
+        match self {
+            Self::Read { .. } => Function::Read,
+            Self::Write { .. } => Function::Write,
+            Self::Cas { .. } => Function::Cas,
+            Self::Delete { .. } => Function::Delete,
+        }
+    }
+
+    /// The register it is about.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Read { key, .. }
+            | Self::Write { key, .. }
+            | Self::Cas { key, .. }
+            | Self::Delete { key } => key,
+        }
+    }
+
+    /// The same question with the answer taken out.
+    #[must_use]
+    pub fn question(&self) -> Self {
+        match self {
+            Self::Read { key, .. } => Self::Read { key: key.clone(), value: None },
+            Self::Cas { key, expect, value, .. } => {
+                Self::Cas { key: key.clone(), expect: expect.clone(), value: value.clone(), result: None }
+            }
+            Self::Write { .. } | Self::Delete { .. } => self.clone(),
+        }
+    }
+
+    /// What the register holds once the call took effect; `None` for calls that change nothing.
+    #[must_use]
+    pub fn leaves(&self) -> Option<Option<&str>> {
+        match self {
+            Self::Write { value, .. } => Some(Some(value)),
+            Self::Cas { value, result, .. } => (*result != Some(false)).then_some(Some(value)),
+            Self::Delete { .. } => Some(None),
+            Self::Read { .. } => None,
+        }
+    }
+
+    /// What the register must have held for the call to be answered so; `None` when the answer does not tell.
+    #[must_use]
+    pub fn observes(&self) -> Option<Option<&str>> {
+        match self {
+            Self::Read { value, .. } => value.as_ref().map(Option::as_deref),
+            Self::Cas { expect, result, .. } => (*result != Some(false)).then_some(expect.as_deref()),
+            Self::Write { .. } | Self::Delete { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { key, value: None } => write!(f, "read {key}"),
+            Self::Read { key, value: Some(value) } => write!(f, "read {key} -> {}", Shown(value.as_deref())),
+            Self::Write { key, value } => write!(f, "write {key} = {value:?}"),
+            Self::Cas { key, expect, value, result } => {
+                let answer = if *result == Some(false) { " refused" } else { "" };
+                write!(f, "cas {key} {} => {value:?}{answer}", Shown(expect.as_deref()))
+            }
+            Self::Delete { key } => write!(f, "delete {key}"),
+        }
+    }
+}
+
+/// A register's content for people: the value in quotes, or `absent`.
+pub(crate) struct Shown<'a>(pub Option<&'a str>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(value) => write!(f, "{value:?}"),
+            None => write!(f, "absent"),
+        }
+    }
+}
+
+/// How an operation ended, in Jepsen's sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It took effect between its invocation and its completion.
+    Ok,
+    /// It took no effect and never will.
+    Fail,
+    /// Nobody knows: it may take effect at any instant after its invocation, or never.
+    Info,
+}
+
+impl Outcome {
+    /// Its name in exported histories.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Fail => "fail",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// An operation: an invocation joined with its completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// The process (a logical thread of one client) that asked.
+    pub process: u32,
+    /// What was asked; with the answer when the outcome is ok.
+    pub call: Call,
+    /// How it ended; an operation that never ended is [`Outcome::Info`].
+    pub outcome: Outcome,
+    /// Index of the invoking entry. The order of indices is the order of events.
+    pub invoke: u64,
+    /// Virtual nanoseconds of the invocation.
+    pub invoked_ns: u64,
+    /// Index of the completing entry, absent while the operation is open.
+    pub complete: Option<u64>,
+    /// Virtual nanoseconds of the completion.
+    pub completed_ns: Option<u64>,
+    /// What the client was told went wrong.
+    pub error: Option<String>,
+}
+
+impl Op {
+    /// Took effect for certain and changed the register.
+    #[must_use]
+    pub fn acknowledged_change(&self) -> bool {
+        self.outcome == Outcome::Ok && self.call.leaves().is_some()
+    }
+
+    /// The instant after which it cannot take effect any more (an index), if there is one.
+    #[must_use]
+    pub fn effective_by(&self) -> Option<u64> {
+        if self.outcome == Outcome::Info { None } else { self.complete }
+    }
+}
+
+impl fmt::Display for Op {
+    /// `p1 write k = "a"  [0.100000, 0.120000] ok  #4`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p{} {}  [{}, ", self.process, self.call, seconds(self.invoked_ns))?;
+        match self.completed_ns {
+            Some(at) if self.outcome != Outcome::Info => write!(f, "{}]", seconds(at))?,
+            _ => write!(f, "...")?,
+        }
+        write!(f, " {}  #{}", self.outcome.name(), self.invoke)
+    }
+}
+
+/// Nanoseconds as seconds with microseconds: `1.250000`.
+pub(crate) fn seconds(ns: u64) -> String {
+    format!("{}.{:06}", ns / 1_000_000_000, ns % 1_000_000_000 / 1_000)
+}
+
+/// An answer to a read as three named cases: JSON alone would turn `Some(None)` into `None`.
+mod reading {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Reading {
+        Unknown,
+        Absent,
+        Value(String),
+    }
+
+    pub fn serialize<S: Serializer>(value: &Option<Option<String>>, to: S) -> Result<S::Ok, S::Error> {
+        match value {
+            None => Reading::Unknown,
+            Some(None) => Reading::Absent,
+            Some(Some(text)) => Reading::Value(text.clone()),
+        }
+        .serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+        Ok(match Reading::deserialize(from)? {
+            Reading::Unknown => None,
+            Reading::Absent => Some(None),
+            Reading::Value(text) => Some(Some(text)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_answer_survives_json() {
+        for value in [None, Some(None), Some(Some("a".to_string()))] {
+            let call = Call::Read { key: "k".into(), value };
+            let text = serde_json::to_string(&call).unwrap();
+            assert_eq!(serde_json::from_str::<Call>(&text).unwrap(), call, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_swap_leaves_and_observes_nothing() {
+        let swap = |result| Call::Cas { key: "k".into(), expect: None, value: "b".into(), result };
+        assert_eq!((swap(Some(false)).leaves(), swap(Some(false)).observes()), (None, None));
+        assert_eq!((swap(None).leaves(), swap(None).observes()), (Some(Some("b")), Some(None)));
+    }
+}

@@ -1,0 +1,120 @@
+//! The table, its mask, and what becomes of actions.
+
+use super::*;
+use crate::schedule::{VERSION, Workload};
+use interceptor::rng::split;
+use proptest::prelude::*;
+
+fn view(nodes: usize, leader: Option<usize>) -> View {
+    let role = |index| Some(if Some(index) == leader { "leader" } else { "follower" }.to_owned());
+    View { roles: (0..nodes).map(role).collect(), up: vec![true; nodes], active: Vec::new() }
+}
+
+fn schedule(nodes: u8, steps: Vec<Step>) -> Schedule {
+    Schedule {
+        version: VERSION,
+        target: "t".into(),
+        bugs: Vec::new(),
+        nodes,
+        seed: 1,
+        horizon_ms: 8_000,
+        workload: Workload::default(),
+        agent_from_ms: Some(0),
+        steps,
+    }
+}
+
+fn legal_names(view: &View, bounds: &Bounds) -> Vec<String> {
+    let space = space();
+    let nodes = u8::try_from(view.count()).unwrap();
+    legal(view, bounds, &schedule(nodes, Vec::new()), 0).into_iter().map(|id| space.info(id).name.clone()).collect()
+}
+
+#[test]
+fn the_table_is_fixed() {
+    let space = space();
+    let names: Vec<&str> = space.actions().iter().map(|action| action.name.as_str()).collect();
+    assert_eq!(names.len(), 57);
+    assert_eq!(space.fault_kinds().len(), Kind::ALL.len());
+    insta::assert_snapshot!(names.join("\n"));
+}
+
+#[test]
+fn a_leader_must_be_known_to_be_struck() {
+    let without = legal_names(&view(3, None), &Bounds::default());
+    assert!(without.iter().all(|name| !name.contains("leader")), "{without:?}");
+    assert!(without.contains(&"kill follower short".to_owned()));
+    let with = legal_names(&view(3, Some(1)), &Bounds::default());
+    assert_eq!(with.len(), 57 - 4, "splits need four nodes");
+    assert_eq!(legal_names(&view(5, Some(1)), &Bounds::default()).len(), 57);
+    let silent = View { roles: vec![None; 3], ..view(3, None) };
+    assert_eq!(legal_names(&silent, &Bounds::default()), without);
+}
+
+#[test]
+fn a_single_node_has_nobody_to_be_cut_from() {
+    let names = legal_names(&view(1, Some(0)), &Bounds::default());
+    let between = ["partition", "link", "delay", "stall", "reset"];
+    assert!(names.iter().all(|name| between.iter().all(|kind| !name.starts_with(kind))), "{names:?}");
+    assert!(names.contains(&"power-loss all".to_owned()));
+}
+
+#[test]
+fn bounds_hold() {
+    let bounds = Bounds { kinds: BTreeSet::from([Kind::Pause]), max_down: None };
+    let names = legal_names(&view(3, Some(0)), &bounds);
+    assert!(names.len() == 6 && names[1..].iter().all(|name| name.starts_with("pause")), "{names:?}");
+    let bounds = |max| Bounds { max_down: Some(max), ..Bounds::default() };
+    let taking_down = |names: &[String]| names.iter().filter(|n| n.starts_with("kill") || n.starts_with("power")).count();
+    assert_eq!(taking_down(&legal_names(&view(3, Some(0)), &bounds(0))), 0);
+    assert_eq!(taking_down(&legal_names(&view(3, Some(0)), &bounds(1))), 10);
+    assert_eq!(taking_down(&legal_names(&view(3, Some(0)), &bounds(3))), 12);
+    let down = Step { when: Trigger::At { at_ms: 0 }, fault: Fault::Kill { node: Node(2), down_ms: 5_000 } };
+    let busy = schedule(3, vec![down]);
+    let of = |view: &View, max| legal(view, &bounds(max), &busy, 0).len();
+    assert!(of(&view(3, Some(0)), 1) < of(&view(3, Some(0)), 2));
+}
+
+#[test]
+fn the_same_is_not_done_twice_to_one_node() {
+    let mut view = view(3, Some(0));
+    view.active.push(Fault::Pause { node: Node(1), for_ms: 5 });
+    let names = legal_names(&view, &Bounds::default());
+    assert!(!names.contains(&"pause leader short".to_owned()) && names.contains(&"pause follower short".to_owned()));
+    view.active = vec![Fault::Pause { node: Node(1), for_ms: 5 }; ACTIVE_MAX];
+    assert_eq!(legal_names(&view, &Bounds::default()), ["nothing"]);
+}
+
+#[test]
+fn nodes_that_are_down_are_left_alone() {
+    let mut view = view(3, Some(0));
+    view.up = vec![false, true, false];
+    let space = space();
+    for id in legal(&view, &Bounds::default(), &schedule(3, Vec::new()), 0) {
+        for fault in resolve(id, &view, &mut split(1, "x")) {
+            assert_eq!(fault.victims().first(), Some(&Node(2)), "{}", space.info(id).name);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn legal_actions_become_possible_faults(
+        seed: u64, nodes in 1_usize..=9, leader in proptest::option::of(0_usize..9), down in 0_u16..512,
+    ) {
+        let mut view = view(nodes, leader.map(|leader| leader % nodes));
+        view.up = (0..nodes).map(|node| down >> node & 1 == 0).collect();
+        let mut rng = split(seed, "test");
+        let count = u8::try_from(nodes).unwrap();
+        let space = space();
+        for id in legal(&view, &Bounds::default(), &schedule(count, Vec::new()), 0) {
+            let faults = resolve(id, &view, &mut rng);
+            let name = &space.info(id).name;
+            prop_assert_eq!(faults.is_empty(), name == "nothing", "{}", name);
+            for fault in faults {
+                prop_assert_eq!(fault.check(count), Ok(()), "{}", name);
+                prop_assert!(name.starts_with(fault.kind().name()), "{} {}", name, fault);
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a campaign is asked to do.
+
+use crate::fault::Kind;
+use crate::schedule::Schedule;
+use agents::ActionSpace;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a campaign is asked to do. The number of executors is its number of cores.
+#[derive(Clone, Debug)]
+pub struct CampaignConfig {
+    /// The target's name.
+    pub target: String,
+    /// Digest of its manifest, in hex.
+    pub target_digest: String,
+    /// Digest of its binary, in hex.
+    pub binary_digest: String,
+    /// Planted bugs that are switched on.
+    pub bugs: Vec<String>,
+    /// Number of nodes.
+    pub nodes: u8,
+    /// Seeds every choice of the campaign.
+    pub seed: u64,
+    /// The agent, as [`agents::build`] takes it; a resumed campaign goes on with what it has learnt.
+    pub agent: String,
+    /// What agents choose from.
+    pub actions: ActionSpace,
+    /// The campaign's directory; made if need be, resumed if it holds this campaign.
+    pub out: PathBuf,
+    /// The longest horizon of a schedule, in virtual milliseconds.
+    pub horizon_ms: u64,
+    /// The kinds of faults that may be drawn.
+    pub kinds: BTreeSet<Kind>,
+    /// Most nodes that may be down at once; absent: all of them.
+    pub max_down: Option<u8>,
+    /// Schedules to begin a new campaign with.
+    pub seeds: Vec<Schedule>,
+    /// Where candidates come from.
+    pub mix: Mix,
+    /// When to stop.
+    pub limits: Limits,
+    /// Host time between two saves.
+    pub save_every: Duration,
+}
+
+impl CampaignConfig {
+    /// A campaign with every kind of fault, the uniform agent, no limits and no bugs.
+    #[must_use]
+    pub fn new(target: &str, nodes: u8, actions: ActionSpace, out: PathBuf) -> Self {
+        Self {
+            target: target.to_owned(),
+            target_digest: String::new(),
+            binary_digest: String::new(),
+            bugs: Vec::new(),
+            nodes,
+            seed: 0,
+            agent: "uniform".into(),
+            actions,
+            out,
+            horizon_ms: 10_000,
+            kinds: BTreeSet::from(Kind::ALL),
+            max_down: None,
+            seeds: Vec::new(),
+            mix: Mix::default(),
+            limits: Limits::default(),
+            save_every: Duration::from_secs(30),
+        }
+    }
+}
+
+/// When a session stops: at whichever comes first. All count from the session's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// After this much host time.
+    pub time: Option<Duration>,
+    /// After this many executions.
+    pub executions: Option<u64>,
+    /// After this many findings.
+    pub stop_after: Option<u32>,
+}
+
+/// Where candidates come from: weights. While the corpus is empty only the first two count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mix {
+    /// No steps, the agent from the beginning.
+    pub explore: u32,
+    /// Random steps, no agent.
+    pub random: u32,
+    /// A corpus entry, changed.
+    pub mutate: u32,
+    /// The beginning of a corpus entry, then the agent.
+    pub prolong: u32,
+}
+
+impl Default for Mix {
+    /// Three in twenty explore, two are random, eight are mutated, seven are prolonged.
+    fn default() -> Self {
+        Self { explore: 3, random: 2, mutate: 8, prolong: 7 }
+    }
+}

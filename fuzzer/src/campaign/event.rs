@@ -1,0 +1,231 @@
+//! What a campaign tells while it runs: one event a line in `events.jsonl`, and all that reports are made of.
+
+use crate::execution::Execution;
+use crate::schedule::Schedule;
+use agents::Divergence;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Something that happened in a campaign. Fields ending in `elapsed_ms` or `per_second`, and when it is
+/// saved, depend on the host; everything else is determined by seed, cores and executions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum CampaignEvent {
+    /// A session begins.
+    Started {
+        /// The target's name.
+        target: String,
+        /// Planted bugs that are switched on.
+        bugs: Vec<String>,
+        /// Number of nodes.
+        nodes: u8,
+        /// The campaign's seed.
+        seed: u64,
+        /// The agent, parameters included.
+        agent: String,
+        /// Number of executors.
+        cores: usize,
+        /// The longest horizon, in virtual milliseconds.
+        horizon_ms: u64,
+        /// Whether it goes on where an earlier session stopped.
+        resumed: bool,
+        /// Executions so far.
+        executions: u64,
+        /// Corpus entries so far.
+        corpus: usize,
+        /// Findings so far.
+        findings: usize,
+    },
+    /// The run without faults is over, on every executor.
+    Control {
+        /// Its hash, from the first executor.
+        hash: String,
+        /// Whether all repetitions had this hash.
+        equal: bool,
+        /// `valid`, or why that is unknown.
+        verdict: String,
+        /// Virtual nanoseconds of one.
+        virtual_ns: u64,
+        /// Host nanoseconds of one.
+        wall_ns: u64,
+    },
+    /// A batch is over.
+    Executed {
+        /// Executions so far.
+        executions: u64,
+        /// Corpus entries.
+        corpus: usize,
+        /// Distinct features seen.
+        features: usize,
+        /// Distinct states visited.
+        states: usize,
+        /// Findings.
+        findings: usize,
+        /// Executions a second of host time, in this session.
+        per_second: f64,
+        /// Host time of all sessions.
+        elapsed_ms: u64,
+    },
+    /// A schedule showed something new and joined the corpus.
+    NewCoverage {
+        /// Executions so far.
+        executions: u64,
+        /// Its file name in the corpus.
+        entry: String,
+        /// How many of its features are new.
+        new: usize,
+        /// Distinct features seen.
+        features: usize,
+        /// Where it came from.
+        source: Source,
+    },
+    /// A violation not seen before, run twice with the same hash.
+    Finding {
+        /// What was violated.
+        signature: String,
+        /// The signature as a directory's name, unique in the campaign.
+        slug: String,
+        /// The particulars in one sentence.
+        summary: String,
+        /// Executions so far.
+        executions: u64,
+        /// Host time of all sessions.
+        elapsed_ms: u64,
+        /// The confirming run, with its detail.
+        execution: Box<Execution>,
+    },
+    /// A violation seen before.
+    Repeat {
+        /// What was violated.
+        signature: String,
+        /// How often by now, the first time included.
+        count: u64,
+    },
+    /// A schedule was run twice and the runs differed: the target depends on something that the sandbox does not
+    /// own.
+    Diverged {
+        /// What the first run violated; absent for the control run.
+        signature: Option<String>,
+        /// The schedule.
+        schedule: Box<Schedule>,
+        /// Hash of the first run.
+        first: String,
+        /// Hash of the second.
+        second: String,
+        /// What the second run violated.
+        second_signature: Option<String>,
+    },
+    /// A worker process died and was started again.
+    WorkerRestarted {
+        /// Its number, from 0.
+        worker: usize,
+        /// How it ended.
+        why: String,
+    },
+    /// A schedule could not be run; the campaign goes on.
+    Skipped {
+        /// The schedule.
+        schedule: Box<Schedule>,
+        /// Why.
+        why: String,
+    },
+    /// A damaged file was set aside.
+    Quarantined {
+        /// Where it was.
+        file: PathBuf,
+        /// Where it is.
+        moved_to: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The state is on disk.
+    Saved {
+        /// Executions so far.
+        executions: u64,
+        /// How far the agent is from uniform.
+        divergence: Divergence,
+    },
+    /// The session is over.
+    Stopped {
+        /// Why.
+        reason: StopReason,
+        /// What came of it.
+        summary: Summary,
+    },
+}
+
+/// Where a candidate came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// It was given: a seed, or a file put into the corpus.
+    Given,
+    /// The agent alone.
+    Explore,
+    /// Random steps.
+    Random,
+    /// A changed corpus entry.
+    Mutate,
+    /// The beginning of a corpus entry, then the agent.
+    Prolong,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Its time was up.
+    Time,
+    /// It had its number of executions.
+    Executions,
+    /// It had its number of findings.
+    Findings,
+    /// It was asked to.
+    Interrupted,
+}
+
+/// What came of a campaign, over all its sessions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Executions.
+    pub executions: u64,
+    /// Host time.
+    pub elapsed_ms: u64,
+    /// Executions a second of host time.
+    pub per_second: f64,
+    /// Corpus entries.
+    pub corpus: usize,
+    /// Distinct features.
+    pub features: usize,
+    /// Distinct states.
+    pub states: usize,
+    /// Findings, by signature.
+    pub findings: Vec<FindingSummary>,
+    /// Findings of this session.
+    pub findings_now: u32,
+    /// Verdicts that were undecided.
+    pub unknown: u64,
+    /// Runs whose repetition differed.
+    pub diverged: u64,
+    /// Schedules that could not be run.
+    pub skipped: u64,
+    /// Steps of executed schedules.
+    pub steps: u64,
+    /// Those of them that touched anything.
+    pub landed: u64,
+    /// How far the agent is from uniform.
+    pub divergence: Divergence,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingSummary {
+    /// What was violated.
+    pub signature: String,
+    /// Its directory's name.
+    pub slug: String,
+    /// How often.
+    pub count: u64,
+    /// Number of the execution that showed it first.
+    pub execution: u64,
+}

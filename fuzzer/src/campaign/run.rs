@@ -1,0 +1,427 @@
+//! The loop: draw a batch, run it, admit it in order.
+
+use super::engine::Judged;
+use super::error::CampaignError;
+use super::event::{CampaignEvent, Source, StopReason, Summary};
+use super::{Campaign, Stopwatch};
+use crate::execution::{Choice, Execution};
+use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
+use crate::schedule::Schedule;
+use agents::{Divergence, Transition, Visited};
+use interceptor::event::{Event, EventKind};
+use interceptor::rng::split;
+use interceptor::timeline::key;
+use oracle::{Verdict, Violation};
+use rand::Rng as _;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// One candidate in so many is run with detail, for the event keys it shows.
+const DETAIL_EVERY: u64 = 64;
+/// So many schedules in a row that cannot be run end a campaign.
+const FAILURES_MAX: u32 = 8;
+
+/// Who is told.
+type Sink<'a> = &'a mut dyn FnMut(&CampaignEvent);
+
+/// What a session has done so far.
+struct Session {
+    watch: Stopwatch,
+    executions: u64,
+    findings: u32,
+    saved: Stopwatch,
+    /// Something happened that must not be lost.
+    save_soon: bool,
+}
+
+/// A candidate on its way.
+struct Candidate {
+    schedule: Schedule,
+    source: Source,
+    options: RunOptions,
+}
+
+impl Campaign {
+    /// Runs until a limit is reached or `stop` is set, which is looked at between batches. The state is saved
+    /// on the way and at the end, also when an error ends it.
+    ///
+    /// # Errors
+    /// When the control run is bad, nothing can be run, or nothing can be written.
+    pub fn run(&mut self, stop: &AtomicBool, sink: Sink<'_>) -> Result<Summary, CampaignError> {
+        self.watch = Stopwatch::start();
+        let mut session = Session {
+            watch: self.watch,
+            executions: 0,
+            findings: 0,
+            saved: self.watch,
+            save_soon: true,
+        };
+        sink(&self.started());
+        self.news.drain(..).for_each(|event| sink(&event));
+        self.control(sink)?;
+        let reason = loop {
+            if let Some(reason) = self.over(&session, stop) {
+                break reason;
+            }
+            if let Err(error) = self.batch(&mut session, sink) {
+                // The error matters more than whether this works too.
+                let _ = self.save();
+                return Err(error);
+            }
+            if session.save_soon || session.saved.elapsed() >= self.config.save_every {
+                sink(&self.save()?);
+                session.saved = Stopwatch::start();
+                session.save_soon = false;
+            }
+        };
+        sink(&self.save()?);
+        let summary = self.summary(&session);
+        sink(&CampaignEvent::Stopped { reason, summary: summary.clone() });
+        self.memory.counters.elapsed_ms += self.watch.elapsed_ms();
+        self.watch = Stopwatch::start();
+        Ok(summary)
+    }
+
+    /// How far the master agent is from uniform, over the states it has been in.
+    #[must_use]
+    pub fn divergence(&self) -> Divergence {
+        agents::divergence(&self.memory.agent.agent, self.memory.visited.sample())
+    }
+
+    fn over(&self, session: &Session, stop: &AtomicBool) -> Option<StopReason> {
+        let limits = self.config.limits;
+        if stop.load(Ordering::Relaxed) {
+            Some(StopReason::Interrupted)
+        } else if limits.stop_after.is_some_and(|max| session.findings >= max) {
+            Some(StopReason::Findings)
+        } else if limits.executions.is_some_and(|max| session.executions >= max) {
+            Some(StopReason::Executions)
+        } else if limits.time.is_some_and(|max| session.watch.elapsed() >= max) {
+            Some(StopReason::Time)
+        } else {
+            None
+        }
+    }
+
+    /// The run without faults, on every executor and at least twice: what is wrong in it is not a finding.
+    fn control(&mut self, sink: Sink<'_>) -> Result<(), CampaignError> {
+        let schedule = self.engine.ground().control(split(self.config.seed, "control").next_u64());
+        let job = (schedule.clone(), RunOptions { detail: true, calls: false });
+        let mut runs = Vec::new();
+        while runs.len() < 2 {
+            let jobs = vec![job.clone(); self.executors.len()];
+            for result in run_all(&mut self.executors, &jobs) {
+                runs.push(result?);
+            }
+        }
+        self.tell_restarts(sink);
+        let first = runs.swap_remove(0);
+        if let Some(violation) = violation(&first) {
+            return Err(CampaignError::Control {
+                signature: violation.signature.clone(),
+                summary: violation.summary.clone(),
+            });
+        }
+        let other = runs.iter().find(|run| run.hash != first.hash);
+        if let Some(other) = other {
+            self.memory.counters.diverged += 1;
+            sink(&CampaignEvent::Diverged {
+                signature: None,
+                schedule: Box::new(schedule),
+                first: first.hash.clone(),
+                second: other.hash.clone(),
+                second_signature: violation(other).map(|violation| violation.signature.clone()),
+            });
+        }
+        sink(&CampaignEvent::Control {
+            hash: first.hash.clone(),
+            equal: other.is_none(),
+            verdict: match &first.verdict {
+                Verdict::Unknown { why } => format!("unknown: {why}"),
+                _ => "valid".into(),
+            },
+            virtual_ns: first.statistics.virtual_ns,
+            wall_ns: first.statistics.wall_ns,
+        });
+        self.engine.remember(event_keys(&first));
+        Ok(())
+    }
+
+    fn batch(&mut self, session: &mut Session, sink: Sink<'_>) -> Result<(), CampaignError> {
+        let left = self.config.limits.executions.map_or(u64::MAX, |max| max - session.executions);
+        let count = self.executors.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let mut candidates = Vec::new();
+        for _ in 0..count {
+            candidates.push(self.draw()?);
+        }
+        let jobs: Vec<_> = candidates.iter().map(|c| (c.schedule.clone(), c.options)).collect();
+        let results = run_all(&mut self.executors, &jobs);
+        self.tell_restarts(sink);
+        let mut episodes = Vec::new();
+        for (candidate, result) in candidates.into_iter().zip(results) {
+            session.executions += 1;
+            let checked = result.and_then(|execution| match execution.schedule.check() {
+                Ok(()) => Ok(execution),
+                Err(e) => Err(ExecutorError::Run { why: format!("the executed schedule cannot be run again: {e}") }),
+            });
+            match checked {
+                Ok(execution) => episodes.extend(self.admit(candidate, execution, session, sink)?),
+                Err(error) => self.skip(candidate.schedule, error, sink)?,
+            }
+        }
+        if !episodes.is_empty() {
+            for executor in &mut self.executors {
+                executor.learn(&episodes)?;
+            }
+            self.tell_restarts(sink);
+        }
+        sink(&self.executed(session));
+        Ok(())
+    }
+
+    fn draw(&mut self) -> Result<Candidate, CampaignError> {
+        let number = self.memory.counters.drawn;
+        self.memory.counters.drawn += 1;
+        let options = RunOptions { detail: number % DETAIL_EVERY == DETAIL_EVERY - 1, calls: false };
+        let (schedule, source) = match self.memory.pending.pop_front() {
+            Some(schedule) => (schedule, Source::Given),
+            None => self.engine.draw(number, &self.memory.coverage)?,
+        };
+        Ok(Candidate { schedule, source, options })
+    }
+
+    /// Counts an execution, confirms what is new, and keeps what should be kept; what agents can learn of it.
+    fn admit(
+        &mut self,
+        candidate: Candidate,
+        execution: Execution,
+        session: &mut Session,
+        sink: Sink<'_>,
+    ) -> Result<Option<Learned>, CampaignError> {
+        self.failures = 0;
+        let counters = &mut self.memory.counters;
+        counters.executions += 1;
+        counters.unknown += u64::from(matches!(execution.verdict, Verdict::Unknown { .. }));
+        counters.steps += execution.landings.len() as u64;
+        counters.landed += execution.landings.iter().filter(|landing| landing.touched > 0).count() as u64;
+        let executions = counters.executions;
+        self.engine.remember(event_keys(&execution));
+        let is_finding = match violation(&execution) {
+            Some(violation) => self.judge(&execution, &violation.signature, sink)?,
+            None => false,
+        };
+        session.findings += u32::from(is_finding);
+        session.save_soon |= is_finding;
+        let new = self.memory.coverage.admit(&execution.features);
+        let learned = (!execution.episode.is_empty()).then(|| Learned {
+            seed: execution.schedule.seed,
+            transitions: transitions(&execution.episode, new.len(), &mut self.memory.visited),
+        });
+        if let Some(learned) = &learned {
+            learned.teach(&mut self.memory.agent.agent);
+        }
+        let joined = self.engine.admit(Judged {
+            input: candidate.schedule,
+            executed: execution.schedule.clone(),
+            new: &new,
+            is_violating: violation(&execution).is_some(),
+            is_finding,
+        })?;
+        if joined {
+            let entry = self.store.write_entry(&execution.schedule)?;
+            sink(&CampaignEvent::NewCoverage {
+                executions,
+                entry,
+                new: new.len(),
+                features: self.memory.coverage.len(),
+                source: candidate.source,
+            });
+        }
+        Ok(learned)
+    }
+
+    /// Counts a violation and, if it is new, runs its schedule again; whether it is a finding from now on.
+    fn judge(&mut self, execution: &Execution, signature: &str, sink: Sink<'_>) -> Result<bool, CampaignError> {
+        let (count, to_confirm) = self.memory.findings.see(signature);
+        if !to_confirm {
+            sink(&CampaignEvent::Repeat { signature: signature.to_owned(), count });
+            return Ok(false);
+        }
+        let options = RunOptions { detail: true, calls: true };
+        let executor = self.executors.first_mut().expect("a campaign is opened with at least one executor");
+        let again = match executor.run(&execution.schedule, options) {
+            Ok(again) => again,
+            Err(error) => {
+                self.memory.findings.differ(signature);
+                self.skip(execution.schedule.clone(), error, sink)?;
+                return Ok(false);
+            }
+        };
+        self.tell_restarts(sink);
+        let second_signature = violation(&again).map(|violation| violation.signature.clone());
+        if again.hash != execution.hash || second_signature.as_deref() != Some(signature) {
+            self.memory.findings.differ(signature);
+            self.memory.counters.diverged += 1;
+            sink(&CampaignEvent::Diverged {
+                signature: Some(signature.to_owned()),
+                schedule: Box::new(execution.schedule.clone()),
+                first: execution.hash.clone(),
+                second: again.hash,
+                second_signature,
+            });
+            return Ok(false);
+        }
+        let executions = self.memory.counters.executions;
+        let slug = self.memory.findings.confirm(signature, executions);
+        sink(&CampaignEvent::Finding {
+            signature: signature.to_owned(),
+            slug,
+            summary: violation(&again).map(|violation| violation.summary.clone()).unwrap_or_default(),
+            executions,
+            elapsed_ms: self.elapsed_ms(),
+            execution: Box::new(again),
+        });
+        Ok(true)
+    }
+
+    /// A schedule that could not be run; too many in a row, or a reason that will not pass, end the campaign.
+    fn skip(&mut self, schedule: Schedule, error: ExecutorError, sink: Sink<'_>) -> Result<(), CampaignError> {
+        self.failures += 1;
+        let is_lasting = matches!(error, ExecutorError::SetUp { .. } | ExecutorError::Worker { .. });
+        if is_lasting || self.failures >= FAILURES_MAX {
+            return Err(error.into());
+        }
+        self.memory.counters.skipped += 1;
+        sink(&CampaignEvent::Skipped { schedule: Box::new(schedule), why: error.to_string() });
+        Ok(())
+    }
+
+    fn tell_restarts(&mut self, sink: Sink<'_>) {
+        for restart in self.executors.iter_mut().flat_map(|executor| executor.restarts()) {
+            sink(&CampaignEvent::WorkerRestarted { worker: restart.worker, why: restart.why });
+        }
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.memory.counters.elapsed_ms + self.watch.elapsed_ms()
+    }
+
+    fn started(&self) -> CampaignEvent {
+        CampaignEvent::Started {
+            target: self.config.target.clone(),
+            bugs: self.config.bugs.clone(),
+            nodes: self.config.nodes,
+            seed: self.config.seed,
+            agent: self.config.agent.clone(),
+            cores: self.executors.len(),
+            horizon_ms: self.config.horizon_ms,
+            resumed: self.resumed,
+            executions: self.memory.counters.executions,
+            corpus: self.engine.corpus_len(),
+            findings: self.memory.findings.len(),
+        }
+    }
+
+    fn executed(&self, session: &Session) -> CampaignEvent {
+        CampaignEvent::Executed {
+            executions: self.memory.counters.executions,
+            corpus: self.engine.corpus_len(),
+            features: self.memory.coverage.len(),
+            states: self.memory.visited.states(),
+            findings: self.memory.findings.len(),
+            per_second: rate(session.executions, session.watch.elapsed_ms()),
+            elapsed_ms: self.elapsed_ms(),
+        }
+    }
+
+    fn summary(&self, session: &Session) -> Summary {
+        let counters = self.memory.counters;
+        let elapsed_ms = self.elapsed_ms();
+        Summary {
+            executions: counters.executions,
+            elapsed_ms,
+            per_second: rate(counters.executions, elapsed_ms),
+            corpus: self.engine.corpus_len(),
+            features: self.memory.coverage.len(),
+            states: self.memory.visited.states(),
+            findings: self.memory.findings.summaries(),
+            findings_now: session.findings,
+            unknown: counters.unknown,
+            diverged: counters.diverged,
+            skipped: counters.skipped,
+            steps: counters.steps,
+            landed: counters.landed,
+            divergence: self.divergence(),
+        }
+    }
+}
+
+/// Runs one job per executor, all at once; results in the order of the jobs.
+fn run_all(
+    executors: &mut [Box<dyn Executor>],
+    jobs: &[(Schedule, RunOptions)],
+) -> Vec<Result<Execution, ExecutorError>> {
+    if let ([executor, ..], [(schedule, options)]) = (&mut *executors, jobs) {
+        return vec![executor.run(schedule, *options)];
+    }
+    // A thread does nothing but wait for its executor; nothing depends on which is done first.
+    std::thread::scope(|scope| {
+        let started: Vec<_> = executors
+            .iter_mut()
+            .zip(jobs)
+            .map(|(executor, (schedule, options))| scope.spawn(move || executor.run(schedule, *options)))
+            .collect();
+        let finished = started.into_iter().map(|thread| thread.join());
+        finished.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}
+
+fn violation(execution: &Execution) -> Option<&Violation> {
+    match &execution.verdict {
+        Verdict::Violation(violation) => Some(violation),
+        Verdict::Valid | Verdict::Unknown { .. } => None,
+    }
+}
+
+/// The choices with their rewards. Features are known for the whole run only, so what is new is credited to the
+/// windows evenly, the first ones getting what cannot be divided.
+fn transitions(episode: &[Choice], new_features: usize, visited: &mut Visited) -> Vec<Transition> {
+    if let Some(first) = episode.first() {
+        visited.enter(first.state, &first.legal);
+    }
+    let (each, rest) = (new_features / episode.len().max(1), new_features % episode.len().max(1));
+    let mut transitions = Vec::with_capacity(episode.len());
+    for (index, choice) in episode.iter().enumerate() {
+        let legal_next = episode.get(index + 1).map(|next| next.legal.clone()).unwrap_or_default();
+        let entered = visited.enter(choice.next, &legal_next);
+        transitions.push(Transition {
+            state: choice.state,
+            action: choice.action,
+            next: choice.next,
+            seen_before: entered.seen_before,
+            visits: entered.visits,
+            new_features: u32::try_from(each + usize::from(index < rest)).unwrap_or(u32::MAX),
+            legal_next,
+        });
+    }
+    transitions
+}
+
+/// Keys of the events in the detail, if it was kept; see the interceptor's patterns.
+fn event_keys(execution: &Execution) -> BTreeSet<String> {
+    let events = execution.detail.iter().flat_map(|detail| &detail.events);
+    events.filter_map(event_key).collect()
+}
+
+/// The key of an event that a fault may wait for; the campaign's own doings are none.
+fn event_key(event: &Event) -> Option<String> {
+    match &event.kind {
+        EventKind::Fault { .. } | EventKind::Client { .. } => None,
+        kind => Some(key::of(kind)),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a rate for people")]
+fn rate(count: u64, elapsed_ms: u64) -> f64 {
+    if elapsed_ms == 0 { 0.0 } else { count as f64 * 1000.0 / elapsed_ms as f64 }
+}

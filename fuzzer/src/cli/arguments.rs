@@ -1,0 +1,284 @@
+//! Arguments as typed. What they mean for a target is settled in [`super::rig`].
+
+use super::amount::duration;
+use clap::{ArgAction, Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const ABOUT: &str = "Finds the sequence of faults that breaks a cluster of real server processes, shrinks it, \
+                     and hands you a file that breaks it again, bit for bit.";
+
+const EXAMPLES: &str = "\
+Examples:
+  fuzz doctor                                      can this machine run clusters?
+  fuzz targets                                     what there is to break
+  fuzz run --target raft-demo --time 60s           search for a minute, with the demo's planted bugs
+  fuzz run --target raft-demo --bug none           search the correct build
+  fuzz replay fuzz-out/raft-demo/findings/NAME     break it again, the same way
+  fuzz smoke --target raft-demo --junit out.xml    what continuous integration runs
+
+Exit codes:
+  0 clean   1 violation found   2 usage, input or set-up error   3 nondeterminism
+  4 unknown (out of budget)     130 interrupted with nothing found
+
+Results are on standard output, progress and logs on standard error. FUZZ_LOG=debug, or -vv, shows more.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  fuzz run --target raft-demo --time 5m            stop after five minutes
+  fuzz run --target raft-demo --stop-after 1       stop at the first finding
+  fuzz run --target raft-demo --seed 7 --executions 500 --cores 1
+                                                   the same 500 executions every time
+  fuzz run --target raft-demo --bug stale-read,lost-write
+  fuzz run --target ./my-cluster/target.toml --out ./night --time 8h
+                                                   run again with the same --out to go on
+
+Each finding is run twice, shrunk, and written to OUT/findings/NAME; story.md in it tells what happened.";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  fuzz replay fuzz-out/raft-demo/findings/NAME     exit code 1: it broke again, bit for bit
+  fuzz replay schedule.toml                        run one schedule, whatever comes of it
+  fuzz replay fuzz-out/raft-demo/findings/NAME --allow-changed
+                                                   has my mend helped? 0: yes
+
+Without --allow-changed a binary other than the recorded one is refused: it cannot run the same way.";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  fuzz verify --target raft-demo --schedules 20
+  fuzz verify --target raft-demo --schedules 200 --load
+
+Each random schedule is run twice: in another process, another directory and on another core the second time,
+with --load beside programs that keep all cores busy. Exit code 3 shows the first event that differs.";
+
+/// Everything that can be typed.
+#[derive(Debug, Parser)]
+#[command(name = "fuzz", version, about = ABOUT, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Arguments {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Results as JSON lines
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// More on standard error; twice for more still
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Search for faults that break a target
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Run),
+    /// Run a finding, or any schedule, again
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(Replay),
+    /// Make a finding's schedule smaller
+    Shrink(Shrink),
+    /// Run what is kept in corpora/, then search for a bounded time
+    Smoke(Smoke),
+    /// Check that equal schedules give equal runs
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(Verify),
+    /// List targets, their bugs and sets of bugs
+    Targets(Targets),
+    /// Check what this machine can do
+    Doctor,
+    /// Measure: cost of a run, or time to find each bug
+    Bench(Bench),
+    /// Run schedules for a campaign (started by it)
+    #[command(hide = true)]
+    Worker,
+    /// Keep a core busy (started by verify)
+    #[command(hide = true)]
+    Hog,
+}
+
+/// Which target, and how it is built.
+#[derive(Clone, Debug, Args)]
+pub struct Which {
+    /// A name under targets/, or the path of a target.toml or its directory
+    #[arg(long, value_name = "NAME", default_value = "raft-demo")]
+    pub target: String,
+    /// Use the binary as it is
+    #[arg(long)]
+    pub no_build: bool,
+}
+
+/// `fuzz run`
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub which: Which,
+    /// Planted bugs or sets of them, with commas; `none` is the correct build [default: the set `demo`, if any]
+    #[arg(long = "bug", value_name = "NAMES")]
+    pub bugs: Vec<String>,
+    /// Seeds every choice [default: random, and printed]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    /// Stop after this much time, such as 60s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub time: Option<Duration>,
+    /// Stop after this many executions
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub executions: Option<u64>,
+    /// Stop after this many findings
+    #[arg(long, value_name = "FINDINGS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub stop_after: Option<u32>,
+    /// Who chooses faults: a name, with parameters as name:parameter=value,…
+    #[arg(long, value_name = "AGENT", default_value = agents::registry::DEFAULT)]
+    pub agent: String,
+    /// Clusters run at a time [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub cores: Option<u16>,
+    /// Where findings and corpus go; an earlier campaign there goes on [default: ./fuzz-out/TARGET]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Virtual time during which faults strike
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub horizon: Duration,
+    /// Nodes of a cluster [default: as the target says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub nodes: Option<u8>,
+    /// Executions spent on shrinking a finding; 0 leaves it as found
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub shrink: u32,
+}
+
+/// `fuzz replay`
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The directory of a finding, or a schedule.toml
+    pub path: PathBuf,
+    /// Run it though the binary is not the recorded one
+    #[arg(long)]
+    pub allow_changed: bool,
+    /// The target, when it is not the one the schedule names
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// Use the binary as it is
+    #[arg(long)]
+    pub no_build: bool,
+    /// Write what this run showed to DIR, as a finding is written
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `fuzz shrink`
+#[derive(Debug, Args)]
+pub struct Shrink {
+    /// The directory of a finding: its schedule.toml becomes smaller; original.toml stays
+    pub path: PathBuf,
+    /// Most executions
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub executions: u32,
+    /// The target, when it is not the one the schedule names
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// Use the binary as it is
+    #[arg(long)]
+    pub no_build: bool,
+}
+
+/// `fuzz smoke`
+#[derive(Debug, Args)]
+pub struct Smoke {
+    #[command(flatten)]
+    pub which: Which,
+    /// Bound on the search, such as 60s
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub time: Duration,
+    /// Bound on the search in executions: the same search every time
+    #[arg(long, value_name = "N")]
+    pub executions: Option<u64>,
+    /// Seeds the search
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: u64,
+    /// Planted bugs for the search
+    #[arg(long = "bug", value_name = "NAMES", default_value = "none")]
+    pub bugs: Vec<String>,
+    /// Write JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Clusters run at a time [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub cores: Option<u16>,
+    /// Where findings go [default: ./fuzz-out/TARGET-smoke, emptied first]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `fuzz verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[command(flatten)]
+    pub which: Which,
+    /// Random schedules to compare
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub schedules: u64,
+    /// Keep all cores busy during second runs
+    #[arg(long)]
+    pub load: bool,
+    /// Planted bugs
+    #[arg(long = "bug", value_name = "NAMES", default_value = "none")]
+    pub bugs: Vec<String>,
+    /// Seeds the schedules
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: u64,
+    /// Virtual time during which faults strike
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub horizon: Duration,
+}
+
+/// `fuzz targets`
+#[derive(Debug, Args)]
+pub struct Targets {
+    /// Only this one, with the stories of its bugs
+    #[arg(value_name = "NAME")]
+    pub target: Option<String>,
+}
+
+/// `fuzz bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(flatten)]
+    pub which: Which,
+    /// Runs of each measurement
+    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// Time to find each bug instead: bugs by agents by seeds
+    #[arg(long)]
+    pub table: bool,
+    /// Bugs of the table [default: all]
+    #[arg(long = "bug", value_name = "NAMES")]
+    pub bugs: Vec<String>,
+    /// Agents of the table; repeat, since parameters hold commas
+    #[arg(long = "agent", value_name = "AGENT", default_values = [agents::registry::DEFAULT, "uniform"])]
+    pub agents: Vec<String>,
+    /// Seeds of the table
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub seeds: u64,
+    /// Bound on each search of the table
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub executions: u64,
+    /// Raw results of the table, appended; what is there is not run again
+    #[arg(long, value_name = "FILE", default_value = "fuzz-out/bench.jsonl")]
+    pub raw: PathBuf,
+    /// Clusters run at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub cores: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

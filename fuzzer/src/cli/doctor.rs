@@ -1,0 +1,37 @@
+//! `fuzz doctor`: whether this machine can run clusters.
+
+use super::exit::Exit;
+use super::output::Output;
+use super::rig;
+use fuzzer::doctor::{self, Health};
+use fuzzer::target::{Target, discover};
+use serde_json::json;
+
+/// Checks and reports; exit code 2 when something fails.
+pub fn main(output: &mut Output) -> anyhow::Result<Exit> {
+    let mut checks = doctor::machine();
+    match rig::root() {
+        Ok(root) => {
+            for file in discover::manifests(&root) {
+                let target = Target::load(&file)?;
+                let binary = target.binary().ok();
+                checks.push(doctor::target(target.name(), binary.as_ref().map(|binary| binary.path.as_path())));
+            }
+        }
+        Err(error) => super::rig::warn(&error.to_string()),
+    }
+    let worst = checks.iter().map(|check| check.health).max().unwrap_or(Health::Ok);
+    for check in &checks {
+        output.text(format!("{:<13} {:<5} {}", check.name, check.health.name(), check.found));
+        if !check.next.is_empty() {
+            output.text(format!("{:<13} {:<5} -> {}", "", "", check.next));
+        }
+    }
+    output.json(&json!({ "health": worst, "checks": checks }));
+    output.text(match worst {
+        Health::Ok => "\nready: fuzz run --target raft-demo --time 60s",
+        Health::Warn => "\nready, with the warnings above",
+        Health::Fail => "\nnot ready: see the failures above",
+    });
+    Ok(if worst == Health::Fail { Exit::Usage } else { Exit::Clean })
+}

@@ -1,0 +1,119 @@
+//! `fuzz replay`: runs a reproducer again and says whether it is the same run.
+
+use super::arguments::Replay;
+use super::exit::Exit;
+use super::output::{Output, note};
+use super::rig::{self, Rig};
+use anyhow::bail;
+use fuzzer::executor::{Executor, RunOptions};
+use fuzzer::replay::{Outcome, replay};
+use fuzzer::report::story;
+use fuzzer::reproducer::environment::Environment;
+use fuzzer::reproducer::{self, Expected, Finding};
+use oracle::Verdict;
+use serde_json::json;
+use std::path::Path;
+
+/// Replays.
+pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
+    let reproducer = reproducer::load(&args.path)?;
+    let schedule = &reproducer.schedule;
+    let target = rig::find(args.target.as_deref().unwrap_or(&schedule.target))?;
+    let bugs = target.manifest.bugs_named(&schedule.bugs)?;
+    let rig = Rig::of(target, args.no_build)?;
+    let changed = match &reproducer.expected {
+        None => false,
+        Some(expected) => changed(expected, &rig, args.allow_changed)?,
+    };
+    output.text(rig::headline(&rig, Some(schedule.seed)));
+    let mut worker = rig.worker(&bugs, schedule.nodes)?;
+    let replay = replay(&mut worker, &reproducer, changed)?;
+    output.json(&json!({ "event": "replay", "path": args.path, "result": replay }));
+    tell(&replay.verdict, output);
+    let verdict = match &replay.verdict {
+        Verdict::Valid => Exit::Clean,
+        Verdict::Violation(_) => Exit::Violation,
+        Verdict::Unknown { .. } => Exit::Unknown,
+    };
+    let exit = match &replay.outcome {
+        Outcome::Reproduced => {
+            output.text(format!("reproduced: the same run, bit for bit ({})", &replay.hash[..replay.hash.len().min(16)]));
+            verdict
+        }
+        Outcome::Judged => verdict,
+        Outcome::JudgedOtherwise => {
+            output.text("the same run, bit for bit, but these oracles judge it otherwise than the recorded ones");
+            verdict
+        }
+        Outcome::Diverged { expected, stable, difference } => {
+            output.text(format!("diverged: this run has hash {}, the recorded one {expected}", replay.hash));
+            match (difference, stable) {
+                (Some(difference), _) => output.text(difference.to_string()),
+                (None, true) => output.text(
+                    "two runs of today are equal: the recorded one came from another machine, kernel or version of fuzz; \
+                     environment.toml tells which",
+                ),
+                (None, false) => output.text("two runs of today differ too; `fuzz verify` narrows it down"),
+            }
+            Exit::Nondeterminism
+        }
+    };
+    if let Some(out) = &args.out {
+        write(&rig, &mut worker, &reproducer.schedule, out)?;
+    }
+    Ok(exit)
+}
+
+/// Whether the target is another one than recorded.
+fn changed(expected: &Expected, rig: &Rig, allowed: bool) -> anyhow::Result<bool> {
+    let recorded = &expected.environment;
+    if recorded.binary_sha256 != rig.binary.digest {
+        if !allowed {
+            bail!(
+                "the binary of {} is not the recorded one (sha256 {:.12}…, recorded {:.12}…), so it cannot run the same way; \
+                 check out the recorded version, or pass --allow-changed to see what this one does",
+                rig.target.name(),
+                rig.binary.digest,
+                recorded.binary_sha256,
+            );
+        }
+        return Ok(true);
+    }
+    if recorded.manifest_sha256 != rig.target.digest {
+        rig::warn("the manifest is not the recorded one");
+    }
+    if recorded.fuzz != env!("CARGO_PKG_VERSION") {
+        rig::warn(&format!("this was recorded by fuzz {}", recorded.fuzz));
+    }
+    Ok(false)
+}
+
+fn tell(verdict: &Verdict, output: &mut Output) {
+    match verdict {
+        Verdict::Valid => output.text("clean: no violation"),
+        Verdict::Unknown { why } => output.text(format!("unknown: {why}")),
+        Verdict::Violation(violation) => {
+            output.text(format!("violation: {}: {}", violation.signature, violation.summary));
+            for line in violation.evidence.lines.iter().take(12) {
+                output.text(format!("  {line}"));
+            }
+        }
+    }
+}
+
+/// Writes a run of `schedule` as a finding is written, whatever its verdict.
+fn write(rig: &Rig, worker: &mut dyn Executor, schedule: &fuzzer::schedule::Schedule, out: &Path) -> anyhow::Result<()> {
+    let execution = worker.run(schedule, RunOptions { detail: true, calls: true })?;
+    let Verdict::Violation(violation) = &execution.verdict else {
+        note("nothing to write: this run shows no violation");
+        return Ok(());
+    };
+    let (parent, slug) = super::shrink::place(out)?;
+    let environment = Environment::here(&rig.target, &rig.binary, std::env::args());
+    let story = story::tell(&execution);
+    let finding =
+        Finding { execution: &execution, violation, slug, original: schedule, environment: &environment, story: &story };
+    let place = finding.write(parent)?;
+    note(format!("written to {}", rig::typed(&place).display()));
+    Ok(())
+}

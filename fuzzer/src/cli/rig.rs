@@ -1,0 +1,180 @@
+//! From arguments to what runs schedules: a target, built; its bugs; worker processes.
+
+use super::arguments::Which;
+use super::output::{coloured, note};
+use agents::ActionSpace;
+use anyhow::{Context, bail};
+use fuzzer::campaign::CampaignConfig;
+use fuzzer::executor::{Executor, ExecutorError};
+use fuzzer::nearest::suggestion;
+use fuzzer::nemesis;
+use fuzzer::pool::{Program, Setup, Worker};
+use fuzzer::schedule::Schedule;
+use fuzzer::target::build::Binary;
+use fuzzer::target::{Target, TargetError, discover};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A target that can be run.
+#[derive(Clone, Debug)]
+pub struct Rig {
+    /// The target.
+    pub target: Target,
+    /// Its binary.
+    pub binary: Binary,
+}
+
+/// The target a word stands for.
+///
+/// # Errors
+/// An unknown name, with the nearest one; a manifest that cannot be used.
+pub fn find(word: &str) -> Result<Target, TargetError> {
+    discover::find(word, &here(), std::env::current_exe().ok().as_deref())
+}
+
+/// The directory that holds `targets/` and `corpora/`.
+///
+/// # Errors
+/// When there is none.
+pub fn root() -> Result<PathBuf, TargetError> {
+    discover::root(&here(), std::env::current_exe().ok().as_deref())
+}
+
+fn here() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+}
+
+impl Rig {
+    /// Finds and builds.
+    ///
+    /// # Errors
+    /// What the target or its build command says.
+    pub fn prepare(which: &Which) -> Result<Self, TargetError> {
+        Self::of(find(&which.target)?, which.no_build)
+    }
+
+    /// Builds.
+    ///
+    /// # Errors
+    /// What the build command says.
+    pub fn of(target: Target, no_build: bool) -> Result<Self, TargetError> {
+        if !no_build {
+            build(&target)?;
+        }
+        let binary = target.binary()?;
+        Ok(Self { target, binary })
+    }
+
+    /// What a worker needs to know.
+    pub fn setup(&self, bugs: &[String], nodes: u8, cpu: Option<usize>) -> Setup {
+        Setup {
+            target: self.target.name().to_owned(),
+            manifest: self.target.file.clone(),
+            binary: self.binary.path.clone(),
+            bugs: bugs.to_vec(),
+            nodes,
+            cpu,
+            settings: BTreeMap::new(),
+        }
+    }
+
+    /// What agents choose from, once it is sure that there is an agent `spec`: `name` or `name:parameter=value,…`.
+    ///
+    /// # Errors
+    /// When there is no such agent, with the nearest name.
+    pub fn actions(&self, spec: &str, nodes: u8) -> anyhow::Result<ActionSpace> {
+        let name = spec.split_once(':').map_or(spec, |(name, _)| name);
+        if agents::registry::find(name).is_none() {
+            bail!("unknown agent `{name}`: {}", suggestion(name, &agents::names()));
+        }
+        let actions = nemesis::action_space(nodes);
+        agents::build(spec, &actions)?;
+        Ok(actions)
+    }
+
+    /// A campaign of this target that writes to `out`, begun with the schedules in `corpora/<target>/seeds`.
+    ///
+    /// # Errors
+    /// As [`Self::actions`], or a seed that cannot be read.
+    pub fn campaign(&self, agent: &str, bugs: Vec<String>, nodes: u8, out: PathBuf) -> anyhow::Result<CampaignConfig> {
+        let mut config = CampaignConfig::new(self.target.name(), nodes, self.actions(agent, nodes)?, out);
+        agent.clone_into(&mut config.agent);
+        config.target_digest.clone_from(&self.target.digest);
+        config.binary_digest.clone_from(&self.binary.digest);
+        config.max_down = self.target.manifest.faults.max_down;
+        for (_, file) in fuzzer::smoke::kept_in(&self.target.root.join("corpora"), self.target.name(), &["seeds"]) {
+            let seed = fuzzer::reproducer::load(&file)?.schedule;
+            if seed.nodes == nodes {
+                config.seeds.push(Schedule { bugs: bugs.clone(), ..seed });
+            }
+        }
+        config.bugs = bugs;
+        Ok(config)
+    }
+
+    /// A worker of its own for a command that runs one schedule at a time.
+    ///
+    /// # Errors
+    /// When it cannot be started or cannot run the target.
+    pub fn worker(&self, bugs: &[String], nodes: u8) -> anyhow::Result<Worker> {
+        Ok(Worker::spawn(0, program()?, self.setup(bugs, nodes, None))?)
+    }
+
+    /// As many workers as there are `cores`, each on a core of its own as long as there are any.
+    ///
+    /// # Errors
+    /// As [`Self::worker`].
+    pub fn workers(&self, bugs: &[String], nodes: u8, cores: Option<u16>) -> anyhow::Result<Vec<Box<dyn Executor>>> {
+        let cpus = fuzzer::pool::cpus();
+        let count = cores.map_or(cpus.len(), usize::from).max(1);
+        let mut workers: Vec<Box<dyn Executor>> = Vec::new();
+        for number in 0..count {
+            let setup = self.setup(bugs, nodes, cpus.get(number % cpus.len().max(1)).copied());
+            let worker: Result<Worker, ExecutorError> = Worker::spawn(number, program()?, setup);
+            workers.push(Box::new(worker?));
+        }
+        Ok(workers)
+    }
+}
+
+/// This program as a worker.
+///
+/// # Errors
+/// When the system does not tell where this program is.
+pub fn program() -> anyhow::Result<Program> {
+    let path = std::env::current_exe().context("cannot find this program to start workers")?;
+    Ok(Program { path, arguments: vec!["worker".into()], log: None })
+}
+
+fn build(target: &Target) -> Result<(), TargetError> {
+    let what = format!("building {}", target.name());
+    if !coloured() {
+        return target.build(&mut |_| {});
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(ProgressStyle::with_template("{spinner} {prefix}: {wide_msg}").expect("the template is fixed"));
+    bar.set_prefix(what);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let result = target.build(&mut |line| bar.set_message(line.trim().to_owned()));
+    bar.finish_and_clear();
+    result
+}
+
+/// The first line of every command that runs something.
+pub fn headline(rig: &Rig, seed: Option<u64>) -> String {
+    let seed = seed.map(|seed| format!(" · seed {seed}")).unwrap_or_default();
+    format!("fuzz {} · target {}{seed}", env!("CARGO_PKG_VERSION"), rig.target.name())
+}
+
+/// A path as the user may type it: from the working directory when it lies there.
+pub fn typed(path: &Path) -> PathBuf {
+    let inner = std::env::current_dir().ok().and_then(|dir| path.strip_prefix(dir).ok().map(Path::to_owned));
+    inner.unwrap_or_else(|| path.to_owned())
+}
+
+/// A warning on standard error.
+pub fn warn(text: &str) {
+    note(format!("warning: {text}"));
+}

@@ -1,0 +1,74 @@
+//! `fuzz shrink`: makes the schedule of a finding smaller.
+
+use super::arguments::Shrink;
+use super::exit::Exit;
+use super::output::Output;
+use super::rig::{self, Rig};
+use anyhow::{Context, bail};
+use fuzzer::campaign;
+use fuzzer::executor::{Executor, RunOptions};
+use fuzzer::keep::Found;
+use fuzzer::report::terminal::Terminal;
+use fuzzer::reproducer::{self, environment::Environment};
+use fuzzer::shrink::{Limits, Progress};
+use oracle::Verdict;
+use serde_json::json;
+use std::path::Path;
+
+/// Shrinks.
+pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
+    let reproducer = reproducer::load(&args.path)?;
+    let Some(expected) = &reproducer.expected else {
+        bail!(
+            "{} says no violation to keep; pass the directory of a finding, or make one: \
+             fuzz replay {0} --out DIR",
+            args.path.display()
+        );
+    };
+    let schedule = &reproducer.schedule;
+    let target = rig::find(args.target.as_deref().unwrap_or(&schedule.target))?;
+    let bugs = target.manifest.bugs_named(&schedule.bugs)?;
+    let rig = Rig::of(target, args.no_build)?;
+    output.text(rig::headline(&rig, Some(schedule.seed)));
+    let original = reproducer::load(&args.path.join("original.toml")).map_or_else(|_| schedule.clone(), |it| it.schedule);
+    let mut worker = rig.worker(&bugs, schedule.nodes)?;
+    let execution = worker.run(schedule, RunOptions { detail: true, calls: false })?;
+    match &execution.verdict {
+        Verdict::Violation(violation) if violation.signature == expected.signature => {}
+        _ => bail!("it no longer shows {}; see: fuzz replay {}", expected.signature, args.path.display()),
+    }
+    let (findings, slug) = place(&args.path)?;
+    let environment = Environment::here(&rig.target, &rig.binary, std::env::args());
+    let found = Found { slug, execution: &execution, original: &original, environment: &environment };
+    let terminal = Terminal::new(super::output::coloured(), campaign::Limits::default());
+    let limits = Limits { executions: args.executions, nodes_min: rig.target.manifest.nodes.min(3) };
+    let kept = found.shrink(findings, limits, &mut worker, &mut |progress| terminal.busy(&line(progress)));
+    terminal.finish();
+    let kept = kept?;
+    output.json(&json!({
+        "event": "shrunk", "path": rig::typed(&kept.path), "steps": kept.steps,
+        "steps_before": kept.steps_before, "executions": kept.executions, "smaller": kept.shrunk,
+    }));
+    let what = if kept.shrunk { "smaller" } else { "as small as it gets" };
+    output.text(format!("{what}: {} steps of {}, after {} executions", kept.steps, kept.steps_before, kept.executions));
+    output.text(format!("fuzz replay {}", rig::typed(&kept.path).display()));
+    Ok(Exit::Violation)
+}
+
+/// Progress in one line.
+pub fn line(progress: Progress) -> String {
+    let Progress { pass, executions, limit, steps } = progress;
+    format!("shrinking: {steps} steps · {pass} · {executions} of at most {limit} executions")
+}
+
+/// Where a finding lies and its name there.
+///
+/// # Errors
+/// When the path has no last part that is a name.
+pub fn place(path: &Path) -> anyhow::Result<(&Path, &str)> {
+    let name = path.file_name().and_then(|name| name.to_str()).with_context(|| {
+        format!("{} does not end in a name; give the finding's directory by its name", path.display())
+    })?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((parent, name))
+}

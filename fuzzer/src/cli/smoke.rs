@@ -1,0 +1,110 @@
+//! `fuzz smoke`: what is kept in `corpora/` first, then a bounded search; for continuous integration.
+
+use super::arguments::Smoke;
+use super::exit::Exit;
+use super::interrupt;
+use super::output::{Output, note};
+use super::rig::{self, Rig};
+use super::run::{Plan, campaign};
+use anyhow::Context;
+use fuzzer::campaign::{Limits, Summary};
+use fuzzer::executor::Executor;
+use fuzzer::report::junit;
+use fuzzer::report::stopwatch::Stopwatch;
+use fuzzer::smoke::{Case, Failure, check, kept};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Executions spent on shrinking a finding.
+const SHRINK: u32 = 100;
+
+/// Runs the smoke test.
+pub fn main(args: &Smoke, output: &mut Output) -> anyhow::Result<Exit> {
+    if let Some(file) = &args.junit {
+        // created before anything runs: a report that cannot be written is no report
+        std::fs::write(file, "").with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let stop = interrupt::flag();
+    let rig = Rig::prepare(&args.which)?;
+    let manifest = &rig.target.manifest;
+    let bugs = manifest.bugs_named(&args.bugs)?;
+    let watch = Stopwatch::start();
+    let corpora = rig.target.root.join("corpora");
+    let mut cases = Vec::new();
+    let kept = kept(&corpora, rig.target.name());
+    if !kept.is_empty() {
+        let mut worker = rig.worker(&[], manifest.nodes)?;
+        for (name, path) in &kept {
+            let of_this = check(&mut worker as &mut dyn Executor, name, path, &mut || watch.elapsed_ms());
+            of_this.iter().filter(|case| case.failure.is_some()).for_each(|case| note(line(case)));
+            cases.extend(of_this);
+        }
+    }
+    let out = place(args, &rig)?;
+    let mut config = rig.campaign(agents::registry::DEFAULT, bugs, manifest.nodes, out)?;
+    config.seed = args.seed;
+    let time = args.executions.is_none().then_some(args.time);
+    config.limits = Limits { time, executions: args.executions, stop_after: None };
+    let plan = Plan { cores: args.cores, shrink: SHRINK, word: args.which.target.clone() };
+    let begun = watch.elapsed_ms();
+    let summary = campaign(&rig, config, &plan, &stop, output)?;
+    cases.push(Case { name: "campaign".into(), failure: failure(&summary), wall_ms: watch.elapsed_ms() - begun });
+    if let Some(file) = &args.junit {
+        let xml = junit::report(rig.target.name(), &cases)?;
+        std::fs::write(file, xml).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    output.json(&json!({ "event": "smoke", "cases": cases }));
+    let failed = cases.iter().filter(|case| case.failure.is_some()).count();
+    cases.iter().for_each(|case| output.text(line(case)));
+    output.text(format!("{} checks, {failed} failed", cases.len()));
+    Ok(exit_of(&cases))
+}
+
+fn line(case: &Case) -> String {
+    match &case.failure {
+        None => format!("ok    {}", case.name),
+        Some(failure) => format!("FAIL  {}: {}", case.name, failure.text()),
+    }
+}
+
+/// The directory of findings. One of an earlier smoke test that is not named is emptied: equal seeds, equal searches.
+fn place(args: &Smoke, rig: &Rig) -> anyhow::Result<PathBuf> {
+    if let Some(out) = &args.out {
+        return Ok(out.clone());
+    }
+    let place = Path::new("fuzz-out").join(format!("{}-smoke", rig.target.name()));
+    if place.exists() {
+        std::fs::remove_dir_all(&place).with_context(|| format!("cannot empty {}", rig::typed(&place).display()))?;
+    }
+    Ok(place)
+}
+
+fn failure(summary: &Summary) -> Option<Failure> {
+    if !summary.findings.is_empty() {
+        let signatures: Vec<&str> = summary.findings.iter().map(|finding| finding.signature.as_str()).collect();
+        return Some(Failure::Violation(signatures.join(", ")));
+    }
+    if summary.diverged > 0 {
+        return Some(Failure::Diverged(format!("{} runs did not repeat exactly", summary.diverged)));
+    }
+    let unknown = summary.unknown * 2 > summary.executions;
+    unknown.then(|| Failure::Unknown(format!("{} of {} verdicts undecided", summary.unknown, summary.executions)))
+}
+
+/// The worst of all cases: a violation or a missed one, then divergence, then errors, then the undecided.
+fn exit_of(cases: &[Case]) -> Exit {
+    let rank = |case: &Case| match case.failure {
+        Some(Failure::Violation(_) | Failure::Missed(_)) => 4,
+        Some(Failure::Diverged(_)) => 3,
+        Some(Failure::Error(_)) => 2,
+        Some(Failure::Unknown(_)) => 1,
+        None => 0,
+    };
+    match cases.iter().map(rank).max().unwrap_or(0) {
+        4 => Exit::Violation,
+        3 => Exit::Nondeterminism,
+        2 => Exit::Usage,
+        1 => Exit::Unknown,
+        _ => Exit::Clean,
+    }
+}

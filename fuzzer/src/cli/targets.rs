@@ -1,0 +1,43 @@
+//! `fuzz targets`: what there is to break.
+
+use super::arguments::Targets;
+use super::exit::Exit;
+use super::output::Output;
+use super::rig;
+use fuzzer::target::{Manifest, Target, discover};
+use serde_json::{Value, json};
+
+/// Lists targets.
+pub fn main(args: &Targets, output: &mut Output) -> anyhow::Result<Exit> {
+    let targets = match &args.target {
+        Some(word) => vec![rig::find(word)?],
+        None => {
+            let files = discover::manifests(&rig::root()?);
+            files.iter().map(|file| Target::load(file)).collect::<Result<_, _>>()?
+        }
+    };
+    for target in &targets {
+        let manifest = &target.manifest;
+        output.json(&value(manifest));
+        output.text(format!("{} ({} nodes): {}", manifest.name, manifest.nodes, manifest.about));
+        for (name, bugs) in &manifest.sets {
+            output.text(format!("  set {name}: {}", bugs.join(", ")));
+        }
+        let width = manifest.bugs.iter().map(|bug| bug.name.len()).max().unwrap_or(0);
+        for bug in &manifest.bugs {
+            output.text(format!("  {:width$}  level {}  {}", bug.name, bug.level, bug.story).trim_end());
+        }
+    }
+    Ok(Exit::Clean)
+}
+
+fn value(manifest: &Manifest) -> Value {
+    json!({
+        "name": manifest.name,
+        "about": manifest.about,
+        "nodes": manifest.nodes,
+        "workload": manifest.workload.kind,
+        "sets": manifest.sets,
+        "bugs": manifest.bugs,
+    })
+}

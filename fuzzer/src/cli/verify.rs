@@ -1,0 +1,124 @@
+//! `fuzz verify`: random schedules, each run twice under different circumstances.
+
+use super::arguments::Verify;
+use super::exit::Exit;
+use super::load::Load;
+use super::output::{Output, note};
+use super::rig::{self, Rig};
+use agents::statistics::wilson;
+use anyhow::Context;
+use fuzzer::executor::Executor;
+use fuzzer::generate::{self, Ground};
+use fuzzer::pool::{Link, Setup, Worker, cpus};
+use fuzzer::report::stopwatch::Stopwatch;
+use fuzzer::reproducer::environment::cores;
+use fuzzer::reproducer::schedule_text;
+use fuzzer::verify::{Divergence, twice};
+use interceptor::rng::split;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Host time between two lines of progress.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// Verifies.
+pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
+    let rig = Rig::prepare(&args.which)?;
+    let manifest = &rig.target.manifest;
+    let bugs = manifest.bugs_named(&args.bugs)?;
+    output.text(rig::headline(&rig, Some(args.seed)));
+    let elsewhere = Elsewhere::make()?;
+    let cpus = cpus();
+    let mut quiet = Worker::spawn(0, rig::program()?, rig.setup(&bugs, manifest.nodes, cpus.first().copied()))?;
+    let mut disturbed = elsewhere.worker(rig.setup(&bugs, manifest.nodes, cpus.last().copied()))?;
+    let agent = agents::build("uniform", &rig.actions("uniform", manifest.nodes)?)?;
+    quiet.adopt(&agent)?;
+    disturbed.adopt(&agent)?;
+    let horizon_ms = u64::try_from(args.horizon.as_millis()).unwrap_or(u64::MAX);
+    let mut ground = Ground::new(rig.target.name(), &bugs, manifest.nodes, horizon_ms);
+    ground.max_down = manifest.faults.max_down;
+    let hogs = if args.load { cores() * 2 } else { 0 };
+    let watch = Stopwatch::start();
+    let mut said = Duration::ZERO;
+    for number in 0..args.schedules {
+        let mut rng = split(args.seed, &format!("verify {number}"));
+        // every second one lets the agent choose, which must be as repeatable as the rest
+        let schedule = if number % 2 == 0 {
+            generate::random(&ground, &mut rng)
+        } else {
+            generate::exploring(&ground, &mut rng)
+        };
+        let load = || Load::start(hogs);
+        if let Some(divergence) = twice((&mut quiet, &mut disturbed), &schedule, load)? {
+            return Ok(diverged(&divergence, number, output));
+        }
+        if watch.elapsed().saturating_sub(said) >= PROGRESS_EVERY {
+            said = watch.elapsed();
+            note(format!("{} of {} schedules equal", number + 1, args.schedules));
+        }
+    }
+    let (low, high) = wilson(args.schedules, args.schedules);
+    output.json(&json!({
+        "event": "verified", "schedules": args.schedules, "equal": args.schedules, "rate_low": low, "rate_high": high,
+        "load": args.load, "elapsed_ms": watch.elapsed_ms(),
+    }));
+    output.text(format!(
+        "{0} of {0} schedules ran twice with equal event logs{1}: {2:.1}% to 100% are repeatable (95% confidence)",
+        args.schedules,
+        if args.load { ", under load" } else { "" },
+        low * 100.0,
+    ));
+    Ok(Exit::Clean)
+}
+
+fn diverged(divergence: &Divergence, before: u64, output: &mut Output) -> Exit {
+    output.json(&json!({ "event": "diverged", "schedules": before + 1, "equal": before, "divergence": divergence }));
+    output.text(format!("schedule {} ran differently the second time; {before} before it were equal", before + 1));
+    output.text(format!("hashes {} and {}", divergence.hashes.0, divergence.hashes.1));
+    match &divergence.difference {
+        Some(difference) => output.text(difference.to_string()),
+        None => output.text("the event logs are equal line by line: what differs is not in them"),
+    }
+    output.text(format!("the schedule:\n\n{}", schedule_text::write(&divergence.schedule, &[])));
+    Exit::Nondeterminism
+}
+
+/// A directory of its own for the second worker, removed at the end.
+struct Elsewhere(PathBuf);
+
+impl Elsewhere {
+    fn make() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("fuzz-elsewhere-{}", std::process::id()));
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    fn worker(&self, setup: Setup) -> anyhow::Result<Worker> {
+        let (program, dir) = (rig::program()?.path, self.0.clone());
+        Ok(Worker::over(1, Box::new(move || start(&program, &dir)), setup)?)
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        // an empty directory that stays does no harm
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A worker with another working directory and another environment than ours.
+fn start(program: &Path, dir: &Path) -> std::io::Result<Link> {
+    let mut child = Command::new(program)
+        .arg("worker")
+        .current_dir(dir)
+        .env("FUZZ_ELSEWHERE", "x".repeat(777))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let missing = || std::io::Error::other("a pipe of the worker is missing");
+    let input = child.stdin.take().ok_or_else(missing)?.into();
+    let output = child.stdout.take().ok_or_else(missing)?.into();
+    Ok(Link::new(Some(child), input, output))
+}

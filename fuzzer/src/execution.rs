@@ -1,0 +1,88 @@
+//! What one run returned.
+
+use crate::schedule::{Schedule, Step};
+use agents::{ActionId, StateId};
+use interceptor::event::{Event, LogLine};
+use oracle::{Entry, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// The result of running one schedule on one target.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Execution {
+    /// The executed schedule: the input's steps and the agent's choices, fully resolved.
+    pub schedule: Schedule,
+    /// SHA-256 of the event log (every intercepted call, its arguments, result and virtual time), in hex.
+    pub hash: String,
+    /// What the oracles say.
+    pub verdict: Verdict,
+    /// Happens-before features that were seen, sorted, without repeats.
+    pub features: Vec<u64>,
+    /// The agent's path through the run.
+    pub episode: Vec<Choice>,
+    /// For each executed step whether it fired and touched anything.
+    pub landings: Vec<Landing>,
+    /// Counts.
+    pub statistics: Statistics,
+    /// Everything a reproducer keeps; only when asked for.
+    pub detail: Option<Box<Detail>>,
+}
+
+/// One choice of the agent: in `state` it chose `action` among `legal`, and the window ended in `next`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The state it saw.
+    pub state: StateId,
+    /// What it was allowed to do.
+    pub legal: Vec<ActionId>,
+    /// What it did.
+    pub action: ActionId,
+    /// The state it led to.
+    pub next: StateId,
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landing {
+    /// The step.
+    pub step: Step,
+    /// Virtual nanoseconds after readiness at which it fired; absent when its trigger never came.
+    pub fired_ns: Option<u64>,
+    /// What it held back, stopped or failed: packets, threads, calls. Zero: it touched nothing.
+    pub touched: u64,
+}
+
+/// Counts of one run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Virtual nanoseconds from switching on to the end.
+    pub virtual_ns: u64,
+    /// Virtual nanoseconds from switching on until the cluster was ready.
+    pub ready_ns: u64,
+    /// Wall nanoseconds; the only figure that differs between equal runs.
+    pub wall_ns: u64,
+    /// Intercepted calls.
+    pub calls: u64,
+    /// Messages sent.
+    pub messages: u64,
+    /// Client operations invoked.
+    pub operations: u64,
+    /// Windows summarised.
+    pub windows: u64,
+    /// Sources the guests read that the sandbox does not own, by name.
+    pub leaks: Vec<String>,
+}
+
+/// Everything a reproducer keeps beside the schedule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
+    /// Client operations.
+    pub history: Vec<Entry>,
+    /// What the shim saw.
+    pub events: Vec<Event>,
+    /// All output of all nodes since the start.
+    pub logs: Vec<LogLine>,
+    /// Names of the hosts, by their number.
+    pub hosts: Vec<String>,
+    /// The event log, one line an entry, when it was asked for.
+    pub calls: Vec<String>,
+}

@@ -1,0 +1,94 @@
+//! An executor for tests: it runs nothing and answers as told.
+
+use crate::execution::{Choice, Detail, Execution, Statistics};
+use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
+use crate::schedule::{Schedule, VERSION, Workload};
+use oracle::{Evidence, Verdict, Violation};
+
+/// Answers every run in the same way; a fickle one with another event log each time.
+#[derive(Debug)]
+pub struct Fake {
+    verdict: fn(&Schedule) -> Verdict,
+    fickle: bool,
+    /// Runs so far.
+    pub runs: u32,
+}
+
+fn breaks(signature: &str) -> Verdict {
+    Verdict::Violation(Violation {
+        signature: signature.into(),
+        oracle: "toy".into(),
+        summary: "it broke".into(),
+        evidence: Evidence::default(),
+        at_ns: 5,
+    })
+}
+
+impl Fake {
+    /// Breaks with this signature, whatever runs.
+    pub fn breaking(signature: &'static str) -> Self {
+        match signature {
+            "toy/bug" => Self::judging(|_| breaks("toy/bug")),
+            _ => Self::judging(|_| breaks("toy/other")),
+        }
+    }
+
+    /// Breaks when bugs are switched on.
+    pub fn honest() -> Self {
+        Self::judging(|schedule| if schedule.bugs.is_empty() { Verdict::Valid } else { breaks("toy/bug") })
+    }
+
+    /// Never breaks.
+    pub fn clean() -> Self {
+        Self::judging(|_| Verdict::Valid)
+    }
+
+    /// Never runs the same way twice.
+    pub fn fickle() -> Self {
+        Self { fickle: true, ..Self::clean() }
+    }
+
+    fn judging(verdict: fn(&Schedule) -> Verdict) -> Self {
+        Self { verdict, fickle: false, runs: 0 }
+    }
+
+    /// A schedule without steps.
+    pub fn schedule() -> Schedule {
+        Schedule {
+            version: VERSION,
+            target: "toy".into(),
+            bugs: vec!["bug".into()],
+            nodes: 3,
+            seed: 7,
+            horizon_ms: 1_000,
+            workload: Workload::default(),
+            agent_from_ms: None,
+            steps: vec![],
+        }
+    }
+}
+
+impl Executor for Fake {
+    fn adopt(&mut self, _: &agents::AnyAgent) -> Result<(), ExecutorError> {
+        Ok(())
+    }
+
+    fn learn(&mut self, _: &[Learned]) -> Result<(), ExecutorError> {
+        Ok(())
+    }
+
+    fn run(&mut self, schedule: &Schedule, _: RunOptions) -> Result<Execution, ExecutorError> {
+        self.runs += 1;
+        let last = if self.fickle { self.runs.to_string() } else { "end".into() };
+        Ok(Execution {
+            schedule: schedule.clone(),
+            hash: if self.fickle { last.clone() } else { "h".into() },
+            verdict: (self.verdict)(schedule),
+            features: vec![],
+            episode: Vec::<Choice>::new(),
+            landings: vec![],
+            statistics: Statistics::default(),
+            detail: Some(Box::new(Detail { calls: vec!["begin".into(), last], ..Detail::default() })),
+        })
+    }
+}

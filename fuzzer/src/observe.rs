@@ -1,0 +1,225 @@
+//! The observer: what a run looks like from outside, taken in event by event.
+//!
+//! It owns the timeline and its windows, the roles that nodes last reported, and what the oracles want to know of
+//! nodes. It only reads; it has no influence on the run.
+
+use agents::StateId;
+use interceptor::event::{Event, EventKind, Exit, LogLine, Report};
+use interceptor::summary::Summarizer;
+use interceptor::timeline::Timeline;
+use oracle::{ProcessExit, raft};
+use std::collections::BTreeSet;
+
+/// Lines of standard error kept of a node that ended by itself.
+const TAIL_MAX: usize = 40;
+
+/// What was seen so far.
+pub struct Observer {
+    nodes: Vec<NodeSeen>,
+    timeline: Timeline,
+    summarizer: Summarizer,
+    /// The first event of the present window.
+    window_from: usize,
+    features: BTreeSet<u64>,
+    windows: u64,
+    messages: u64,
+    exits: Vec<ProcessExit>,
+    reports: Vec<raft::Report>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct NodeSeen {
+    role: Option<String>,
+    /// How many lines all nodes had written when its program last started.
+    started_at: usize,
+}
+
+impl Observer {
+    /// For a run whose hosts `0..nodes` of `hosts` are nodes.
+    #[must_use]
+    pub fn new(nodes: usize, hosts: usize) -> Self {
+        Self {
+            nodes: vec![NodeSeen::default(); nodes],
+            timeline: Timeline::new(hosts),
+            summarizer: Summarizer::new(nodes),
+            window_from: 0,
+            features: BTreeSet::new(),
+            windows: 0,
+            messages: 0,
+            exits: Vec::new(),
+            reports: Vec::new(),
+        }
+    }
+
+    /// Takes in the next event; `logs` is all that was written so far.
+    pub fn take(&mut self, event: &Event, logs: &[LogLine]) {
+        self.messages += u64::from(matches!(event.kind, EventKind::Send { .. }));
+        let host = usize::from(event.host.0);
+        if let Some(node) = self.nodes.get_mut(host) {
+            match &event.kind {
+                EventKind::Start => *node = NodeSeen { role: None, started_at: logs.len() },
+                EventKind::Exit(exit) => {
+                    node.role = None;
+                    let written = &logs[node.started_at.min(logs.len())..];
+                    self.exits.push(ended(event, host, exit, written));
+                }
+                EventKind::Report(report) => {
+                    if let Some(role) = report.text("role") {
+                        node.role = Some(role.to_owned());
+                    }
+                    self.reports.extend(raft_report(event, host, report));
+                }
+                _ => {}
+            }
+        }
+        self.timeline.push(event.clone());
+    }
+
+    /// Ends a window and begins the next; the state it leads to. Only features of windows that `count` are kept.
+    pub fn window(&mut self, count: bool) -> StateId {
+        let summary = self.summarizer.window(&self.timeline, self.window_from..self.timeline.len());
+        self.window_from = self.timeline.len();
+        if count {
+            self.windows += 1;
+            self.features.extend(summary.features);
+        }
+        StateId(summary.state.0)
+    }
+
+    /// What each node last said of its role; nothing of nodes that are down or have not said.
+    #[must_use]
+    pub fn roles(&self) -> Vec<Option<String>> {
+        self.nodes.iter().map(|node| node.role.clone()).collect()
+    }
+
+    /// Features of all windows that count.
+    #[must_use]
+    pub fn features(&self) -> Vec<u64> {
+        self.features.iter().copied().collect()
+    }
+
+    /// How many windows count.
+    #[must_use]
+    pub fn windows(&self) -> u64 {
+        self.windows
+    }
+
+    /// How many messages were sent.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// How nodes ended.
+    #[must_use]
+    pub fn exits(&self) -> &[ProcessExit] {
+        &self.exits
+    }
+
+    /// What nodes said of their consensus.
+    #[must_use]
+    pub fn reports(&self) -> &[raft::Report] {
+        &self.reports
+    }
+}
+
+/// The number that oracles give the node at this position.
+fn number(host: usize) -> u32 {
+    u32::try_from(host + 1).unwrap_or(u32::MAX)
+}
+
+fn ended(event: &Event, host: usize, exit: &Exit, written: &[LogLine]) -> ProcessExit {
+    let of_node = written.iter().filter(|line| line.host == event.host && line.stderr);
+    let lines: Vec<String> = of_node.map(|line| line.text.clone()).collect();
+    let (exit, planned) = match exit {
+        Exit::Status(status) => (oracle::Exit::Status(*status), false),
+        Exit::Signal(signal) => (oracle::Exit::Signal(*signal), false),
+        Exit::Killed => (oracle::Exit::Signal(9), true),
+    };
+    let stderr_tail = lines[lines.len().saturating_sub(TAIL_MAX)..].to_vec();
+    ProcessExit { at_ns: event.at.0, node: number(host), exit, planned, stderr_tail }
+}
+
+fn raft_report(event: &Event, host: usize, report: &Report) -> Option<raft::Report> {
+    let field = |name: &str| match report.text(name) {
+        // The oracle knows one spelling.
+        Some("pre_candidate") if name == "role" => Some("pre-candidate"),
+        text => text,
+    };
+    let kind = raft::Kind::from_fields(&report.kind, field)?;
+    Some(raft::Report { at_ns: event.at.0, node: number(host), kind })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use interceptor::event::{HostId, MessageId};
+    use interceptor::time::Instant;
+
+    fn event(at: u64, host: u16, kind: EventKind) -> Event {
+        Event { at: Instant(at), host: HostId(host), kind }
+    }
+
+    fn report(line: &str) -> EventKind {
+        EventKind::Report(Report::parse(line.as_bytes()).unwrap())
+    }
+
+    fn state(role: &str) -> EventKind {
+        report(&format!(
+            r#"{{"report":"state","role":"{role}","term":2,"vote":1,"commit":0,"last":0,"last_term":0,"applied":0}}"#
+        ))
+    }
+
+    fn line(host: u16, stderr: bool, text: &str) -> LogLine {
+        LogLine { at: Instant(0), host: HostId(host), stderr, text: text.into() }
+    }
+
+    #[test]
+    fn roles_last_as_long_as_the_node() {
+        let mut observer = Observer::new(2, 3);
+        observer.take(&event(1, 0, EventKind::Start), &[]);
+        observer.take(&event(2, 0, state("leader")), &[]);
+        observer.take(&event(2, 2, state("leader")), &[]);
+        assert_eq!(observer.roles(), [Some("leader".to_owned()), None]);
+        observer.take(&event(3, 0, EventKind::Exit(Exit::Killed)), &[]);
+        assert_eq!(observer.roles(), [None, None]);
+        assert_eq!(observer.reports().len(), 1);
+    }
+
+    #[test]
+    fn both_spellings_of_a_role_reach_the_oracle() {
+        let mut observer = Observer::new(1, 1);
+        observer.take(&event(1, 0, state("pre_candidate")), &[]);
+        observer.take(&event(1, 0, report(r#"{"report":"metrics","x":1}"#)), &[]);
+        let roles: Vec<&raft::Kind> = observer.reports().iter().map(|report| &report.kind).collect();
+        assert!(matches!(roles[..], [raft::Kind::State { role: raft::Role::Candidate, .. }]), "{roles:?}");
+    }
+
+    #[test]
+    fn exits_keep_what_this_life_wrote_last() {
+        let mut observer = Observer::new(2, 2);
+        let mut logs = vec![line(0, true, "an earlier life")];
+        observer.take(&event(1, 0, EventKind::Start), &logs);
+        logs.extend([line(0, false, "hello"), line(1, true, "another node"), line(0, true, "panicked")]);
+        observer.take(&event(2, 0, EventKind::Exit(Exit::Status(101))), &logs);
+        observer.take(&event(3, 1, EventKind::Exit(Exit::Killed)), &logs);
+        let [own, killed] = observer.exits() else { panic!("two exits") };
+        assert_eq!((own.node, own.exit, own.planned), (1, oracle::Exit::Status(101), false));
+        assert_eq!(own.stderr_tail, ["panicked"]);
+        assert!(killed.planned);
+    }
+
+    #[test]
+    fn windows_that_do_not_count_leave_no_features() {
+        let mut observer = Observer::new(2, 2);
+        let send = |n| EventKind::Send { message: MessageId(n), peer: HostId(1), label: "a".into(), bytes: 1 };
+        observer.take(&event(1, 0, send(0)), &[]);
+        observer.window(false);
+        assert_eq!((observer.features().len(), observer.windows()), (0, 0));
+        observer.take(&event(2, 0, send(1)), &[]);
+        let busy = observer.window(true);
+        assert!(!observer.features().is_empty());
+        assert_ne!(observer.window(true), busy);
+        assert_eq!((observer.windows(), observer.messages()), (2, 2));
+    }
+}

@@ -1,0 +1,251 @@
+//! The parent's side: one worker process, started again when it dies.
+
+use super::{Reply, Request, Setup};
+use crate::codec::{CodecError, read_frame, write_frame};
+use crate::execution::Execution;
+use crate::executor::{Executor, ExecutorError, Learned, Restart, RunOptions};
+use crate::schedule::Schedule;
+use agents::AnyAgent;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::fs::OpenOptions;
+use std::io::{self, BufReader, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// How long a worker may be silent, in milliseconds of the host: no run takes that long.
+const SILENCE_MS_MAX: i32 = 120_000;
+/// How long it may take to end when asked to, in milliseconds of the host.
+const QUIT_MS_MAX: i32 = 2_000;
+
+/// How a worker process is started.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program; as a rule this one.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Where its standard error goes, appended; absent: to ours.
+    pub log: Option<PathBuf>,
+}
+
+impl Program {
+    /// Starts it, in a process group of its own: what the terminal sends its user's program is not for workers.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(&self) -> io::Result<Link> {
+        let stderr = match &self.log {
+            None => Stdio::inherit(),
+            Some(path) => OpenOptions::new().create(true).append(true).open(path)?.into(),
+        };
+        let mut child = Command::new(&self.path)
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .process_group(0)
+            .spawn()?;
+        let missing = || io::Error::other("a pipe of the worker is missing");
+        let input = child.stdin.take().ok_or_else(missing)?.into();
+        let output = child.stdout.take().ok_or_else(missing)?.into();
+        Ok(Link::new(Some(child), input, output))
+    }
+}
+
+/// A connection to a worker and the process behind it.
+#[derive(Debug)]
+pub struct Link {
+    child: Option<Child>,
+    /// `None` once it is closed.
+    input: Option<std::fs::File>,
+    output: BufReader<Patient>,
+}
+
+impl Link {
+    /// Talks to a worker that reads `input` and writes `output`.
+    #[must_use]
+    pub fn new(child: Option<Child>, input: OwnedFd, output: OwnedFd) -> Self {
+        let output = BufReader::new(Patient { file: output.into(), limit_ms: SILENCE_MS_MAX });
+        Self { child, input: Some(input.into()), output }
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Reply, CodecError> {
+        let closed = || CodecError::Io(io::ErrorKind::BrokenPipe.into());
+        write_frame(self.input.as_mut().ok_or_else(closed)?, request)?;
+        read_frame(&mut self.output)?.ok_or_else(closed)
+    }
+
+    /// How it ended; a process that has not is killed.
+    fn end(&mut self) -> String {
+        self.input = None;
+        let Some(child) = self.child.as_mut() else { return "its connection was closed".into() };
+        let ended_alone = matches!(child.try_wait(), Ok(Some(_)));
+        if !ended_alone {
+            // An error means that it is gone already.
+            let _ = child.kill();
+        }
+        match child.wait() {
+            Ok(status) if ended_alone => format!("it ended by itself: {status}"),
+            Ok(status) => format!("it was given up: {status}"),
+            Err(error) => format!("it is gone: {error}"),
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let Some(input) = self.input.as_mut() else { return };
+        if write_frame(input, &Request::Quit).is_ok() {
+            self.output.get_mut().limit_ms = QUIT_MS_MAX;
+            // Its end is the end of its output; whatever it still says is of no interest.
+            let _ = io::copy(&mut self.output, &mut io::sink());
+        }
+        self.end();
+    }
+}
+
+/// A reader that gives up when nothing arrives for a while.
+#[derive(Debug)]
+struct Patient {
+    file: std::fs::File,
+    limit_ms: i32,
+}
+
+impl Read for Patient {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let limit = PollTimeout::try_from(self.limit_ms).unwrap_or(PollTimeout::MAX);
+        loop {
+            let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, limit) {
+                Ok(0) => {
+                    let why = format!("no answer for {} s", self.limit_ms / 1000);
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+                }
+                Ok(_) => return self.file.read(buffer),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Starts a worker.
+type Start = Box<dyn FnMut() -> io::Result<Link> + Send>;
+
+/// A worker process, and what is needed to start it again.
+pub struct Worker {
+    number: usize,
+    start: Start,
+    setup: Setup,
+    /// The replica that the worker holds: a new process gets it back.
+    agent: Option<AnyAgent>,
+    link: Option<Link>,
+    restarts: Vec<Restart>,
+}
+
+impl Worker {
+    /// Starts worker `number` and lets it make its runner.
+    ///
+    /// # Errors
+    /// When it cannot be started, or its runner cannot be made.
+    pub fn spawn(number: usize, program: Program, setup: Setup) -> Result<Self, ExecutorError> {
+        Self::over(number, Box::new(move || program.start()), setup)
+    }
+
+    /// [`Self::spawn`] with another way to start it.
+    ///
+    /// # Errors
+    /// As [`Self::spawn`].
+    pub fn over(number: usize, start: Start, setup: Setup) -> Result<Self, ExecutorError> {
+        let mut worker = Self { number, start, setup, agent: None, link: None, restarts: Vec::new() };
+        worker.connect()?;
+        Ok(worker)
+    }
+
+    fn unusable(&self, why: impl ToString) -> ExecutorError {
+        ExecutorError::Worker { worker: self.number, why: why.to_string() }
+    }
+
+    /// A fresh process with target and agent.
+    fn connect(&mut self) -> Result<&mut Link, ExecutorError> {
+        let mut link = (self.start)().map_err(|e| self.unusable(format!("it cannot be started: {e}")))?;
+        let mut requests = vec![Request::Setup(Box::new(self.setup.clone()))];
+        requests.extend(self.agent.clone().map(|agent| Request::Adopt(Box::new(agent))));
+        for request in &requests {
+            match link.ask(request) {
+                Ok(Reply::Done) => {}
+                Ok(Reply::Failed(error)) => return Err(error),
+                Ok(Reply::Ran(_)) => return Err(self.unusable("it answered something else than was asked")),
+                Err(error) => return Err(self.unusable(format!("{error}; {}", link.end()))),
+            }
+        }
+        Ok(self.link.insert(link))
+    }
+
+    /// Asks, and once more of a new process when the first one dies.
+    fn ask(&mut self, request: &Request) -> Result<Reply, ExecutorError> {
+        match self.ask_once(request)? {
+            Ok(reply) => return Ok(reply),
+            Err(why) => self.restarts.push(Restart { worker: self.number, why }),
+        }
+        self.ask_once(request)?.map_err(|why| ExecutorError::WorkerDied { worker: self.number, why })
+    }
+
+    /// The reply, or how the worker died.
+    fn ask_once(&mut self, request: &Request) -> Result<Result<Reply, String>, ExecutorError> {
+        let link = match self.link.as_mut() {
+            Some(link) => link,
+            None => self.connect()?,
+        };
+        match link.ask(request) {
+            Ok(Reply::Failed(error)) => Err(error),
+            Ok(reply) => Ok(Ok(reply)),
+            Err(error) => {
+                let why = format!("{error}; {}", link.end());
+                self.link = None;
+                Ok(Err(why))
+            }
+        }
+    }
+
+    fn tell(&mut self, request: &Request) -> Result<(), ExecutorError> {
+        match self.ask(request)? {
+            Reply::Done => Ok(()),
+            Reply::Ran(_) | Reply::Failed(_) => Err(self.unusable("it answered something else than was asked")),
+        }
+    }
+}
+
+impl Executor for Worker {
+    fn adopt(&mut self, agent: &AnyAgent) -> Result<(), ExecutorError> {
+        self.agent = None;
+        self.tell(&Request::Adopt(Box::new(agent.clone())))?;
+        self.agent = Some(agent.clone());
+        Ok(())
+    }
+
+    fn learn(&mut self, episodes: &[Learned]) -> Result<(), ExecutorError> {
+        if episodes.is_empty() {
+            return Ok(());
+        }
+        // A process that is started again on the way gets the agent as it was, and then the request.
+        self.tell(&Request::Learn(episodes.to_vec()))?;
+        if let Some(agent) = self.agent.as_mut() {
+            episodes.iter().for_each(|episode| episode.teach(agent));
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, input: &Schedule, options: RunOptions) -> Result<Execution, ExecutorError> {
+        match self.ask(&Request::Run(Box::new(input.clone()), options))? {
+            Reply::Ran(execution) => Ok(*execution),
+            Reply::Done | Reply::Failed(_) => Err(self.unusable("it answered something else than was asked")),
+        }
+    }
+
+    fn restarts(&mut self) -> Vec<Restart> {
+        std::mem::take(&mut self.restarts)
+    }
+}

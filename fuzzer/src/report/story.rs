@@ -1,0 +1,189 @@
+//! The story of a run: what happened on which node at which virtual time, and why that is a violation. Text for people,
+//! at most [`LINES_MAX`] lines; what matters least is left out first, and it is said that it was.
+
+use crate::execution::{Detail, Execution};
+use crate::schedule::{Schedule, Trigger};
+use interceptor::event::{EventKind, Exit, HostId};
+use interceptor::time::Instant;
+use oracle::{Evidence, Verdict, Violation};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Most numbered lines.
+pub const LINES_MAX: usize = 28;
+
+/// Most lines of evidence.
+const EVIDENCE_MAX: usize = 8;
+
+/// How much a line matters: lines of the last rank are the first to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Faults and what the verdict rests on.
+    Core,
+    /// Leaders, crashes, restarts.
+    Change,
+    /// Other changes of role, failed fsyncs.
+    Detail,
+}
+
+struct Line {
+    at: Instant,
+    rank: Rank,
+    text: String,
+}
+
+/// Tells the run; a run without violation is told in two lines.
+#[must_use]
+pub fn tell(execution: &Execution) -> String {
+    let Verdict::Violation(violation) = &execution.verdict else {
+        return format!("# No violation\n\n{}\n", setting(execution));
+    };
+    let mut text = format!("# {}\n\n{}\n\n{}\n\n", violation.signature, violation.summary, setting(execution));
+    let empty = Detail::default();
+    let detail = execution.detail.as_deref().unwrap_or(&empty);
+    let (lines, left_out) = shortened(lines_of(execution, violation, detail));
+    for (number, line) in lines.iter().enumerate() {
+        let _ = writeln!(text, "{:>2}. {}  {}", number + 1, line.at, line.text);
+    }
+    if left_out > 0 {
+        let _ = writeln!(text, "\n({left_out} changes of less weight are left out; timeline.jsonl has them all.)");
+    }
+    let _ = writeln!(text, "\n## Why this is wrong\n\n{}", because(violation));
+    text
+}
+
+/// One line on what ran.
+fn setting(execution: &Execution) -> String {
+    let Schedule { target, bugs, nodes, seed, workload, .. } = &execution.schedule;
+    let bugs = if bugs.is_empty() { "no planted bug".to_owned() } else { format!("with {}", bugs.join(", ")) };
+    format!(
+        "Target {target} ({bugs}), {nodes} nodes, seed {seed}; {} clients, {} operations a second on {} keys. \
+         Times are virtual seconds since power-on; the cluster was ready at {}.",
+        workload.clients,
+        workload.rate,
+        workload.keys,
+        Instant(execution.statistics.ready_ns),
+    )
+}
+
+fn because(violation: &Violation) -> String {
+    let Evidence { lines, .. } = &violation.evidence;
+    if lines.is_empty() {
+        return format!("{} (oracle `{}`, certain at {}).", violation.summary, violation.oracle, Instant(violation.at_ns));
+    }
+    let mut shown: Vec<String> = lines.iter().take(EVIDENCE_MAX).map(|line| format!("- {line}")).collect();
+    if lines.len() > EVIDENCE_MAX {
+        shown.push(format!("- and {} more, in verdict.json", lines.len() - EVIDENCE_MAX));
+    }
+    shown.join("\n")
+}
+
+fn lines_of(execution: &Execution, violation: &Violation, detail: &Detail) -> Vec<Line> {
+    let mut lines = faults(execution);
+    lines.extend(changes(detail, execution.schedule.nodes));
+    lines.extend(operations(&violation.evidence));
+    lines.push(Line {
+        at: Instant(violation.at_ns),
+        rank: Rank::Core,
+        text: format!("**violation certain**: {}", violation.signature),
+    });
+    // what comes after the violation explains nothing
+    lines.retain(|line| line.at.0 <= violation.at_ns || line.rank == Rank::Core);
+    lines.sort_by_key(|line| line.at);
+    lines
+}
+
+/// At most [`LINES_MAX`] lines: the least rank goes first, the earliest first, and how many went.
+fn shortened(mut lines: Vec<Line>) -> (Vec<Line>, usize) {
+    let before = lines.len();
+    for rank in [Rank::Detail, Rank::Change, Rank::Core] {
+        let mut surplus = lines.len().saturating_sub(LINES_MAX);
+        lines.retain(|line| {
+            let goes = surplus > 0 && line.rank == rank;
+            surplus -= usize::from(goes);
+            !goes
+        });
+    }
+    let left_out = before - lines.len();
+    (lines, left_out)
+}
+
+fn faults(execution: &Execution) -> Vec<Line> {
+    let ready = execution.statistics.ready_ns;
+    let mut lines = Vec::new();
+    for landing in &execution.landings {
+        let Some(fired) = landing.fired_ns else { continue };
+        let touched = match landing.touched {
+            0 => "it touched nothing".to_owned(),
+            n => format!("it touched {n}"),
+        };
+        let text = match &landing.step.when {
+            Trigger::At { .. } => format!("fault: {} ({touched})", landing.step.fault),
+            when => format!("fault {when}: {} ({touched})", landing.step.fault),
+        };
+        lines.push(Line { at: Instant(ready.saturating_add(fired)), rank: Rank::Core, text });
+    }
+    lines
+}
+
+/// Restarts, exits, failed fsyncs, and changes of role from state reports.
+fn changes(detail: &Detail, nodes: u8) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut started: BTreeMap<HostId, ()> = BTreeMap::new();
+    let mut roles: BTreeMap<HostId, String> = BTreeMap::new();
+    for event in detail.events.iter().filter(|event| event.host.0 < u16::from(nodes)) {
+        let name = detail.hosts.get(usize::from(event.host.0)).map_or("?", String::as_str);
+        let mut line = |rank, text| lines.push(Line { at: event.at, rank, text });
+        match &event.kind {
+            EventKind::Start if started.insert(event.host, ()).is_some() => {
+                roles.remove(&event.host);
+                line(Rank::Change, format!("{name} starts again"));
+            }
+            EventKind::Exit(Exit::Status(status)) => line(Rank::Change, format!("{name} exits with status {status}")),
+            EventKind::Exit(Exit::Signal(signal)) => line(Rank::Change, format!("{name} crashes by signal {signal}")),
+            EventKind::Fsync { failed: true } => line(Rank::Detail, format!("an fsync of {name} fails")),
+            EventKind::Report(report) => {
+                let Some(role) = report.text("role") else { continue };
+                let before = roles.insert(event.host, role.to_owned());
+                if before.as_deref() == Some(role) || (before.is_none() && role == "follower") {
+                    continue;
+                }
+                let rank = if role == "leader" { Rank::Change } else { Rank::Detail };
+                let term = report.text("term").map(|term| format!(" in term {term}")).unwrap_or_default();
+                line(rank, format!("{name} becomes {role}{term}"));
+            }
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// The operations the verdict rests on, told when they end, or when they begin if they never do.
+fn operations(evidence: &Evidence) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut open: BTreeMap<u32, (usize, u64)> = BTreeMap::new();
+    for entry in &evidence.entries {
+        let told = |outcome: &str| format!("client {}: {}{outcome}", entry.process, entry.call);
+        if entry.phase == oracle::Phase::Invoke {
+            open.insert(entry.process, (lines.len(), entry.at_ns));
+            lines.push(Line { at: Instant(entry.at_ns), rank: Rank::Core, text: told(" (no answer)") });
+            continue;
+        }
+        let asked = open.remove(&entry.process);
+        let since = asked.map(|(_, at)| format!(", asked at {}", Instant(at))).unwrap_or_default();
+        let error = entry.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+        let line = Line {
+            at: Instant(entry.at_ns),
+            rank: Rank::Core,
+            text: told(&format!(" {}{error}{since}", entry.phase.name())),
+        };
+        match asked {
+            Some((at, _)) => lines[at] = line,
+            None => lines.push(line),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! The summary of a campaign: a few lines for people.
+
+use crate::campaign::Summary;
+use std::fmt::Write;
+use std::path::Path;
+
+/// The summary. `findings` is the directory of findings, as the user may type it.
+#[must_use]
+pub fn text(summary: &Summary, findings: &Path) -> String {
+    let Summary { executions, per_second, corpus, features, states, steps, landed, .. } = summary;
+    let mut text = String::new();
+    let seconds = summary.elapsed_ms as f64 / 1e3;
+    let _ = writeln!(text, "executions  {executions} in {seconds:.1} s ({per_second:.1} a second)");
+    let _ = writeln!(text, "coverage    {features} features, {states} states, {corpus} schedules in the corpus");
+    let share = if *steps == 0 { 0.0 } else { *landed as f64 * 100.0 / *steps as f64 };
+    let _ = writeln!(text, "faults      {steps}, of which {share:.0}% touched something");
+    for (count, what) in [
+        (summary.unknown, "verdicts undecided"),
+        (summary.skipped, "schedules that could not be run"),
+        (summary.diverged, "runs that did not repeat exactly: see `fuzz verify`"),
+    ] {
+        if count > 0 {
+            let _ = writeln!(text, "warning     {count} {what}");
+        }
+    }
+    let _ = writeln!(text, "findings    {}", summary.findings.len());
+    for finding in &summary.findings {
+        let place = findings.join(&finding.slug);
+        let _ = writeln!(
+            text,
+            "  {}: seen {}x, first in execution {}; {}",
+            finding.signature,
+            finding.count,
+            finding.execution,
+            place.display()
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::FindingSummary;
+
+    #[test]
+    fn a_summary_names_each_finding_and_where_it_is() {
+        let finding = FindingSummary { signature: "register/stale-read".into(), slug: "register-stale-read".into(), count: 14, execution: 33 };
+        let summary = Summary {
+            executions: 1234,
+            elapsed_ms: 60_000,
+            per_second: 20.57,
+            corpus: 96,
+            features: 812,
+            states: 200,
+            findings: vec![finding],
+            unknown: 2,
+            steps: 200,
+            landed: 150,
+            ..Summary::default()
+        };
+        insta::assert_snapshot!(text(&summary, Path::new("fuzz-out/toy/findings")), @"
+    executions  1234 in 60.0 s (20.6 a second)
+    coverage    812 features, 200 states, 96 schedules in the corpus
+    faults      200, of which 75% touched something
+    warning     2 verdicts undecided
+    findings    1
+      register/stale-read: seen 14x, first in execution 33; fuzz-out/toy/findings/register-stale-read
+    ");
+    }
+}

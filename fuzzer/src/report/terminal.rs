@@ -1,0 +1,186 @@
+//! Progress of a campaign on standard error: one moving line on a terminal, a plain line every few seconds elsewhere.
+
+use crate::campaign::{CampaignEvent, Limits};
+use crate::report::stopwatch::Stopwatch;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Duration;
+
+/// Host time between two plain lines.
+const PLAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// Follows a campaign.
+#[derive(Debug)]
+pub struct Terminal {
+    /// `None`: plain lines.
+    bar: Option<ProgressBar>,
+    limits: Limits,
+    watch: Stopwatch,
+    said: Option<Duration>,
+    latest: Latest,
+}
+
+/// What is known by now.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Latest {
+    executions: u64,
+    /// Executions before this session.
+    before: u64,
+    per_second: f64,
+    features: usize,
+    corpus: usize,
+    findings: usize,
+    /// Virtual seconds of one run.
+    virtual_seconds: f64,
+    /// When something new was seen last.
+    new: Option<Duration>,
+}
+
+impl Terminal {
+    /// Begins; `moving` when standard error is a terminal.
+    #[must_use]
+    pub fn new(moving: bool, limits: Limits) -> Self {
+        let bar = moving.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is fixed"));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { bar, limits, watch: Stopwatch::start(), said: None, latest: Latest::default() }
+    }
+
+    /// Tells what is worth a line and moves the progress on.
+    pub fn event(&mut self, event: &CampaignEvent) {
+        let now = self.watch.elapsed();
+        match event {
+            CampaignEvent::Started { executions, corpus, findings, .. } => {
+                self.latest =
+                    Latest { executions: *executions, before: *executions, corpus: *corpus, findings: *findings, ..self.latest };
+            }
+            CampaignEvent::Control { virtual_ns, .. } => self.latest.virtual_seconds = *virtual_ns as f64 / 1e9,
+            CampaignEvent::NewCoverage { .. } => self.latest.new = Some(now),
+            CampaignEvent::Executed { executions, corpus, features, findings, per_second, .. } => {
+                self.latest = Latest {
+                    executions: *executions,
+                    corpus: *corpus,
+                    features: *features,
+                    findings: *findings,
+                    per_second: *per_second,
+                    ..self.latest
+                };
+            }
+            _ => {}
+        }
+        if let Some(line) = notable(event) {
+            self.say(&line);
+        }
+        let line = self.latest.line(now, self.limits);
+        if let Some(bar) = &self.bar {
+            bar.set_message(line);
+        } else if self.said.is_none_or(|said| now.saturating_sub(said) >= PLAIN_EVERY)
+            && matches!(event, CampaignEvent::Executed { .. })
+        {
+            self.said = Some(now);
+            self.say(&line);
+        }
+    }
+
+    /// A line that stays.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => say(line),
+        }
+    }
+
+    /// What goes on apart from the search, for the moving line.
+    pub fn busy(&self, what: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(what.to_owned());
+        }
+    }
+
+    /// Takes the moving line away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Writes to standard error; that nobody reads it is no error.
+fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Events that a person wants to know of, in one line.
+fn notable(event: &CampaignEvent) -> Option<String> {
+    Some(match event {
+        CampaignEvent::Started { resumed: true, executions, corpus, .. } => {
+            format!("going on after {executions} executions, {corpus} schedules in the corpus")
+        }
+        CampaignEvent::Control { equal: false, .. } => {
+            "warning: runs without faults differ from each other; see `fuzz verify`".to_owned()
+        }
+        CampaignEvent::Finding { signature, summary, executions, .. } => {
+            format!("found in execution {executions}: {signature}: {summary}")
+        }
+        CampaignEvent::Diverged { signature, .. } => {
+            let what = signature.as_deref().unwrap_or("the control run");
+            format!("warning: {what} did not repeat exactly; see `fuzz verify`")
+        }
+        CampaignEvent::WorkerRestarted { worker, why } => format!("warning: worker {worker} was started again: {why}"),
+        CampaignEvent::Skipped { why, .. } => format!("warning: a schedule could not be run: {why}"),
+        CampaignEvent::Quarantined { file, why, .. } => format!("warning: {} was set aside: {why}", file.display()),
+        _ => return None,
+    })
+}
+
+impl Latest {
+    fn line(&self, now: Duration, limits: Limits) -> String {
+        let speed = self.per_second * self.virtual_seconds;
+        let mut parts = vec![
+            format!("{} executions", self.executions),
+            format!("{:.1}/s", self.per_second),
+            format!("{speed:.0}x real time"),
+            format!("{} features", self.features),
+            format!("{} in corpus", self.corpus),
+            format!("{} findings", self.findings),
+        ];
+        parts.extend(self.new.map(|new| format!("last new {} s ago", now.saturating_sub(new).as_secs())));
+        parts.extend(self.left(now, limits).map(|left| format!("{} s left", left.as_secs())));
+        parts.join(" · ")
+    }
+
+    /// Host time left until a limit is reached.
+    fn left(&self, now: Duration, limits: Limits) -> Option<Duration> {
+        let by_time = limits.time.map(|limit| limit.saturating_sub(now));
+        let by_executions = limits.executions.filter(|_| self.per_second > 0.0).map(|limit| {
+            let left = limit.saturating_sub(self.executions.saturating_sub(self.before));
+            Duration::from_secs_f64((left as f64 / self.per_second).min(1e9))
+        });
+        by_time.into_iter().chain(by_executions).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_how_fast_and_how_far() {
+        let latest = Latest {
+            executions: 150,
+            before: 50,
+            per_second: 20.0,
+            features: 812,
+            corpus: 96,
+            findings: 1,
+            virtual_seconds: 12.0,
+            new: Some(Duration::from_secs(4)),
+        };
+        let limits = Limits { time: Some(Duration::from_secs(60)), executions: Some(300), stop_after: None };
+        insta::assert_snapshot!(latest.line(Duration::from_secs(7), limits), @"150 executions · 20.0/s · 240x real time · 812 features · 96 in corpus · 1 findings · last new 3 s ago · 10 s left");
+        insta::assert_snapshot!(Latest::default().line(Duration::ZERO, Limits::default()), @"0 executions · 0.0/s · 0x real time · 0 features · 0 in corpus · 0 findings");
+    }
+}

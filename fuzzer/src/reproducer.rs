@@ -1,0 +1,170 @@
+//! Reproducers: a directory that replays a violation. [`Finding::write`] makes one, [`load`] reads one back.
+//!
+//! `schedule.toml` alone suffices to replay; `verdict.json`, `hash.txt` and `environment.toml` say what to expect; the rest
+//! is for people: history, logs since the start, timeline and pictures, coverage, the story.
+
+pub mod environment;
+mod files;
+pub mod schedule_text;
+
+use crate::execution::Execution;
+use crate::schedule::Schedule;
+use environment::Environment;
+use oracle::{Verdict, Violation};
+use std::path::{Path, PathBuf};
+
+/// Why a reproducer cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReproducerError {
+    /// A file system call failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was attempted, with the path.
+        what: String,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// There is nothing to replay.
+    #[error("{path}: {why}")]
+    Missing {
+        /// As given.
+        path: String,
+        /// What is missing, and what to pass instead.
+        why: String,
+    },
+    /// A file is not what it should be.
+    #[error("{file}: {why}")]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// Line and column, or what contradicts itself.
+        why: String,
+    },
+    /// A file is of a later format.
+    #[error("{file}: version {version} is newer than this program reads ({reads}); update fuzz")]
+    Newer {
+        /// The file.
+        file: String,
+        /// Its version.
+        version: u32,
+        /// The last version that is read.
+        reads: u32,
+    },
+}
+
+/// What `fuzz replay` needs of a reproducer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reproducer {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// The violation it shows; absent for a bare schedule.
+    pub expected: Option<Expected>,
+}
+
+/// What a replay must show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The violation's signature.
+    pub signature: String,
+    /// SHA-256 of the event log, in hex.
+    pub hash: String,
+    /// What it was found with.
+    pub environment: Environment,
+}
+
+/// Files that a finding holds all of or, a bare schedule, none of.
+const EXPECTATIONS: [&str; 3] = ["verdict.json", "hash.txt", "environment.toml"];
+
+/// Reads a reproducer: the directory of a finding, a directory with a `schedule.toml`, or a schedule itself.
+///
+/// # Errors
+/// What is missing, malformed or newer, by file.
+pub fn load(path: &Path) -> Result<Reproducer, ReproducerError> {
+    let missing = |why: &str| ReproducerError::Missing { path: path.display().to_string(), why: why.to_owned() };
+    if path.is_file() {
+        return Ok(Reproducer { schedule: load_schedule(path)?, expected: None });
+    }
+    if !path.is_dir() {
+        return Err(missing("no such file or directory; pass the directory of a finding, or a schedule.toml"));
+    }
+    let file = path.join("schedule.toml");
+    if !file.is_file() {
+        return Err(missing("there is no schedule.toml in it; pass the directory of one finding"));
+    }
+    let schedule = load_schedule(&file)?;
+    let present: Vec<&str> = EXPECTATIONS.into_iter().filter(|name| path.join(name).exists()).collect();
+    if present.is_empty() {
+        return Ok(Reproducer { schedule, expected: None });
+    }
+    if let Some(gone) = EXPECTATIONS.into_iter().find(|name| !present.contains(name)) {
+        return Err(missing(&format!(
+            "{gone} is missing though {} is there; copy the whole finding, or replay its schedule.toml alone",
+            present[0]
+        )));
+    }
+    Ok(Reproducer { schedule, expected: Some(expectation(path)?) })
+}
+
+fn load_schedule(file: &Path) -> Result<Schedule, ReproducerError> {
+    Schedule::parse(&read(file)?)
+        .map_err(|why| ReproducerError::Corrupt { file: file.display().to_string(), why: why.to_string() })
+}
+
+fn expectation(path: &Path) -> Result<Expected, ReproducerError> {
+    let corrupt = |name: &str, why: String| ReproducerError::Corrupt { file: path.join(name).display().to_string(), why };
+    let verdict: Verdict = serde_json::from_str(&read(&path.join("verdict.json"))?)
+        .map_err(|e| corrupt("verdict.json", format!("not a verdict: {e}")))?;
+    let Verdict::Violation(Violation { signature, .. }) = verdict else {
+        return Err(corrupt("verdict.json", "it holds no violation".into()));
+    };
+    let hash = read(&path.join("hash.txt"))?.trim().to_owned();
+    if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(corrupt("hash.txt", "not a SHA-256 in hex".into()));
+    }
+    let environment: Environment = toml::from_str(&read(&path.join("environment.toml"))?)
+        .map_err(|e| corrupt("environment.toml", e.to_string().trim_end().to_owned()))?;
+    if environment.version > environment::VERSION {
+        return Err(ReproducerError::Newer {
+            file: path.join("environment.toml").display().to_string(),
+            version: environment.version,
+            reads: environment::VERSION,
+        });
+    }
+    Ok(Expected { signature, hash, environment })
+}
+
+fn read(file: &Path) -> Result<String, ReproducerError> {
+    std::fs::read_to_string(file)
+        .map_err(|source| ReproducerError::Io { what: format!("cannot read {}", file.display()), source })
+}
+
+/// A violation and everything about it, ready to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Finding<'a> {
+    /// The run that shows it, with its detail.
+    pub execution: &'a Execution,
+    /// The violation.
+    pub violation: &'a Violation,
+    /// The directory's name.
+    pub slug: &'a str,
+    /// The schedule that showed it first.
+    pub original: &'a Schedule,
+    /// What it was found with.
+    pub environment: &'a Environment,
+    /// The story for people.
+    pub story: &'a str,
+}
+
+impl Finding<'_> {
+    /// Writes the finding to `findings/SLUG` and returns that path. It appears there whole or not at all; a finding of
+    /// the same name is replaced.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub fn write(&self, findings: &Path) -> Result<PathBuf, ReproducerError> {
+        files::write_whole(findings, self.slug, &files::of(self))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! What a finding was found with: versions, digests, machine. No path of the host and no user name is kept.
+
+use crate::target::{Target, build::Binary};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The version of `environment.toml`.
+pub const VERSION: u32 = 1;
+
+/// What a finding was found with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Format version.
+    pub version: u32,
+    /// Version of this program.
+    pub fuzz: String,
+    /// The target's name.
+    pub target: String,
+    /// SHA-256 of the binary that nodes ran.
+    pub binary_sha256: String,
+    /// SHA-256 of the manifest.
+    pub manifest_sha256: String,
+    /// Kernel release and machine.
+    pub kernel: String,
+    /// Model of the processor.
+    pub cpu: String,
+    /// Processors this program may use.
+    pub cores: usize,
+    /// The command line, absolute paths cut to their last part.
+    pub command: Vec<String>,
+}
+
+impl Environment {
+    /// This machine, `target` and its `binary`, and the command line `arguments`.
+    #[must_use]
+    pub fn here(target: &Target, binary: &Binary, arguments: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            version: VERSION,
+            fuzz: env!("CARGO_PKG_VERSION").to_owned(),
+            target: target.name().to_owned(),
+            binary_sha256: binary.digest.clone(),
+            manifest_sha256: target.digest.clone(),
+            kernel: kernel(),
+            cpu: cpu(),
+            cores: cores(),
+            command: arguments.into_iter().map(|word| without_path(&word)).collect(),
+        }
+    }
+}
+
+/// Kernel release and machine: `Linux 6.1.0 x86_64`.
+#[must_use]
+pub fn kernel() -> String {
+    nix::sys::utsname::uname().map_or_else(
+        |_| "unknown".into(),
+        |name| {
+            let part = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
+            format!("{} {} {}", part(name.sysname()), part(name.release()), part(name.machine()))
+        },
+    )
+}
+
+/// The processor's model name, as the kernel tells it.
+#[must_use]
+pub fn cpu() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    model.map_or_else(|| "unknown".into(), |(_, name)| name.trim().to_owned())
+}
+
+/// Processors this program may use.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// `word` with an absolute path in it (alone or after `=`) cut to its last part.
+fn without_path(word: &str) -> String {
+    let (before, path) = match word.split_once('=') {
+        Some((flag, path)) if flag.starts_with('-') => (format!("{flag}="), path),
+        _ => (String::new(), word),
+    };
+    let last = Path::new(path).file_name().filter(|_| path.starts_with('/'));
+    last.map_or_else(|| word.to_owned(), |name| format!("{before}{}", name.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_path;
+
+    #[test]
+    fn paths_of_the_host_are_not_kept() {
+        let shown = ["/home/me/bin/fuzz", "run", "--out=/home/me/x", "--target", "./here", "--bug=a,b"].map(without_path);
+        assert_eq!(shown, ["fuzz", "run", "--out=x", "--target", "./here", "--bug=a,b"]);
+    }
+}

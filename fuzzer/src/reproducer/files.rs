@@ -1,0 +1,115 @@
+//! The files of a finding, and writing them so that the directory appears whole or not at all.
+
+use super::{Finding, ReproducerError, schedule_text};
+use crate::execution::Detail;
+use interceptor::event::HostId;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// Contents by path inside the directory.
+pub(super) type Files = BTreeMap<String, String>;
+
+/// What a finding consists of.
+pub(super) fn of(finding: &Finding<'_>) -> Files {
+    let execution = finding.execution;
+    let empty = Detail::default();
+    let detail = execution.detail.as_deref().unwrap_or(&empty);
+    let verdict = &execution.verdict;
+    let mut files = Files::new();
+    let mut put = |name: &str, text: String| files.insert(name.to_owned(), text);
+    put("schedule.toml", schedule_text::write(&execution.schedule, &comments(finding, "the smallest schedule known")));
+    put("original.toml", schedule_text::write(finding.original, &comments(finding, "the schedule that showed it first")));
+    put("verdict.json", serde_json::to_string_pretty(verdict).expect("a verdict is plain data") + "\n");
+    put("hash.txt", format!("{}\n", execution.hash));
+    put("environment.toml", toml::to_string(finding.environment).expect("an environment is a table of plain values"));
+    put("history.jsonl", oracle::jsonl::to_json_lines(&detail.history));
+    put("timeline.jsonl", lines(&detail.events));
+    put("coverage.json", coverage(finding));
+    put("story.md", finding.story.to_owned());
+    put("README.md", readme(finding));
+    if !detail.calls.is_empty() {
+        put("calls.log", detail.calls.join("\n") + "\n");
+    }
+    for (host, name) in detail.hosts.iter().enumerate().take(usize::from(execution.schedule.nodes)) {
+        files.insert(format!("logs/{name}.log"), log_of(detail, host));
+    }
+    files.extend(crate::report::pictures::of(detail, finding.violation.at_ns));
+    files
+}
+
+fn comments(finding: &Finding<'_>, what: &str) -> Vec<String> {
+    let replay = format!("replay: fuzz replay {}", finding.slug);
+    vec![format!("{}: {what}", finding.violation.signature), finding.violation.summary.clone(), replay]
+}
+
+fn lines<T: serde::Serialize>(items: &[T]) -> String {
+    items.iter().map(|item| serde_json::to_string(item).expect("events are plain data") + "\n").collect()
+}
+
+/// A node's output with virtual times; `err` marks standard error.
+fn log_of(detail: &Detail, host: usize) -> String {
+    let mut text = String::new();
+    for line in detail.logs.iter().filter(|line| line.host == HostId(u16::try_from(host).unwrap_or(u16::MAX))) {
+        let stream = if line.stderr { "err" } else { "out" };
+        let _ = writeln!(text, "{} {stream} {}", line.at, line.text);
+    }
+    text
+}
+
+/// Features in hex, since JSON readers lose the low bits of large numbers.
+fn coverage(finding: &Finding<'_>) -> String {
+    let features: Vec<String> = finding.execution.features.iter().map(|feature| format!("{feature:016x}")).collect();
+    let coverage = serde_json::json!({
+        "version": 1,
+        "features": features,
+        "landings": finding.execution.landings,
+    });
+    serde_json::to_string_pretty(&coverage).expect("features and landings are plain data") + "\n"
+}
+
+fn readme(finding: &Finding<'_>) -> String {
+    let violation = finding.violation;
+    format!(
+        "# {}\n\n{}\n\nReplay it, from a checkout that has the target `{}`:\n\n    fuzz replay {}\n\n\
+         Begin with `story.md`. `schedule.toml` is the smallest schedule known, `original.toml` the first one;\n\
+         `verdict.json` holds the proof, `history.jsonl` what clients asked and heard, `logs/` all output of all nodes\n\
+         since the start with virtual times, `timeline.jsonl` and `timeline.svg` what they said to each other.\n",
+        violation.signature,
+        violation.summary,
+        finding.execution.schedule.target,
+        finding.slug,
+    )
+}
+
+/// Writes `files` into `parent/name`: into a directory beside it first, which then takes its place.
+pub(super) fn write_whole(parent: &Path, name: &str, files: &Files) -> Result<PathBuf, ReproducerError> {
+    let io = |what: &str, path: &Path| {
+        let what = format!("cannot {what} {}", path.display());
+        move |source| ReproducerError::Io { what, source }
+    };
+    let fresh = parent.join(format!(".{name}.{}.new", std::process::id()));
+    let stale = parent.join(format!(".{name}.{}.old", std::process::id()));
+    let place = parent.join(name);
+    for left in [&fresh, &stale] {
+        if left.exists() {
+            std::fs::remove_dir_all(left).map_err(io("remove", left))?;
+        }
+    }
+    std::fs::create_dir_all(&fresh).map_err(io("create", &fresh))?;
+    for (inner, text) in files {
+        let file = fresh.join(inner);
+        let dir = file.parent().expect("a file of a finding lies in its directory");
+        std::fs::create_dir_all(dir).map_err(io("create", dir))?;
+        std::fs::write(&file, text).map_err(io("write", &file))?;
+    }
+    let replaced = place.exists();
+    if replaced {
+        std::fs::rename(&place, &stale).map_err(io("replace", &place))?;
+    }
+    std::fs::rename(&fresh, &place).map_err(io("create", &place))?;
+    if replaced {
+        std::fs::remove_dir_all(&stale).map_err(io("remove", &stale))?;
+    }
+    Ok(place)
+}

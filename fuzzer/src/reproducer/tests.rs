@@ -1,0 +1,136 @@
+//! Findings: written, read back, damaged.
+
+use super::*;
+use crate::execution::{Detail, Landing, Statistics};
+use crate::fault::{Fault, Node};
+use crate::schedule::{Step, Trigger, Workload};
+use interceptor::event::{Event, EventKind, HostId, LogLine};
+use interceptor::time::Instant;
+use oracle::Evidence;
+
+fn violation() -> Violation {
+    Violation {
+        signature: "register/stale-read".into(),
+        oracle: "register".into(),
+        summary: "read of k0 returned an old value".into(),
+        evidence: Evidence::default(),
+        at_ns: 5_000_000_000,
+    }
+}
+
+fn execution() -> Execution {
+    let step = Step { when: Trigger::At { at_ms: 1_500 }, fault: Fault::Pause { node: Node(1), for_ms: 800 } };
+    let schedule = Schedule {
+        version: 1,
+        target: "toy".into(),
+        bugs: vec!["stale-read".into()],
+        nodes: 2,
+        seed: 7,
+        horizon_ms: 9_000,
+        workload: Workload::default(),
+        agent_from_ms: None,
+        steps: vec![step.clone()],
+    };
+    let detail = Detail {
+        hosts: vec!["n1".into(), "n2".into(), "c1".into()],
+        logs: vec![LogLine { at: Instant(1_500_000), host: HostId(1), stderr: true, text: "hello".into() }],
+        events: vec![Event { at: Instant(0), host: HostId(0), kind: EventKind::Start }],
+        ..Detail::default()
+    };
+    Execution {
+        schedule,
+        hash: "ab".repeat(32),
+        verdict: Verdict::Violation(violation()),
+        features: vec![u64::MAX, 3],
+        episode: vec![],
+        landings: vec![Landing { step, fired_ns: Some(1_500_000_000), touched: 4 }],
+        statistics: Statistics::default(),
+        detail: Some(Box::new(detail)),
+    }
+}
+
+fn write(to: &Path) -> PathBuf {
+    let execution = execution();
+    let environment = Environment { version: 1, target: "toy".into(), ..Environment::default() };
+    let original = Schedule { seed: 8, ..execution.schedule.clone() };
+    let violation = violation();
+    let finding = Finding {
+        execution: &execution,
+        violation: &violation,
+        slug: "stale-read",
+        original: &original,
+        environment: &environment,
+        story: "once upon a time\n",
+    };
+    finding.write(to).unwrap()
+}
+
+#[test]
+fn a_finding_survives_its_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = write(dir.path());
+    let loaded = load(&place).unwrap();
+    assert_eq!(loaded.schedule, execution().schedule);
+    let expected = loaded.expected.unwrap();
+    assert_eq!((expected.signature.as_str(), expected.hash), ("register/stale-read", "ab".repeat(32)));
+    assert_eq!(expected.environment.target, "toy");
+    assert_eq!(load(&place.join("original.toml")).unwrap().schedule.seed, 8);
+    assert_eq!(std::fs::read_to_string(place.join("logs/n2.log")).unwrap(), "0.001500 err hello\n");
+    assert!(std::fs::read_to_string(place.join("coverage.json")).unwrap().contains("ffffffffffffffff"));
+}
+
+#[test]
+fn writing_again_replaces_it_and_leaves_nothing_beside() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = write(dir.path());
+    std::fs::write(place.join("stray"), "").unwrap();
+    assert_eq!(write(dir.path()), place);
+    assert!(!place.join("stray").exists());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn damage_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = write(dir.path());
+    let damaged = |file: &str, text: Option<&str>| {
+        let path = place.join(file);
+        let kept = std::fs::read_to_string(&path).unwrap();
+        match text {
+            Some(text) => std::fs::write(&path, text).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        let message = load(&place).unwrap_err().to_string();
+        std::fs::write(&path, kept).unwrap();
+        message.replace(&place.display().to_string(), "DIR")
+    };
+    let messages = [
+        damaged("hash.txt", Some("12")),
+        damaged("hash.txt", None),
+        damaged("schedule.toml", None),
+        damaged("verdict.json", Some("\"valid\"")),
+        damaged("verdict.json", Some("{")),
+        damaged("schedule.toml", Some("version = 2\nwonder = 1")),
+        load(&dir.path().join("nowhere")).unwrap_err().to_string().replace(&dir.path().display().to_string(), "."),
+    ];
+    insta::assert_snapshot!(messages.join("\n"), @"
+    DIR/hash.txt: not a SHA-256 in hex
+    DIR: hash.txt is missing though verdict.json is there; copy the whole finding, or replay its schedule.toml alone
+    DIR: there is no schedule.toml in it; pass the directory of one finding
+    DIR/verdict.json: it holds no violation
+    DIR/verdict.json: not a verdict: EOF while parsing an object at line 1 column 1
+    DIR/schedule.toml: schedule version 2 was written by a newer version of this program, which reads up to 1; update fuzz
+    ./nowhere: no such file or directory; pass the directory of a finding, or a schedule.toml
+    ");
+    assert!(load(&place).is_ok());
+}
+
+#[test]
+fn a_schedule_alone_expects_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = write(dir.path());
+    for gone in EXPECTATIONS {
+        std::fs::remove_file(place.join(gone)).unwrap();
+    }
+    assert_eq!(load(&place).unwrap().expected, None);
+}

@@ -1,0 +1,103 @@
+//! The schedule: the libafl input, and with the target the whole reproducer.
+
+mod check;
+mod show;
+mod text;
+mod trigger;
+
+pub use check::{HORIZON_MS_MAX, NODES_MAX, Refusal, STEPS_MAX};
+pub use text::ScheduleError;
+
+use crate::codec::text_in_binary;
+use crate::fault::{Fault, Node};
+use serde::{Deserialize, Serialize};
+
+/// The version of the format that this program writes; older ones are read, newer ones refused.
+pub const VERSION: u32 = 1;
+
+/// All that an execution depends on besides the target's binaries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Schedule {
+    /// Format version.
+    pub version: u32,
+    /// The target's name.
+    pub target: String,
+    /// Planted bugs that are switched on; empty is the correct build.
+    #[serde(default)]
+    pub bugs: Vec<String>,
+    /// Number of nodes.
+    pub nodes: u8,
+    /// Seeds every random choice of the execution: network, disk, thread order, workload, agent.
+    pub seed: u64,
+    /// When faults stop and everything heals, in virtual milliseconds after the cluster became ready.
+    pub horizon_ms: u64,
+    /// What clients do.
+    pub workload: Workload,
+    /// From this instant on the agent is asked once per window; absent in an executed schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_from_ms: Option<u64>,
+    /// The faults, in the order they are armed.
+    #[serde(default, rename = "step")]
+    pub steps: Vec<Step>,
+}
+
+/// What clients do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Workload {
+    /// Number of clients; each has at most one operation open.
+    pub clients: u8,
+    /// Operations a second, all clients together.
+    pub rate: u32,
+    /// Number of keys.
+    pub keys: u8,
+    /// Bound on the number of operations; absent: as many as fit before the horizon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<u32>,
+}
+
+impl Default for Workload {
+    /// Five clients, twenty operations a second, three keys.
+    fn default() -> Self {
+        Self { clients: 5, rate: 20, keys: 3, operations: None }
+    }
+}
+
+/// A fault and when it strikes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// When.
+    pub when: Trigger,
+    /// What.
+    pub fault: Fault,
+}
+
+/// When a fault strikes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(remote = "Self", untagged)]
+pub enum Trigger {
+    /// At a virtual instant, in milliseconds after the cluster became ready.
+    At {
+        /// The instant.
+        at_ms: u64,
+    },
+    /// Right after the `nth` event (from 1) whose key is `event`, counted from readiness.
+    On {
+        /// Event key, such as `send:append` or `fsync`; see the interceptor's `Pattern`.
+        event: String,
+        /// Only events of this node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<Node>,
+        /// Only messages to or from this node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<Node>,
+        /// Which of them, from 1.
+        nth: u32,
+    },
+}
+
+text_in_binary!(Schedule);
+text_in_binary!(Workload);
+text_in_binary!(Trigger);

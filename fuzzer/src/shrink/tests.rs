@@ -1,0 +1,126 @@
+//! Shrinking against targets that are a line of code.
+
+use super::*;
+use crate::fault::{Fault, Node};
+use crate::reproducer::schedule_text;
+use crate::schedule::{Step, Trigger, VERSION, Workload};
+
+fn step(at_ms: u64, fault: Fault) -> Step {
+    Step { when: Trigger::At { at_ms }, fault }
+}
+
+fn pause(node: u8, for_ms: u64) -> Fault {
+    Fault::Pause { node: Node(node), for_ms }
+}
+
+fn schedule(steps: Vec<Step>) -> Schedule {
+    Schedule {
+        version: VERSION,
+        target: "toy".into(),
+        bugs: vec![],
+        nodes: 5,
+        seed: 7,
+        horizon_ms: 20_000,
+        workload: Workload::default(),
+        agent_from_ms: Some(0),
+        steps,
+    }
+}
+
+fn run(start: &Schedule, executions: u32, fails: impl Fn(&Schedule) -> bool) -> Shrunk {
+    let limits = Limits { executions, ..Limits::default() };
+    let mut attempt = |candidate: &Schedule| Ok::<_, String>(fails(candidate).then(|| "bug".to_owned()));
+    shrink(start, "bug", limits, &mut attempt, &mut |_| {}).unwrap()
+}
+
+fn noise() -> Schedule {
+    let mut steps: Vec<Step> = (0..12).map(|i| step(500 + 1_117 * i, Fault::Reset { a: Node(1), b: Node(2) })).collect();
+    steps.insert(4, step(3_333, Fault::Partition { side: vec![Node(1), Node(3)], direction: Default::default(), for_ms: 4_000 }));
+    steps.insert(9, step(8_765, pause(2, 2_500)));
+    schedule(steps)
+}
+
+fn isolates_3_then_pauses_2(candidate: &Schedule) -> bool {
+    let isolated = candidate.steps.iter().position(
+        |s| matches!(&s.fault, Fault::Partition { side, for_ms, .. } if side.contains(&Node(3)) && *for_ms >= 900),
+    );
+    let paused = candidate.steps.iter().position(|s| matches!(s.fault, Fault::Pause { node: Node(2), for_ms } if for_ms >= 300));
+    isolated.is_some_and(|i| paused.is_some_and(|p| i < p))
+}
+
+#[test]
+fn only_what_matters_is_left() {
+    let shrunk = run(&noise(), 2_000, isolates_3_then_pauses_2);
+    assert!(shrunk.minimal);
+    insta::assert_snapshot!(schedule_text::write(&shrunk.schedule, &[]), @r#"
+    version = 1
+    target = "toy"
+    bugs = []
+    nodes = 3
+    seed = 7
+    horizon_ms = 8000
+
+    [workload]
+    clients = 1
+    rate = 1
+    keys = 1
+    operations = 1
+
+    # at 3s: cut off n3 for 1s
+    [[step]]
+    when = { at_ms = 3000 }
+    fault = { kind = "partition", side = ["n3"], direction = "both", for_ms = 1000 }
+
+    # at 8s: pause n2 for 312ms
+    [[step]]
+    when = { at_ms = 8000 }
+    fault = { kind = "pause", node = "n2", for_ms = 312 }
+    "#);
+}
+
+#[test]
+fn the_same_answers_give_the_same_result() {
+    assert_eq!(run(&noise(), 2_000, isolates_3_then_pauses_2), run(&noise(), 2_000, isolates_3_then_pauses_2));
+}
+
+#[test]
+fn another_violation_is_not_this_one() {
+    let mut attempt =
+        |s: &Schedule| Ok::<_, String>(Some(if s.steps.len() == 14 { "bug".to_owned() } else { "other".to_owned() }));
+    let shrunk = shrink(&noise(), "bug", Limits::default(), &mut attempt, &mut |_| {}).unwrap();
+    assert_eq!(shrunk.schedule.steps.len(), 14);
+}
+
+#[test]
+fn the_budget_is_kept_and_said() {
+    let mut seen = 0;
+    let mut attempt = |s: &Schedule| Ok::<_, String>(isolates_3_then_pauses_2(s).then(|| "bug".to_owned()));
+    let limits = Limits { executions: 10, ..Limits::default() };
+    let shrunk = shrink(&noise(), "bug", limits, &mut attempt, &mut |p| seen = p.executions).unwrap();
+    assert_eq!((shrunk.executions, shrunk.minimal, seen), (10, false, 10));
+    assert!(isolates_3_then_pauses_2(&shrunk.schedule));
+}
+
+#[test]
+fn nodes_that_steps_name_stay() {
+    let start = schedule(vec![step(100, pause(4, 50))]);
+    assert_eq!(run(&start, 500, |s| s.steps.iter().any(|s| matches!(s.fault, Fault::Pause { node: Node(4), .. }))).schedule.nodes, 5);
+}
+
+#[test]
+fn a_failed_run_ends_shrinking() {
+    let mut attempt = |_: &Schedule| Err("no room");
+    assert_eq!(shrink(&noise(), "bug", Limits::default(), &mut attempt, &mut |_| {}), Err("no room"));
+}
+
+proptest::proptest! {
+    /// Whatever subset of the steps is needed, exactly that subset is left.
+    #[test]
+    fn ddmin_finds_every_subset(needed in proptest::collection::btree_set(0_u64..16, 0..6)) {
+        let start = schedule((0..16).map(|i| step(1_000 * i, Fault::ClockJump { node: Node(1), by_ms: i as i64 + 1 })).collect());
+        let at = |s: &Schedule| s.steps.iter().map(|s| s.fault.clone()).collect::<Vec<_>>();
+        let holds = |s: &Schedule| needed.iter().all(|i| at(s).contains(&Fault::ClockJump { node: Node(1), by_ms: *i as i64 + 1 }));
+        let shrunk = run(&start, 5_000, holds);
+        proptest::prop_assert_eq!(shrunk.schedule.steps.len(), needed.len());
+    }
+}

@@ -1,0 +1,172 @@
+//! The smoke test's first half: what is kept under `corpora/<target>` is run before anything new is searched for.
+//!
+//! A kept schedule with planted bugs switched on must show a violation, and must be clean with them off; one without
+//! planted bugs found a defect that has been mended since, and must be clean.
+
+use crate::executor::{Executor, RunOptions};
+use crate::reproducer::{self, Reproducer};
+use crate::schedule::Schedule;
+use oracle::Verdict;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Directories under `corpora/<target>` whose entries are run.
+const KEPT: [&str; 2] = ["regressions", "witness"];
+
+/// One check and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Case {
+    /// `regressions/SLUG` or `witness/BUG`, with `, correct build` for the twin; `campaign` for the search.
+    pub name: String,
+    /// Why it failed; absent when it passed.
+    pub failure: Option<Failure>,
+    /// Wall milliseconds.
+    pub wall_ms: u64,
+}
+
+/// Why a case failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// A violation where there should be none.
+    Violation(String),
+    /// No violation where there should be one.
+    Missed(String),
+    /// The event log differs from the recorded one.
+    Diverged(String),
+    /// The oracles could not decide.
+    Unknown(String),
+    /// It could not be run.
+    Error(String),
+}
+
+impl Failure {
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Violation(text) | Self::Missed(text) | Self::Diverged(text) | Self::Unknown(text) | Self::Error(text) => text,
+        }
+    }
+}
+
+/// Regressions and witnesses of a target, in a fixed order: paths of reproducers by name.
+#[must_use]
+pub fn kept(corpora: &Path, target: &str) -> Vec<(String, PathBuf)> {
+    kept_in(corpora, target, &KEPT)
+}
+
+/// What is in the named directories under `corpora/<target>`, in a fixed order.
+#[must_use]
+pub fn kept_in(corpora: &Path, target: &str, kinds: &[&str]) -> Vec<(String, PathBuf)> {
+    let mut all = Vec::new();
+    for kind in kinds {
+        let Ok(entries) = std::fs::read_dir(corpora.join(target).join(kind)) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let whole = path.is_dir() || path.extension().is_some_and(|ext| ext == "toml");
+            if let Some(stem) = path.file_stem().filter(|_| whole) {
+                all.push((format!("{kind}/{}", stem.to_string_lossy()), path.clone()));
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+/// Runs one kept reproducer: one case, or two when planted bugs are on. `clock` tells wall milliseconds.
+pub fn check(executor: &mut dyn Executor, name: &str, path: &Path, clock: &mut dyn FnMut() -> u64) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut begun = clock();
+    let mut add = |name: String, failure| {
+        let now = clock();
+        cases.push(Case { name, failure, wall_ms: now.saturating_sub(begun) });
+        begun = now;
+    };
+    match reproducer::load(path) {
+        Err(error) => add(name.to_owned(), Some(Failure::Error(error.to_string()))),
+        Ok(Reproducer { schedule, .. }) if schedule.bugs.is_empty() => {
+            add(name.to_owned(), must_be_clean(executor, &schedule));
+        }
+        Ok(reproducer) => {
+            add(name.to_owned(), must_break(executor, &reproducer));
+            let correct = Schedule { bugs: Vec::new(), ..reproducer.schedule };
+            add(format!("{name}, correct build"), must_be_clean(executor, &correct));
+        }
+    }
+    cases
+}
+
+fn must_break(executor: &mut dyn Executor, reproducer: &Reproducer) -> Option<Failure> {
+    let execution = match executor.run(&reproducer.schedule, RunOptions { detail: false, calls: false }) {
+        Ok(execution) => execution,
+        Err(error) => return Some(Failure::Error(error.to_string())),
+    };
+    match (&execution.verdict, &reproducer.expected) {
+        (Verdict::Violation(found), Some(expected)) if found.signature != expected.signature => {
+            Some(Failure::Missed(format!("it shows {} instead of {}", found.signature, expected.signature)))
+        }
+        (Verdict::Violation(_), _) => None,
+        (Verdict::Valid, _) => Some(Failure::Missed("it no longer breaks the target".into())),
+        (Verdict::Unknown { why }, _) => Some(Failure::Unknown(why.clone())),
+    }
+}
+
+fn must_be_clean(executor: &mut dyn Executor, schedule: &Schedule) -> Option<Failure> {
+    match executor.run(schedule, RunOptions { detail: false, calls: false }) {
+        Err(error) => Some(Failure::Error(error.to_string())),
+        Ok(execution) => match execution.verdict {
+            Verdict::Valid => None,
+            Verdict::Violation(found) => Some(Failure::Violation(format!("{}: {}", found.signature, found.summary))),
+            Verdict::Unknown { why } => Some(Failure::Unknown(why)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::Fake;
+    use crate::reproducer::schedule_text;
+
+    fn corpora(bugs: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("toy/witness/bug");
+        std::fs::create_dir_all(&place).unwrap();
+        let schedule = Schedule { bugs: bugs.iter().map(|&bug| bug.into()).collect(), ..Fake::schedule() };
+        std::fs::write(place.join("schedule.toml"), schedule_text::write(&schedule, &[])).unwrap();
+        dir
+    }
+
+    fn cases(fake: &mut Fake, bugs: &[&str]) -> String {
+        let dir = corpora(bugs);
+        let mut told = String::new();
+        for (name, path) in kept(dir.path(), "toy") {
+            for case in check(fake, &name, &path, &mut || 0) {
+                told += &format!("{}: {:?}\n", case.name, case.failure);
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn a_witness_breaks_its_bug_and_spares_the_correct_build() {
+        insta::assert_snapshot!(cases(&mut Fake::honest(), &["bug"]), @"
+    witness/bug: None
+    witness/bug, correct build: None
+    ");
+        insta::assert_snapshot!(cases(&mut Fake::clean(), &["bug"]), @r#"
+    witness/bug: Some(Missed("it no longer breaks the target"))
+    witness/bug, correct build: None
+    "#);
+        insta::assert_snapshot!(cases(&mut Fake::breaking("toy/bug"), &["bug"]), @r#"
+    witness/bug: None
+    witness/bug, correct build: Some(Violation("toy/bug: it broke"))
+    "#);
+        insta::assert_snapshot!(cases(&mut Fake::breaking("toy/bug"), &[]), @r#"witness/bug: Some(Violation("toy/bug: it broke"))"#);
+    }
+
+    #[test]
+    fn nothing_kept_is_nothing_to_run() {
+        assert_eq!(kept(Path::new("/nonexistent"), "toy"), vec![]);
+    }
+}

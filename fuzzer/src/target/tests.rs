@@ -1,0 +1,116 @@
+//! Manifests: text in, text out.
+
+use super::*;
+use insta::assert_snapshot;
+
+const GOOD: &str = r#"
+version = 1
+name = "toy"
+about = "three nodes that agree"
+nodes = 3
+[build]
+command = ["make"]
+binary = "out/toy"
+[node]
+command = ["{bin}", "--id", "{id}", "--listen", "{ip}:7000", "--peers", "{peers}", "--data", "{data}", "--bug={bug}"]
+peer = "{id}={ip}:7000"
+env = { NODES = "{nodes}" }
+[[port]]
+port = 7000
+dissector = "frame32-json:type"
+[ready]
+http = "/status"
+port = 8000
+[workload]
+kind = "kv-http"
+port = 8000
+[faults]
+max_down = 3
+[sets]
+demo = ["stale-read"]
+deep = ["lost-write", "stale-read"]
+[[bug]]
+name = "stale-read"
+story = "answers from memory"
+[[bug]]
+name = "lost-write"
+story = "acknowledges before fsync"
+level = 2
+"#;
+
+fn good() -> Manifest {
+    Manifest::parse(GOOD, "target.toml").unwrap()
+}
+
+fn refusal(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    Manifest::parse(&GOOD.replacen(from, to, 1), "target.toml").unwrap_err().to_string()
+}
+
+#[test]
+fn a_node_command_is_filled_in() {
+    let ips = ["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
+    let bugs = [];
+    let place = Place { bin: "/bin/toy", id: 2, ips: &ips, data: "/data", bugs: &bugs };
+    assert_snapshot!(good().command_of(&place).join(" "), @"/bin/toy --id 2 --listen 10.0.0.2:7000 --peers 1=10.0.0.1:7000,2=10.0.0.2:7000 --data /data --bug=none");
+    assert_eq!(good().env_of(&place)["NODES"], "2");
+    let bugs = ["a".to_owned(), "b".to_owned()];
+    assert_eq!(good().command_of(&Place { bugs: &bugs, ..place })[9], "--bug=a,b");
+}
+
+#[test]
+fn bugs_are_named_one_by_one_or_in_sets() {
+    let named = |words: &[&str]| good().bugs_named(words).map_err(|e| e.to_string());
+    assert_eq!(named(&["none"]), Ok(vec![]));
+    assert_eq!(named(&["deep"]), Ok(vec!["stale-read".into(), "lost-write".into()]));
+    assert_eq!(named(&["lost-write,stale-read", "demo"]), Ok(vec!["stale-read".into(), "lost-write".into()]));
+    assert_snapshot!(named(&["stale-raed"]).unwrap_err(), @"target `toy` has no bug or set `stale-raed`: did you mean `stale-read`?");
+    assert_eq!(good().bugs_by_default(), ["stale-read"]);
+}
+
+#[test]
+fn malformed_text_is_refused_with_line_and_column() {
+    assert_snapshot!(refusal("max_down = 3", "max_dwon = 3"), @r"
+    target.toml: TOML parse error at line 23, column 1
+       |
+    23 | max_dwon = 3
+       | ^^^^^^^^
+    unknown field `max_dwon`, expected `max_down`
+    ");
+    let refusal = refusal("nodes = 3", "nodes = three");
+    assert!(refusal.starts_with("target.toml: TOML parse error at line 5, column 9"), "{refusal}");
+}
+
+#[test]
+fn a_newer_version_is_refused_before_its_fields_are_read() {
+    let newer = format!("wonder = true\n{}", GOOD.replacen("version = 1", "version = 2", 1));
+    assert_snapshot!(Manifest::parse(&newer, "target.toml").unwrap_err().to_string(), @"target.toml: manifest version 2 is newer than this program reads (1); update fuzz");
+}
+
+#[test]
+fn contradictions_are_refused_by_field() {
+    let refusals = [
+        refusal("name = \"toy\"", "name = \"Toy!\""),
+        refusal("nodes = 3", "nodes = 0"),
+        refusal("{data}", "{dta}"),
+        refusal("{data}", "{data"),
+        refusal("peer = \"{id}={ip}:7000\"", ""),
+        refusal("max_down = 3", "max_down = 4"),
+        refusal("\"/status\"", "\"status\""),
+        refusal("demo = [\"stale-read\"]", "demo = [\"stale-reads\"]"),
+        refusal("name = \"lost-write\"", "name = \"stale-read\""),
+        refusal("[ready]", "[[port]]\nport = 7000\ndissector = \"resp\"\n[ready]"),
+    ];
+    assert_snapshot!(refusals.join("\n"), @r#"
+    target.toml: name `Toy!` must be made of lower-case letters, digits and `-`
+    target.toml: nodes = 0 is out of range; 1 to 9 are possible
+    target.toml: [node] `{dta}`: unknown placeholder {dta}: did you mean `data`?
+    target.toml: [node] `{data`: the brace is not closed
+    target.toml: [node] command holds {peers} but peer is not set; write peer = "{id}={ip}:PORT"
+    target.toml: [faults] max_down is more than nodes = 3
+    target.toml: [ready] http = `status` must begin with `/`
+    target.toml: [sets] demo names the bug `stale-reads`: did you mean `stale-read`?
+    target.toml: [[bug]] name `stale-read` is empty, reserved, repeated or holds a comma
+    target.toml: [[port]] 7000 is listed twice
+    "#);
+}

@@ -1,0 +1,129 @@
+//! Verifying determinism: each schedule is run twice, the second time under disturbance, and the event logs must be equal.
+
+use crate::executor::{Executor, ExecutorError, RunOptions};
+use crate::schedule::Schedule;
+use serde::Serialize;
+
+/// Lines of context before the first difference.
+const CONTEXT: usize = 3;
+
+/// Where two event logs part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Number of the first line that differs, from 1.
+    pub line: usize,
+    /// The lines before it, which are equal.
+    pub before: Vec<String>,
+    /// The line of the first log; absent when that log had ended.
+    pub first: Option<String>,
+    /// The line of the second.
+    pub second: Option<String>,
+}
+
+impl Difference {
+    /// Where `first` and `second` part; `None` when they are equal.
+    #[must_use]
+    pub fn between(first: &[String], second: &[String]) -> Option<Self> {
+        let common = first.iter().zip(second).take_while(|(a, b)| a == b).count();
+        if common == first.len() && common == second.len() {
+            return None;
+        }
+        Some(Self {
+            line: common + 1,
+            before: first[common.saturating_sub(CONTEXT)..common].to_vec(),
+            first: first.get(common).cloned(),
+            second: second.get(common).cloned(),
+        })
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "first difference at event {}", self.line)?;
+        for line in &self.before {
+            write!(f, "\n    {line}")?;
+        }
+        let shown = |line: &Option<String>| line.clone().unwrap_or_else(|| "(the log had ended)".into());
+        write!(f, "\n  - {}\n  + {}", shown(&self.first), shown(&self.second))
+    }
+}
+
+/// A schedule whose two runs were not equal.
+#[derive(Clone, Debug, Serialize)]
+pub struct Divergence {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// Hashes of the two event logs.
+    pub hashes: (String, String),
+    /// Where they part; absent when the logs are equal though the hashes are not.
+    pub difference: Option<Difference>,
+}
+
+/// Runs `schedule` on both executors and compares. `load` makes what weighs on the machine during the second run; it is
+/// dropped when that run is over.
+///
+/// # Errors
+/// When a run could not be made.
+pub fn twice<L>(
+    (quiet, disturbed): (&mut dyn Executor, &mut dyn Executor),
+    schedule: &Schedule,
+    load: impl FnOnce() -> L,
+) -> Result<Option<Divergence>, ExecutorError> {
+    let options = RunOptions { detail: true, calls: true };
+    let first = quiet.run(schedule, options)?;
+    let weight = load();
+    let second = disturbed.run(schedule, options);
+    drop(weight);
+    let second = second?;
+    if first.hash == second.hash {
+        return Ok(None);
+    }
+    let calls = |execution: &crate::execution::Execution| {
+        execution.detail.as_deref().map(|detail| detail.calls.clone()).unwrap_or_default()
+    };
+    Ok(Some(Divergence {
+        schedule: schedule.clone(),
+        difference: Difference::between(&calls(&first), &calls(&second)),
+        hashes: (first.hash, second.hash),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::Fake;
+
+    #[test]
+    fn equal_runs_are_no_divergence() {
+        let (mut a, mut b) = (Fake::clean(), Fake::clean());
+        assert!(twice((&mut a, &mut b), &Fake::schedule(), || ()).unwrap().is_none());
+        let (mut a, mut b) = (Fake::fickle(), Fake::fickle());
+        b.runs = 4;
+        let divergence = twice((&mut a, &mut b), &Fake::schedule(), || ()).unwrap().unwrap();
+        assert_eq!((divergence.hashes, divergence.difference.unwrap().line), (("1".into(), "5".into()), 2));
+    }
+
+    fn lines(text: &str) -> Vec<String> {
+        text.chars().map(String::from).collect()
+    }
+
+    #[test]
+    fn the_first_difference_is_shown_with_what_came_before() {
+        let difference = Difference::between(&lines("abcdef"), &lines("abcdxf")).unwrap();
+        insta::assert_snapshot!(difference.to_string(), @"
+    first difference at event 5
+        b
+        c
+        d
+      - e
+      + x
+    ");
+        assert_eq!(Difference::between(&lines("abc"), &lines("abc")), None);
+    }
+
+    #[test]
+    fn a_log_that_ends_early_differs_at_its_end() {
+        let difference = Difference::between(&lines("abc"), &lines("ab")).unwrap();
+        assert_eq!((difference.line, difference.first.as_deref(), difference.second), (3, Some("c"), None));
+    }
+}

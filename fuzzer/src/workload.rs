@@ -1,0 +1,298 @@
+//! The workload: clients that read and change registers, as a state machine without sockets.
+//!
+//! It owns the clients, what they ask next and when, and the numbering of processes. All choices come from one
+//! generator. It is told what happens on the clients' connections and what time it is, and says what to do; it
+//! does not know what faults there are.
+
+pub mod client;
+pub mod http;
+pub mod kv_http;
+
+pub use client::Action;
+
+use crate::schedule;
+use client::{Client, Task};
+use interceptor::rng::{Rng, split};
+use oracle::{Call, Phase};
+use rand::RngExt;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Lowest rate while the cluster is watched after the last fault, so that silence is noticed.
+const RATE_QUIET_MIN: u32 = 20;
+/// Successes of every client after which the cluster counts as settled.
+const SETTLED: u32 = 2;
+/// Pause before a final read that failed is tried again.
+const FINAL_PAUSE_NS: u64 = 50_000_000;
+/// One operation in so many goes to a node drawn at random.
+const WANDER: u32 = 8;
+/// Shares of the operations in percent; deletions are the rest.
+const WRITES: u32 = 45;
+const READS: u32 = 35;
+const SWAPS: u32 = 12;
+
+/// What clients are doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// What the schedule says.
+    Load,
+    /// The same on and on: does the cluster answer again?
+    Probe,
+    /// Nothing new begins.
+    Drain,
+    /// Final reads.
+    Final,
+}
+
+/// An action of the client with this number.
+pub type Command = (usize, Action);
+
+/// All clients of one execution.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    settings: schedule::Workload,
+    nodes: usize,
+    rng: Rng,
+    clients: Vec<Slot>,
+    next_process: u32,
+    begun: u64,
+    stage: Stage,
+    /// Keys that still want a final read.
+    unread: VecDeque<String>,
+    final_from_ns: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    client: Client,
+    /// When it asks next, if it is idle then.
+    next_ns: u64,
+    /// Values it made up.
+    values: u64,
+    /// What it last knew of each key.
+    known: BTreeMap<String, Option<String>>,
+    /// Successes since the last fault.
+    successes: u32,
+}
+
+impl Workload {
+    /// The clients of a schedule with this seed, on a cluster that became ready at `now_ns`.
+    #[must_use]
+    pub fn new(settings: &schedule::Workload, nodes: usize, seed: u64, now_ns: u64) -> Self {
+        let mut rng = split(seed, "workload");
+        let interval_ns = interval_ns(settings.clients, settings.rate);
+        let clients = (0..settings.clients)
+            .map(|number| Slot {
+                client: Client::new(format!("c{number}"), u32::from(number), usize::from(number) % nodes, nodes),
+                next_ns: now_ns.saturating_add(rng.random_range(0..=interval_ns)),
+                values: 0,
+                known: BTreeMap::new(),
+                successes: 0,
+            })
+            .collect();
+        Self {
+            settings: settings.clone(),
+            nodes,
+            rng,
+            clients,
+            next_process: u32::from(settings.clients),
+            begun: 0,
+            stage: Stage::Load,
+            unread: VecDeque::new(),
+            final_from_ns: None,
+        }
+    }
+
+    /// Faults are over: operations go on whatever bound the schedule gives them, and successes are counted.
+    pub fn probe(&mut self) {
+        self.stage = Stage::Probe;
+        self.settings.operations = None;
+        self.settings.rate = self.settings.rate.max(RATE_QUIET_MIN);
+        self.clients.iter_mut().for_each(|slot| slot.successes = 0);
+    }
+
+    /// Every client has been served since the faults were over.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.clients.iter().all(|slot| slot.successes >= SETTLED)
+    }
+
+    /// No operation begins any more; when all have ended, every key is read until an answer comes.
+    pub fn finish(&mut self, now_ns: u64) {
+        self.stage = Stage::Drain;
+        self.unread = (0..self.settings.keys).map(key).collect();
+        self.take_stock(now_ns);
+    }
+
+    /// Every key was read.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.stage == Stage::Final && self.unread.is_empty() && self.clients.iter().all(|slot| slot.client.is_idle())
+    }
+
+    /// When final reads began.
+    #[must_use]
+    pub fn final_from_ns(&self) -> Option<u64> {
+        self.final_from_ns
+    }
+
+    /// When it wants to be woken.
+    #[must_use]
+    pub fn deadline_ns(&self) -> Option<u64> {
+        self.clients.iter().filter_map(|slot| self.deadline_of(slot)).min()
+    }
+
+    fn deadline_of(&self, slot: &Slot) -> Option<u64> {
+        if !slot.client.is_idle() {
+            return slot.client.deadline_ns();
+        }
+        let goes_on = match self.stage {
+            Stage::Load | Stage::Probe => self.has_more(),
+            Stage::Drain => false,
+            Stage::Final => !self.unread.is_empty(),
+        };
+        goes_on.then_some(slot.next_ns)
+    }
+
+    fn has_more(&self) -> bool {
+        self.settings.operations.is_none_or(|most| self.begun < u64::from(most))
+    }
+
+    /// Time has passed.
+    pub fn on_time(&mut self, now_ns: u64) -> Vec<Command> {
+        let mut commands = Vec::new();
+        for number in 0..self.clients.len() {
+            self.tell(number, now_ns, &mut commands, |client, out| client.on_time(now_ns, out));
+            let slot = &self.clients[number];
+            if slot.client.is_idle() && self.deadline_of(slot).is_some_and(|at| at <= now_ns) {
+                self.begin(number, now_ns, &mut commands);
+            }
+        }
+        commands
+    }
+
+    /// The connection of a client was made, or could not be.
+    pub fn on_connected(&mut self, number: usize, is_up: bool, now_ns: u64) -> Vec<Command> {
+        let mut commands = Vec::new();
+        self.tell(number, now_ns, &mut commands, |client, out| client.on_connected(is_up, now_ns, out));
+        commands
+    }
+
+    /// Bytes arrived for a client.
+    pub fn on_bytes(&mut self, number: usize, bytes: &[u8], now_ns: u64) -> Vec<Command> {
+        let mut commands = Vec::new();
+        self.tell(number, now_ns, &mut commands, |client, out| client.on_bytes(bytes, now_ns, out));
+        commands
+    }
+
+    /// The connection of a client has ended.
+    pub fn on_closed(&mut self, number: usize, now_ns: u64) -> Vec<Command> {
+        let mut commands = Vec::new();
+        self.tell(number, now_ns, &mut commands, |client, out| client.on_closed(now_ns, out));
+        commands
+    }
+
+    /// Lets a client act, and draws the conclusions.
+    fn tell(
+        &mut self,
+        number: usize,
+        now_ns: u64,
+        commands: &mut Vec<Command>,
+        happening: impl FnOnce(&mut Client, &mut Vec<Action>),
+    ) {
+        let mut actions = Vec::new();
+        happening(&mut self.clients[number].client, &mut actions);
+        for action in &actions {
+            if let Action::Complete { phase, call, .. } = action {
+                self.completed(number, *phase, call, now_ns);
+            }
+        }
+        commands.extend(actions.into_iter().map(|action| (number, action)));
+    }
+
+    fn completed(&mut self, number: usize, phase: Phase, call: &Call, now_ns: u64) {
+        let stage = self.stage;
+        let slot = &mut self.clients[number];
+        let key = call.key().to_owned();
+        match phase {
+            Phase::Ok => {
+                slot.successes += 1;
+                if let Some(content) = call.leaves().or_else(|| call.observes()) {
+                    slot.known.insert(key, content.map(str::to_owned));
+                }
+            }
+            Phase::Info => {
+                slot.client.become_process(self.next_process);
+                self.next_process += 1;
+                if stage == Stage::Final {
+                    self.unread.push_back(key);
+                }
+            }
+            Phase::Fail if stage == Stage::Final => {
+                slot.next_ns = now_ns.saturating_add(FINAL_PAUSE_NS);
+                self.unread.push_back(key);
+            }
+            Phase::Fail | Phase::Invoke => {}
+        }
+        self.take_stock(now_ns);
+    }
+
+    /// Final reads begin when nothing is open any more.
+    fn take_stock(&mut self, now_ns: u64) {
+        if self.stage == Stage::Drain && self.clients.iter().all(|slot| slot.client.is_idle()) {
+            self.stage = Stage::Final;
+            self.final_from_ns = Some(now_ns);
+            self.clients.iter_mut().for_each(|slot| slot.next_ns = now_ns);
+        }
+    }
+
+    fn begin(&mut self, number: usize, now_ns: u64, commands: &mut Vec<Command>) {
+        let task = match self.stage {
+            Stage::Final => {
+                let Some(key) = self.unread.pop_front() else { return };
+                Task { call: Call::Read { key, value: None }, is_impatient: true, start_at: None }
+            }
+            Stage::Load | Stage::Probe | Stage::Drain => self.draw(number),
+        };
+        self.begun += 1;
+        if self.stage != Stage::Final {
+            let interval_ns = interval_ns(self.settings.clients, self.settings.rate);
+            let jittered = self.rng.random_range(interval_ns / 2..=interval_ns.saturating_add(interval_ns / 2));
+            self.clients[number].next_ns = now_ns.saturating_add(jittered.max(1));
+        }
+        self.tell(number, now_ns, commands, |client, out| client.begin(task, now_ns, out));
+    }
+
+    /// What a client asks next.
+    fn draw(&mut self, number: usize) -> Task {
+        let rng = &mut self.rng;
+        let key = key(rng.random_range(0..self.settings.keys));
+        let slot = &mut self.clients[number];
+        let mut value = || {
+            slot.values += 1;
+            format!("v{number}.{}", slot.values)
+        };
+        let call = match rng.random_range(0..100) {
+            n if n < WRITES => Call::Write { value: value(), key },
+            n if n < WRITES + READS => Call::Read { key, value: None },
+            n if n < WRITES + READS + SWAPS => {
+                let value = value();
+                Call::Cas { expect: slot.known.get(&key).cloned().flatten(), value, result: None, key }
+            }
+            _ => Call::Delete { key },
+        };
+        let start_at = rng.random_ratio(1, WANDER).then(|| rng.random_range(0..self.nodes));
+        Task { call, is_impatient: rng.random(), start_at }
+    }
+}
+
+/// Mean time between two operations of one client.
+fn interval_ns(clients: u8, rate: u32) -> u64 {
+    u64::from(clients) * 1_000_000_000 / u64::from(rate.max(1))
+}
+
+fn key(number: u8) -> String {
+    format!("k{number}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! One case per fault, and the edges of the disk: its budget, its clock, its root.
+
+use super::{Node, key};
+use crate::disk::{Admitted, Damage, DiskError, DiskFaults, Landed, Loss};
+use crate::time::{Instant, Span};
+use nix::errno::Errno;
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn an_append_is_torn_inside() {
+    let before = vec![b'.'; 100];
+    let payload = vec![b'x'; 3000];
+    let mut lengths = Vec::new();
+    for seed in 0..40 {
+        let mut node = Node::new(seed);
+        node.durable("log", &before);
+        node.append("log", &payload);
+        let lost = node.disk.power_loss(Loss::Torn).unwrap();
+        let bytes = fs::read(node.path("log")).unwrap();
+        assert!(lost.torn && (101..3100).contains(&bytes.len()), "{lost:?}");
+        assert_eq!(lost.bytes, 3100 - bytes.len() as u64);
+        assert!(bytes[100..].iter().all(|byte| *byte == b'x'));
+        lengths.push(bytes.len());
+    }
+    assert!(lengths.iter().any(|len| len % 512 == 0) && lengths.iter().any(|len| len % 512 != 0));
+}
+
+#[test]
+fn a_failed_fsync_is_reported_once_and_never_made_good() {
+    let mut node = Node::new(1);
+    node.durable("a", b"old");
+    node.disk.set_faults(DiskFaults { fsync_error: Some(1), ..DiskFaults::default() });
+    node.write("a", 0, b"new");
+    assert_eq!(node.sync("a"), Err(Errno::EIO));
+    assert_eq!(node.sync("a"), Ok(()));
+    node.write("a", 3, b"er");
+    assert_eq!(node.sync("a"), Ok(()));
+    assert_eq!(node.disk.landed(), Landed { syncs_failed: 1, ..Landed::default() });
+    assert_eq!(node.shown(), "a=newer");
+    node.disk.power_loss(Loss::All).unwrap();
+    assert_eq!(node.shown(), "a=older");
+}
+
+#[test]
+fn a_lying_fsync_saves_nothing_until_an_honest_one() {
+    for (honest, left) in [(false, "a=old"), (true, "a=new b=")] {
+        let mut node = Node::new(1);
+        node.durable("a", b"old");
+        node.disk.set_faults(DiskFaults { lying_fsync: true, ..DiskFaults::default() });
+        node.write("a", 0, b"new");
+        node.create("b", false).unwrap();
+        node.sync("a").unwrap();
+        node.sync("").unwrap();
+        assert_eq!(node.disk.landed().syncs_lied, 2);
+        node.disk.set_faults(DiskFaults::default());
+        if honest {
+            node.disk.sync_all().unwrap();
+        }
+        node.disk.power_loss(Loss::All).unwrap();
+        assert_eq!(node.shown(), left);
+    }
+}
+
+#[test]
+fn space_runs_out_with_a_short_write_first() {
+    let mut node = Node::new(1);
+    node.durable("a", b"12345");
+    node.disk.set_faults(DiskFaults { space: Some(4), ..DiskFaults::default() });
+    let file = node.open("a");
+    let admit = |node: &mut Node, offset, len| node.disk.admit_write(&file, offset, len);
+    assert_eq!(admit(&mut node, 0, 5), Ok(Admitted { len: 5, delay: Span::ZERO }));
+    assert_eq!(admit(&mut node, 3, 10), Ok(Admitted { len: 6, delay: Span::ZERO }));
+    assert_eq!(node.disk.admit_allocate(&file, 10), Err(Errno::ENOSPC));
+    node.write("a", 3, b"abcdef");
+    assert_eq!(admit(&mut node, 9, 4), Err(Errno::ENOSPC));
+    assert_eq!(node.disk.admit_create(), Err(Errno::ENOSPC));
+    assert_eq!(admit(&mut node, 0, 9), Ok(Admitted { len: 9, delay: Span::ZERO }));
+    let landed = node.disk.landed();
+    assert_eq!((landed.writes_short, landed.refused_space), (1, 3));
+    node.disk.power_loss(Loss::All).unwrap();
+    assert_eq!(node.disk.faults().space, Some(4));
+    node.unlink("a").unwrap();
+    assert_eq!(node.disk.faults().space, Some(9));
+}
+
+#[test]
+fn counted_faults_run_out_and_delays_are_told() {
+    let mut node = Node::new(1);
+    node.durable("a", b"12345");
+    node.disk.set_faults(DiskFaults {
+        read_error: Some(1),
+        write_error: Some(1),
+        fsync_delay: Span::from_millis(7),
+        write_delay: Span::from_millis(3),
+        ..DiskFaults::default()
+    });
+    let file = node.open("a");
+    assert_eq!(node.disk.admit_read(), Err(Errno::EIO));
+    assert_eq!(node.disk.admit_read(), Ok(()));
+    assert_eq!(node.disk.admit_write(&file, 0, 1), Err(Errno::EIO));
+    assert_eq!(node.disk.admit_write(&file, 0, 1), Ok(Admitted { len: 1, delay: Span::from_millis(3) }));
+    assert_eq!(node.disk.admit_sync(&file), Ok(Span::from_millis(7)));
+    node.disk.set_faults(DiskFaults { read_only: true, ..DiskFaults::default() });
+    assert_eq!(node.disk.admit_write(&file, 0, 1), Err(Errno::EROFS));
+    assert_eq!(node.disk.admit_create(), Err(Errno::EROFS));
+    assert_eq!(node.disk.admit_change(), Err(Errno::EROFS));
+    let expected = Landed {
+        reads_failed: 1,
+        writes_failed: 1,
+        writes_delayed: 1,
+        syncs_delayed: 1,
+        refused_read_only: 3,
+        ..Landed::default()
+    };
+    assert_eq!(node.disk.landed(), expected);
+}
+
+#[test]
+fn damage_outlives_the_undo() {
+    let mut node = Node::new(3);
+    node.durable("a", &[0; 64]);
+    node.write("a", 0, &[0; 32]);
+    let hit = node.disk.corrupt(None, Damage::BitFlips(3)).unwrap().unwrap();
+    assert_eq!((hit.path.as_path(), hit.offsets.len()), (Path::new("a"), 3));
+    node.disk.power_loss(Loss::All).unwrap();
+    let bytes = fs::read(node.path("a")).unwrap();
+    assert_eq!(bytes.iter().map(|byte| byte.count_ones()).sum::<u32>() % 2, 1);
+    let cut = node.disk.corrupt(Some(Path::new("a")), Damage::Truncation).unwrap().unwrap();
+    assert_eq!(node.disk.usage().unwrap(), cut.offsets[0]);
+    assert_eq!(node.disk.corrupt(Some(Path::new("none")), Damage::Truncation).unwrap(), None);
+    assert_eq!(node.disk.corrupt(Some(Path::new("../n1.graveyard")), Damage::Truncation).unwrap(), None);
+    assert_eq!(node.disk.landed().corruptions, 2);
+}
+
+#[test]
+fn the_budget_ends_in_a_clear_error() {
+    let mut node = Node::new(1);
+    node.durable("a", &[7; 1000]);
+    node.disk.set_budget(1500);
+    node.write("a", 0, &[8; 700]);
+    let file = node.open("a");
+    let error = node.disk.before_write(&file, 600, 400).unwrap_err();
+    assert!(matches!(error, DiskError::Budget { budget: 1500, .. }));
+    assert!(error.to_string().contains("raise the budget"), "{error}");
+    node.sync("a").unwrap();
+    assert_eq!(node.disk.held(), 0);
+}
+
+#[test]
+fn times_follow_the_virtual_clock_and_a_loss_turns_them_back() {
+    let mut node = Node::new(1);
+    node.durable("a", b"1");
+    let key = key(&node, "a");
+    node.disk.inodes_mut().touched(key, Instant(10));
+    node.write("a", 0, b"2");
+    node.disk.inodes_mut().touched(key, Instant(20));
+    node.disk.power_loss(Loss::All).unwrap();
+    assert_eq!(node.disk.inodes().mtime(key), Some(Instant(10)));
+}
+
+#[test]
+fn paths_are_covered_by_where_they_lead() {
+    let mut node = Node::new(1);
+    node.mkdir("d").unwrap();
+    assert!(node.disk.covers(&node.path("d/../x")));
+    assert!(node.disk.covers(node.disk.root()));
+    assert!(!node.disk.covers(&node.path("../n1.graveyard/x")));
+    assert!(!node.disk.covers(Path::new("/etc/passwd")));
+    std::os::unix::fs::symlink("/etc", node.path("d/out")).unwrap();
+    assert!(!node.disk.covers(&node.path("d/out/passwd")));
+}

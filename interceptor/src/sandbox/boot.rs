@@ -1,0 +1,144 @@
+//! Starting a node's program, and what every program needs before its first instruction.
+
+use super::files::Kind;
+use super::log::{What, Entry};
+use super::task::{ProcessId, ThreadId};
+use super::{Error, Sandbox};
+use crate::event::EventKind;
+use rand::Rng;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use tracer::{Injection, Launch, PAGE, SharedPages, Tid, spawn};
+
+/// Where the shared pages lie in every guest: below the stack, above all libraries.
+pub(super) const SHARED: u64 = 0x7000_0000_0000;
+
+const AT_NULL: u64 = 0;
+const AT_RANDOM: u64 = 25;
+const AT_SYSINFO: u64 = 32;
+const AT_SYSINFO_EHDR: u64 = 33;
+
+impl Sandbox {
+    /// Starts (again) the program of a node, on its data directory as it is.
+    ///
+    /// # Errors
+    /// When the program cannot be started at all.
+    pub fn start(&mut self, node: usize) -> Result<(), Error> {
+        if self.nodes[node].root.is_some() {
+            return Ok(());
+        }
+        let config = self.nodes[node].config.clone();
+        let text = |bytes: &[u8]| CString::new(bytes).unwrap_or_default();
+        let program = text(config.program.as_os_str().as_bytes());
+        let arguments: Vec<CString> = std::iter::once(program.clone())
+            .chain(config.arguments.iter().map(|a| text(a.as_bytes())))
+            .collect();
+        let environment: Vec<CString> =
+            config.environment.iter().map(|(k, v)| text(format!("{k}={v}").as_bytes())).collect();
+        let directory = text(self.nodes[node].data.as_os_str().as_bytes());
+        let tid = spawn(&Launch {
+            program: &program,
+            arguments: &arguments,
+            environment: &environment,
+            directory: &directory,
+            filter: &self.filter,
+            address_space_max: 0,
+        })?;
+        self.nodes[node].next_vpid = 1;
+        let (process, thread) = self.add_root(node, tid);
+        self.nodes[node].root = Some(process);
+        self.bind_standard(process, node);
+        let host = self.nodes[node].host;
+        self.net.host_powered_on(host);
+        self.log_operation(node, 1);
+        self.note(host, EventKind::Start);
+        self.prepare_program(thread)
+    }
+
+    pub(super) fn log_operation(&mut self, node: usize, operation: u64) {
+        let what = What::Operation(operation);
+        self.log.push(Entry { at: self.now, node: node as u16, thread: 0, what });
+    }
+
+    fn bind_standard(&mut self, process: ProcessId, node: usize) {
+        let files = self.processes[&process].files;
+        let input = self.files.add(node, libc::O_RDONLY, Kind::Host { path: "/dev/null".into() });
+        let out = self.files.add(node, libc::O_WRONLY, Kind::Output { stderr: false });
+        let err = self.files.add(node, libc::O_WRONLY, Kind::Output { stderr: true });
+        for (fd, id) in [(0, input), (1, out), (2, err)] {
+            let replaced = self.files.bind(files, fd, id, false);
+            debug_assert!(replaced.is_none(), "a new table is empty");
+        }
+    }
+
+    /// A thread stands at its exec stop: gives it the shared pages, and takes the host's clock and randomness
+    /// out of what the kernel put on its stack.
+    pub(super) fn prepare_program(&mut self, id: ThreadId) -> Result<(), Error> {
+        let tid = self.thread(id).tid;
+        let node = self.thread(id).node;
+        let mut injection = Injection::after_exec(tid)?;
+        let path = self.nodes[node].pages_path.clone();
+        map_shared(&mut injection, tid, path.as_os_str().as_bytes())?;
+        self.rewrite_vectors(tid, node, injection.stack_pointer())?;
+        injection.finish()?;
+        self.process_of_mut(id).shared = SHARED;
+        self.thread_mut(id).after_call = true;
+        Ok(())
+    }
+
+    /// Walks past the arguments and the environment to the auxiliary vector (getauxval(3)).
+    fn rewrite_vectors(&mut self, tid: Tid, node: usize, stack: u64) -> Result<(), Error> {
+        let mut at = stack + 8 * (tid.read_u64(stack)? + 2);
+        while tid.read_u64(at)? != 0 {
+            at += 8;
+        }
+        at += 8;
+        loop {
+            let kind = tid.read_u64(at)?;
+            match kind {
+                AT_NULL => return Ok(()),
+                AT_SYSINFO_EHDR => tid.write(at + 8, &SHARED.to_le_bytes())?,
+                AT_SYSINFO => tid.write(at + 8, &0_u64.to_le_bytes())?,
+                AT_RANDOM => {
+                    let mut bytes = [0; 16];
+                    self.nodes[node].rng.fill_bytes(&mut bytes);
+                    tid.write(tid.read_u64(at + 8)?, &bytes)?;
+                }
+                _ => {}
+            }
+            at += 16;
+        }
+    }
+
+    /// Address of the scratch page in a guest.
+    pub(super) fn scratch(&self, id: ThreadId) -> u64 {
+        self.process_of(id).shared + SharedPages::SCRATCH
+    }
+}
+
+fn map_shared(injection: &mut Injection, tid: Tid, path: &[u8]) -> Result<(), Error> {
+    let failed = |what: &str, result: i64| Error::Io {
+        what: format!("cannot give a program its clock: {what}"),
+        source: std::io::Error::from_raw_os_error(-result as i32),
+    };
+    // Room below the stack pointer that the program has not used yet.
+    let name = (injection.stack_pointer() - 2 * PAGE) & !7;
+    let mut text = path.to_vec();
+    text.push(0);
+    tid.write(name, &text)?;
+    let here = libc::AT_FDCWD as i64 as u64;
+    let fd = injection.call(libc::SYS_openat, [here, name, libc::O_RDWR as u64, 0, 0, 0])?;
+    if fd < 0 {
+        return Err(failed("open", fd));
+    }
+    let all = (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as u64;
+    let how = (libc::MAP_SHARED | libc::MAP_FIXED_NOREPLACE) as u64;
+    let mapped = injection.call(libc::SYS_mmap, [SHARED, SharedPages::LEN, all, how, fd as u64, 0])?;
+    if mapped != SHARED as i64 {
+        return Err(failed("mmap", mapped));
+    }
+    injection.call(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0])?;
+    // Leave no trace of the path on the stack.
+    tid.write(name, &vec![0; text.len()])?;
+    Ok(())
+}

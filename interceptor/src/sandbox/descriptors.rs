@@ -1,0 +1,225 @@
+//! What descriptors are ready for, who is told when that changes, and what closing the last one means.
+
+use super::files::{Description, DescriptionId, FilesId, Kind, Pipe, PipeId};
+use super::guest::Trouble;
+use super::task::{Key, ThreadId};
+use super::{ClockKind, Deadline, Sandbox};
+use crate::event::{EventKind, LogLine, Report};
+use crate::time::Span;
+use nix::errno::Errno;
+use std::collections::BTreeMap;
+
+pub(super) const IN: u32 = libc::EPOLLIN as u32;
+pub(super) const OUT: u32 = libc::EPOLLOUT as u32;
+pub(super) const ERR: u32 = libc::EPOLLERR as u32;
+pub(super) const HUP: u32 = libc::EPOLLHUP as u32;
+
+/// How deep epoll instances may be nested (epoll_ctl(2), ELOOP).
+const NESTING_MAX: u32 = 5;
+
+impl Sandbox {
+    /// What `fd` of the calling thread stands for.
+    pub(super) fn description(&self, id: ThreadId, fd: u64) -> Result<DescriptionId, Trouble> {
+        let files = self.process_of(id).files;
+        Ok(self.files.slot(files, fd as i32).ok_or(Errno::EBADF)?.description)
+    }
+
+    /// Poll bits that are true of a description now.
+    pub(super) fn readiness(&self, id: DescriptionId) -> u32 {
+        self.readiness_within(id, 0)
+    }
+
+    fn readiness_within(&self, id: DescriptionId, depth: u32) -> u32 {
+        let Some(description) = self.files.get(id) else { return 0 };
+        let when = |condition: bool, bits: u32| if condition { bits } else { 0 };
+        match &description.kind {
+            Kind::Socket(socket) => self.net.readiness(*socket).0,
+            Kind::Epoll(epoll) => when(
+                depth < NESTING_MAX && epoll.is_ready(|inner| self.readiness_within(inner, depth + 1)),
+                IN,
+            ),
+            Kind::Event { count, .. } => when(*count > 0, IN) | when(*count < u64::MAX - 1, OUT),
+            Kind::PipeRead(pipe) => {
+                let pipe = &self.files.pipes[pipe];
+                when(!pipe.bytes.is_empty(), IN) | when(pipe.writer.is_none(), HUP)
+            }
+            Kind::PipeWrite(pipe) => {
+                let pipe = &self.files.pipes[pipe];
+                when(Pipe::CAPACITY - pipe.bytes.len() >= Pipe::ATOMIC, OUT) | when(pipe.reader.is_none(), ERR)
+            }
+            Kind::Timer(timer) => when(timer.expirations > 0, IN),
+            Kind::Signals(_) => 0,
+            Kind::Output { .. } => OUT,
+            Kind::Random | Kind::Disk { .. } | Kind::Directory { .. } | Kind::Host { .. } => IN | OUT,
+        }
+    }
+
+    /// Something happened to a description: `bits` just became true (again). Wakes who waits for it, and
+    /// tells the epoll instances that watch it.
+    pub(super) fn notify(&mut self, id: DescriptionId, bits: u32) {
+        let mut queue = vec![(id, bits)];
+        while let Some((id, bits)) = queue.pop() {
+            self.wake(Key::Description(id));
+            for (outer, epoll) in self.files.epolls() {
+                if epoll.notify(id, bits) {
+                    queue.push((outer, IN));
+                }
+            }
+        }
+    }
+
+    /// Hands on what the network says has happened.
+    pub(super) fn spread_edges(&mut self) {
+        for (socket, ready) in self.net.take_edges() {
+            match self.files.sockets.get(&socket) {
+                Some(&id) => self.notify(id, ready.0),
+                None => self.client_events.push_back((socket, ready.0)),
+            }
+        }
+    }
+
+    /// A number was closed; if it was the last one, so is what it stood for.
+    pub(super) fn close_descriptor(&mut self, files: FilesId, fd: i32) {
+        if let Some((id, description)) = self.files.unbind(files, fd) {
+            self.closed(id, description);
+        }
+    }
+
+    /// Binds a number, closing what it stood for.
+    pub(super) fn bind(&mut self, files: FilesId, fd: i32, id: DescriptionId, close_on_exec: bool) {
+        let before = self.files.slot(files, fd).map(|slot| slot.description);
+        if let Some(description) = self.files.bind(files, fd, id, close_on_exec)
+            && let Some(before) = before
+        {
+            self.closed(before, description);
+        }
+    }
+
+    /// The last number of a description is gone.
+    pub(super) fn closed(&mut self, id: DescriptionId, description: Description) {
+        for (_, epoll) in self.files.epolls() {
+            epoll.forget(id);
+        }
+        self.release_locks(id);
+        match description.kind {
+            Kind::Socket(socket) => {
+                self.note_disconnect(socket);
+                self.net.close(socket, self.now);
+            }
+            Kind::PipeRead(pipe) => self.pipe_end_closed(pipe, true),
+            Kind::PipeWrite(pipe) => self.pipe_end_closed(pipe, false),
+            Kind::Timer(timer) => {
+                if let Some(timer) = timer.timer {
+                    self.timers.cancel(timer);
+                }
+            }
+            _ => {}
+        }
+        self.wake(Key::Description(id));
+    }
+
+    fn pipe_end_closed(&mut self, id: PipeId, read_end: bool) {
+        let Some(pipe) = self.files.pipes.get_mut(&id) else { return };
+        if read_end {
+            pipe.reader = None;
+        } else {
+            pipe.writer = None;
+        }
+        let (other, bits) = if read_end { (pipe.writer, ERR | OUT) } else { (pipe.reader, HUP | IN) };
+        match other {
+            Some(other) => self.notify(other, bits),
+            None => {
+                self.files.pipes.remove(&id);
+            }
+        }
+    }
+
+    /// A timer descriptor's time has come.
+    pub(super) fn timer_descriptor_fires(&mut self, id: DescriptionId) {
+        let now = self.now;
+        let Some(description) = self.files.get_mut(id) else { return };
+        let node = description.node;
+        let Kind::Timer(timer) = &mut description.kind else { return };
+        timer.timer = None;
+        timer.expirations += 1;
+        let next = timer.next_ns.filter(|_| timer.interval > Span::ZERO).map(|ns| ns + timer.interval.0);
+        timer.next_ns = next;
+        if let Some(ns) = next {
+            let clock = timer.clock;
+            let at = self.nodes[node].clock.instant_of(clock, ns).max(now);
+            let pending = self.timers.set(at, super::timers::Due::Descriptor(id));
+            if let Some(Kind::Timer(timer)) = self.files.get_mut(id).map(|d| &mut d.kind) {
+                timer.timer = Some(pending);
+            }
+        }
+        self.notify(id, IN);
+    }
+
+    /// Sets the calling thread's deadline `span` from now, if it has none yet; whether it has passed.
+    pub(super) fn timed_out(&mut self, id: ThreadId, clock: ClockKind, span: Span) -> bool {
+        let node = self.thread(id).node;
+        let reading = self.nodes[node].clock.read(clock, self.now);
+        self.timed_out_at(id, Deadline { clock, ns: reading.saturating_add(span.0) })
+    }
+
+    /// Sets the calling thread's deadline, if it has none yet; whether it has passed.
+    pub(super) fn timed_out_at(&mut self, id: ThreadId, deadline: Deadline) -> bool {
+        let now = self.now;
+        let node = self.thread(id).node;
+        let Deadline { clock, ns } = *self.thread_mut(id).until.get_or_insert(deadline);
+        self.nodes[node].clock.read(clock, now) >= ns
+    }
+
+    /// Output of a node: kept by lines; reports among them become events.
+    pub(super) fn output(&mut self, node: usize, stderr: bool, bytes: &[u8]) {
+        let at = self.now;
+        let owner = &mut self.nodes[node];
+        owner.output_bytes += bytes.len() as u64;
+        if owner.output_bytes > self.config.limits.output_max {
+            let why = format!("node n{} wrote more than {} bytes of output", node + 1, self.config.limits.output_max);
+            self.stop_run(why);
+            return;
+        }
+        let host = owner.host;
+        let pending = &mut owner.output[usize::from(stderr)];
+        pending.extend_from_slice(bytes);
+        let Some(end) = pending.iter().rposition(|&b| b == b'\n') else { return };
+        let rest = pending.split_off(end + 1);
+        let whole = std::mem::replace(pending, rest);
+        for line in whole[..whole.len() - 1].split(|&b| b == b'\n') {
+            self.line(LogLine { at, host, stderr, text: String::from_utf8_lossy(line).into_owned() });
+        }
+    }
+
+    fn line(&mut self, line: LogLine) {
+        if let Some(report) = Report::parse(line.text.as_bytes()) {
+            self.note(line.host, EventKind::Report(report));
+        }
+        self.logs.push(line);
+    }
+
+    /// The node's last process is gone: an unfinished line is one, too.
+    pub(super) fn flush_output(&mut self, node: usize) {
+        for stderr in [false, true] {
+            let rest = std::mem::take(&mut self.nodes[node].output[usize::from(stderr)]);
+            if !rest.is_empty() {
+                let text = String::from_utf8_lossy(&rest).into_owned();
+                self.line(LogLine { at: self.now, host: self.nodes[node].host, stderr, text });
+            }
+        }
+    }
+
+    /// The number of descriptors of each kind that a node has open; for tests and reports.
+    #[must_use]
+    pub fn open_descriptions(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Names of the hosts, by their number.
+    #[must_use]
+    pub fn host_names(&self) -> BTreeMap<u16, String> {
+        let nodes = self.nodes.iter().map(|node| (node.host.0, node.config.name.clone()));
+        let clients = self.clients.iter().enumerate().map(|(j, host)| (host.0, format!("c{}", j + 1)));
+        nodes.chain(clients).collect()
+    }
+}

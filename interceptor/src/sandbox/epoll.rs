@@ -1,0 +1,179 @@
+//! epoll(7): interest, the ready list, level and edge triggering.
+
+use super::files::DescriptionId;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What an interest is about: the number it was added under, and the description behind it.
+pub type Target = (i32, DescriptionId);
+
+/// An interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// `EPOLL*` bits asked for.
+    pub events: u32,
+    /// What is handed back.
+    pub data: u64,
+    /// A one-shot interest that has fired.
+    pub disabled: bool,
+}
+
+/// An epoll instance.
+#[derive(Debug, Default)]
+pub struct Epoll {
+    interests: BTreeMap<Target, Interest>,
+    ready: VecDeque<Target>,
+}
+
+/// Always reported, asked for or not.
+const ALWAYS: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
+const EDGE: u32 = libc::EPOLLET as u32;
+const ONE_SHOT: u32 = libc::EPOLLONESHOT as u32;
+
+impl Epoll {
+    /// Adds an interest; `false`: there is one already.
+    pub fn add(&mut self, target: Target, events: u32, data: u64) -> bool {
+        if self.interests.contains_key(&target) {
+            return false;
+        }
+        self.interests.insert(target, Interest { events, data, disabled: false });
+        true
+    }
+
+    /// Changes an interest; `false`: there is none.
+    pub fn modify(&mut self, target: Target, events: u32, data: u64) -> bool {
+        match self.interests.get_mut(&target) {
+            Some(interest) => {
+                *interest = Interest { events, data, disabled: false };
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Removes an interest; `false`: there is none.
+    pub fn remove(&mut self, target: Target) -> bool {
+        self.ready.retain(|other| *other != target);
+        self.interests.remove(&target).is_some()
+    }
+
+    /// The description is gone: so are the interests in it.
+    pub fn forget(&mut self, description: DescriptionId) {
+        self.ready.retain(|target| target.1 != description);
+        self.interests.retain(|target, _| target.1 != description);
+    }
+
+    /// Something happened to `description`: `bits` just became true (again). Returns whether anything new
+    /// stands on the ready list.
+    pub fn notify(&mut self, description: DescriptionId, bits: u32) -> bool {
+        let mut added = false;
+        for (&target, interest) in &self.interests {
+            let wanted = target.1 == description && bits & (interest.events | ALWAYS) != 0;
+            if wanted && !interest.disabled && !self.ready.contains(&target) {
+                self.ready.push_back(target);
+                added = true;
+            }
+        }
+        added
+    }
+
+    /// Takes up to `max` events off the ready list, asking `readiness` what is true now. What is level
+    /// triggered and still true stays on the list, behind the others.
+    pub fn take(&mut self, max: usize, mut readiness: impl FnMut(DescriptionId) -> u32) -> Vec<(u32, u64)> {
+        let mut taken = Vec::new();
+        let mut again = Vec::new();
+        while taken.len() < max {
+            let Some(target) = self.ready.pop_front() else { break };
+            let Some(interest) = self.interests.get_mut(&target) else { continue };
+            let bits = readiness(target.1) & (interest.events | ALWAYS);
+            if interest.disabled || bits == 0 {
+                continue;
+            }
+            taken.push((bits, interest.data));
+            if interest.events & ONE_SHOT != 0 {
+                interest.disabled = true;
+            } else if interest.events & EDGE == 0 {
+                again.push(target);
+            }
+        }
+        self.ready.extend(again);
+        taken
+    }
+
+    /// Whether an event could be taken now.
+    #[must_use]
+    pub fn is_ready(&self, mut readiness: impl FnMut(DescriptionId) -> u32) -> bool {
+        self.ready.iter().any(|target| {
+            self.interests.get(target).is_some_and(|interest| {
+                !interest.disabled && readiness(target.1) & (interest.events | ALWAYS) != 0
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IN: u32 = libc::EPOLLIN as u32;
+    const A: Target = (4, DescriptionId(1));
+    const B: Target = (5, DescriptionId(2));
+
+    fn epoll(events: u32) -> Epoll {
+        let mut epoll = Epoll::default();
+        assert!(epoll.add(A, events, 10));
+        assert!(!epoll.add(A, events, 10));
+        epoll
+    }
+
+    #[test]
+    fn level_triggered_events_come_until_they_are_false() {
+        let mut epoll = epoll(IN);
+        assert!(epoll.notify(A.1, IN));
+        assert!(!epoll.notify(A.1, IN), "already on the list");
+        assert_eq!(epoll.take(8, |_| IN), [(IN, 10)]);
+        assert_eq!(epoll.take(8, |_| IN), [(IN, 10)]);
+        assert_eq!(epoll.take(8, |_| 0), []);
+        assert_eq!(epoll.take(8, |_| IN), [], "off the list until something happens");
+    }
+
+    #[test]
+    fn edge_triggered_events_come_once_an_edge() {
+        let mut epoll = epoll(IN | EDGE);
+        epoll.notify(A.1, IN);
+        assert_eq!(epoll.take(8, |_| IN), [(IN, 10)]);
+        assert_eq!(epoll.take(8, |_| IN), []);
+        epoll.notify(A.1, IN);
+        assert_eq!(epoll.take(8, |_| IN), [(IN, 10)]);
+    }
+
+    #[test]
+    fn one_shot_events_come_once_until_modified() {
+        let mut epoll = epoll(IN | ONE_SHOT);
+        epoll.notify(A.1, IN);
+        assert_eq!(epoll.take(8, |_| IN), [(IN, 10)]);
+        assert!(!epoll.notify(A.1, IN));
+        assert!(epoll.modify(A, IN, 11));
+        assert!(epoll.notify(A.1, IN));
+        assert_eq!(epoll.take(8, |_| IN), [(IN, 11)]);
+    }
+
+    #[test]
+    fn a_short_wait_is_fair() {
+        let mut epoll = epoll(IN);
+        epoll.add(B, IN, 20);
+        epoll.notify(A.1, IN);
+        epoll.notify(B.1, IN);
+        let order: Vec<u64> = (0..4).map(|_| epoll.take(1, |_| IN)[0].1).collect();
+        assert_eq!(order, [10, 20, 10, 20]);
+    }
+
+    #[test]
+    fn hang_up_is_reported_unasked_and_a_closed_description_is_forgotten() {
+        let mut epoll = epoll(0);
+        assert!(epoll.notify(A.1, libc::EPOLLHUP as u32));
+        assert!(epoll.is_ready(|_| libc::EPOLLHUP as u32));
+        epoll.forget(A.1);
+        assert!(!epoll.is_ready(|_| libc::EPOLLHUP as u32));
+        assert!(!epoll.remove(A));
+    }
+}

@@ -1,0 +1,296 @@
+//! The life of threads and processes: waiting for stops, birth, death.
+
+use super::boot::SHARED;
+use super::log::What;
+use super::task::{Key, Process, ProcessId, State, Thread, ThreadId};
+use super::{Error, Sandbox};
+use crate::event::{EventKind, Exit};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tracer::{Stop, Tid, wait_any};
+
+impl Sandbox {
+    pub(super) fn next_task(&mut self) -> u32 {
+        self.next_task += 1;
+        self.next_task
+    }
+
+    /// Waits for the next stop of a thread that was just resumed. What others report meanwhile (a new child,
+    /// threads that die with a process) is kept or taken note of.
+    pub(super) fn await_stop(&mut self, id: ThreadId) -> Result<Stop, Error> {
+        let tid = self.thread(id).tid;
+        self.watchdog.watch(tid, self.process_of(id).tid);
+        let stop = loop {
+            let Some((who, stop)) = wait_any()? else { break Stop::Killed(libc::SIGKILL) };
+            if who == tid {
+                break stop;
+            }
+            match stop {
+                Stop::Exited(_) | Stop::Killed(_) => {
+                    if let Some(&other) = self.by_tid.get(&who.0) {
+                        self.forget_thread(other);
+                    }
+                }
+                // A thread other than the leader called exec and took over the leader's id.
+                Stop::Exec(former) if former == tid => {
+                    self.by_tid.remove(&tid.0);
+                    self.by_tid.insert(who.0, id);
+                    self.thread_mut(id).tid = who;
+                    break stop;
+                }
+                other => {
+                    self.early.insert(who.0, other);
+                }
+            }
+        };
+        self.watchdog.rest();
+        if let Some(why) = self.watchdog.take_verdict() {
+            let node = self.thread(id).node;
+            self.stop_run(format!("node n{}: {why}", node + 1));
+        }
+        Ok(stop)
+    }
+
+    /// Runs the call before which the thread stands, to the stop after it. `None`: the thread ended in it.
+    pub(super) fn run_call(&mut self, id: ThreadId) -> Result<Option<i64>, Error> {
+        let node = self.thread(id).node;
+        self.set_clock_page(node);
+        loop {
+            self.thread(id).tid.resume_to_exit_of_call(0)?;
+            match self.await_stop(id)? {
+                Stop::AfterCall => {
+                    self.thread_mut(id).after_call = true;
+                    return Ok(Some(self.thread(id).tid.registers()?.result()));
+                }
+                Stop::Child(_) | Stop::BeforeCall | Stop::Fresh => {}
+                stop @ (Stop::Exited(_) | Stop::Killed(_)) => {
+                    self.thread_ended(id, stop)?;
+                    return Ok(None);
+                }
+                stop => {
+                    return Err(Error::Stop { thread: self.thread(id).vtid, node, stop: format!("{stop:?} in a call") });
+                }
+            }
+        }
+    }
+
+    /// The first stop of a new thread or process.
+    pub(super) fn await_birth(&mut self, child: Tid) -> Result<(), Error> {
+        if self.early.remove(&child.0).is_none() {
+            loop {
+                let Some((who, stop)) = wait_any()? else { break };
+                if who == child {
+                    break;
+                }
+                self.early.insert(who.0, stop);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn new_vpid(&mut self, node: usize) -> i32 {
+        let next = &mut self.nodes[node].next_vpid;
+        let vpid = *next;
+        *next += 1;
+        vpid
+    }
+
+    /// Takes note of a process that has no parent among the guests.
+    pub(super) fn add_root(&mut self, node: usize, tid: Tid) -> (ProcessId, ThreadId) {
+        let process = ProcessId(self.next_task());
+        let vpid = self.new_vpid(node);
+        let files = self.files.new_table();
+        self.processes.insert(
+            process,
+            Process {
+                tid,
+                vpid,
+                node,
+                parent: None,
+                group: vpid,
+                session: vpid,
+                threads: BTreeSet::new(),
+                files,
+                memory: process,
+                directory: self.nodes[node].data.clone(),
+                actions: BTreeMap::new(),
+                sent: VecDeque::new(),
+                ended: None,
+                stopped: false,
+                alarm: None,
+                timers: BTreeMap::new(),
+                shared: SHARED,
+            },
+        );
+        let thread = self.add_thread(process, tid, vpid);
+        (process, thread)
+    }
+
+    /// Takes note of a thread.
+    pub(super) fn add_thread(&mut self, process: ProcessId, tid: Tid, vtid: i32) -> ThreadId {
+        let id = ThreadId(self.next_task());
+        let owner = self.processes.get_mut(&process).expect("a new thread's process is known");
+        owner.threads.insert(id);
+        let node = owner.node;
+        self.threads.insert(
+            id,
+            Thread {
+                tid,
+                vtid,
+                process,
+                node,
+                state: State::Ready,
+                call: None,
+                until: None,
+                timer: None,
+                woken: false,
+                bitset: 0,
+                clear_tid: 0,
+                robust_list: 0,
+                vfork_parent: None,
+                saved_mask: None,
+                after_call: true,
+            },
+        );
+        self.by_tid.insert(tid.0, id);
+        id
+    }
+
+    pub(super) fn threads_of_node(&self, node: usize) -> usize {
+        self.threads.values().filter(|thread| thread.node == node).count()
+    }
+
+    /// Whether the thread, or all of its process, is on the way out.
+    pub(super) fn is_dying(&self, id: ThreadId) -> bool {
+        self.stopped.is_some() || !self.threads.contains_key(&id)
+    }
+
+    /// A thread's last stop was seen: it alone ended, or a signal ended its whole process.
+    pub(super) fn thread_ended(&mut self, id: ThreadId, stop: Stop) -> Result<(), Error> {
+        let status = match stop {
+            Stop::Exited(status) => status,
+            Stop::Killed(signal) => 256 + signal,
+            _ => 0,
+        };
+        self.log_entry(id, What::End(status));
+        let process = self.thread(id).process;
+        self.wake_clear_tid(id);
+        self.forget_thread(id);
+        if status >= 256 {
+            self.await_death(process)?;
+        }
+        if self.processes.get(&process).is_some_and(|p| p.threads.is_empty()) {
+            self.process_ended(process, status)?;
+        }
+        Ok(())
+    }
+
+    /// The process ends as a whole: waits until all its threads have.
+    pub(super) fn await_death(&mut self, process: ProcessId) -> Result<(), Error> {
+        while self.processes.get(&process).is_some_and(|p| !p.threads.is_empty()) {
+            let Some((who, stop)) = wait_any()? else {
+                let rest: Vec<ThreadId> = self.processes[&process].threads.iter().copied().collect();
+                rest.into_iter().for_each(|id| self.forget_thread(id));
+                break;
+            };
+            match (stop, self.by_tid.get(&who.0)) {
+                (Stop::Exited(_) | Stop::Killed(_), Some(&id)) => self.forget_thread(id),
+                (Stop::Exited(_) | Stop::Killed(_), None) => {}
+                (other, _) => {
+                    self.early.insert(who.0, other);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A thread is gone; nothing refers to it any more.
+    pub(super) fn forget_thread(&mut self, id: ThreadId) {
+        self.unpark(id, State::Ready);
+        let Some(thread) = self.threads.remove(&id) else { return };
+        self.by_tid.remove(&thread.tid.0);
+        if let Some(process) = self.processes.get_mut(&thread.process) {
+            process.threads.remove(&id);
+        }
+        self.resume_vfork_parent(thread.vfork_parent);
+    }
+
+    pub(super) fn resume_vfork_parent(&mut self, parent: Option<ThreadId>) {
+        if let Some(parent) = parent.and_then(|id| self.threads.get_mut(&id)) {
+            parent.state = State::Ready;
+        }
+    }
+
+    /// The word a thread asked for is 0 now; who waits for it goes on (set_tid_address(2)).
+    fn wake_clear_tid(&mut self, id: ThreadId) {
+        let thread = self.thread(id);
+        let (address, process) = (thread.clear_tid, thread.process);
+        if address != 0 {
+            let memory = self.processes[&process].memory;
+            self.futex_wake(memory, address, 1, u32::MAX);
+        }
+    }
+
+    /// All threads of a process have ended.
+    pub(super) fn process_ended(&mut self, id: ProcessId, status: i32) -> Result<(), Error> {
+        let files = self.processes[&id].files;
+        for fd in self.files.leave(files) {
+            self.close_descriptor(files, fd);
+        }
+        self.files.drop_table(files);
+        self.cancel_process_timers(id);
+        self.release_locks_of(id);
+        for process in self.processes.values_mut() {
+            if process.parent == Some(id) {
+                process.parent = None;
+            }
+        }
+        let process = self.processes.get_mut(&id).expect("a process that ends is known");
+        process.ended = Some(status);
+        let (node, parent) = (process.node, process.parent);
+        if self.nodes[node].root == Some(id) {
+            self.nodes[node].root = None;
+            self.flush_output(node);
+            let exit = if status >= 256 { Exit::Signal(status - 256) } else { Exit::Status(status) };
+            self.note(self.nodes[node].host, EventKind::Exit(exit));
+            // What it left running goes with it, as with a container.
+            self.end_processes(node)?;
+            self.net.host_killed(self.nodes[node].host, self.now);
+        }
+        match parent {
+            Some(parent) if self.processes.contains_key(&parent) => {
+                self.wake(Key::Child(parent));
+                self.child_signal(parent)?;
+            }
+            _ => {
+                self.processes.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all processes of a node at once.
+    pub(super) fn end_processes(&mut self, node: usize) -> Result<(), Error> {
+        let ids: Vec<ProcessId> =
+            self.processes.iter().filter(|(_, p)| p.node == node).map(|(&id, _)| id).collect();
+        for &id in &ids {
+            let process = &self.processes[&id];
+            if process.ended.is_none() {
+                // Already gone is as good.
+                let _gone = process.tid.send_process_signal(libc::SIGKILL);
+            }
+        }
+        self.nodes[node].root = None;
+        for id in ids {
+            self.await_death(id)?;
+            if let Some(process) = self.processes.get_mut(&id)
+                && process.ended.is_none()
+            {
+                process.parent = None;
+                self.process_ended(id, 256 + libc::SIGKILL)?;
+            }
+            self.processes.remove(&id);
+        }
+        self.flush_output(node);
+        Ok(())
+    }
+}

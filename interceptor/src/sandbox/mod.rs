@@ -1,0 +1,371 @@
+//! The sandbox: the virtual machine room that a cluster runs in.
+//!
+//! It owns everything a node could tell two runs apart by: the clock, randomness, the network, the disk, the
+//! order of threads, process ids. One guest thread runs at a time in the whole cluster; it runs until its
+//! next intercepted call, which the sandbox answers itself, lets run, or parks. When nothing can run, virtual
+//! time jumps to the next deadline. See [`Sandbox::run`] for the one loop.
+
+mod boot;
+mod clock;
+mod descriptors;
+mod epoll;
+mod files;
+mod guest;
+mod interleaver;
+mod life;
+mod log;
+mod operations;
+mod run;
+mod signals;
+pub mod syscalls;
+mod system_files;
+mod task;
+mod timers;
+mod watchdog;
+
+pub use clock::ClockKind;
+pub use log::{Entry, EventLog, What};
+pub use operations::{ClientEvent, Operation};
+pub use run::Pause;
+
+use crate::disk::Disk;
+use crate::dissector::{Dissector, DissectorError};
+use crate::event::{Event, EventKind, HostId, LogLine};
+use crate::net::{Net, SocketId};
+use crate::rng::{Rng, split};
+use crate::room::Room;
+use crate::time::{Instant, Span};
+use crate::timeline::Capture;
+use clock::NodeClock;
+use files::Files;
+use interleaver::Interleaver;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use task::{Process, ProcessId, Thread, ThreadId};
+use timers::Timers;
+use tracer::{Filter, SharedPages, Stop};
+use watchdog::Watchdog;
+
+/// A failure of the sandbox: the world, or we, are wrong. What a guest does is never one.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The mechanism failed.
+    #[error(transparent)]
+    Tracer(#[from] tracer::Error),
+    /// A file or directory of the room.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The disk journal.
+    #[error(transparent)]
+    Disk(#[from] crate::disk::DiskError),
+    /// A dissector's notation.
+    #[error(transparent)]
+    Dissector(#[from] DissectorError),
+    /// A stop that cannot be.
+    #[error("unexpected stop of thread {thread} on node n{node}: {stop}", node = node + 1)]
+    Stop {
+        /// The thread's virtual id.
+        thread: i32,
+        /// Its node.
+        node: usize,
+        /// The stop.
+        stop: String,
+    },
+}
+
+/// What a node runs.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its host name.
+    pub name: String,
+    /// The program, by a path that exists in the room.
+    pub program: PathBuf,
+    /// Its arguments, without its own name.
+    pub arguments: Vec<String>,
+    /// Its whole environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Bounds on what guests may use; reaching one ends the run and says so.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Intercepted calls of a run.
+    pub calls_max: u64,
+    /// Bytes of output of a node.
+    pub output_max: u64,
+    /// Threads of a node at a time.
+    pub threads_max: usize,
+    /// Bytes of resident memory of a process.
+    pub memory_max: u64,
+    /// Bytes of files of a node.
+    pub disk_max: u64,
+    /// Processor milliseconds a thread may run without a call.
+    pub spin_ms_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls_max: 5_000_000,
+            output_max: 64 << 20,
+            threads_max: 512,
+            memory_max: 2 << 30,
+            disk_max: 1 << 30,
+            spin_ms_max: 3_000,
+        }
+    }
+}
+
+/// A cluster to run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Seeds every choice of the sandbox.
+    pub seed: u64,
+    /// The nodes; node `i` has address `10.0.0.(i+1)`.
+    pub nodes: Vec<NodeConfig>,
+    /// Number of client hosts; client `j` has address `10.0.1.(j+1)`.
+    pub clients: usize,
+    /// Dissector of the messages to a port, by the manifest's notation; other ports are taken by shape.
+    pub dissectors: Vec<(u16, String)>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Keep the entries of the event log, not only its hash.
+    pub keep_log: bool,
+}
+
+/// A reading of a node's clock at which something is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// Which clock.
+    pub clock: ClockKind,
+    /// Its reading in nanoseconds.
+    pub ns: u64,
+}
+
+/// What is known of one node.
+struct Node {
+    config: NodeConfig,
+    host: HostId,
+    clock: NodeClock,
+    pages: SharedPages,
+    pages_path: PathBuf,
+    disk: Disk,
+    rng: Rng,
+    data: PathBuf,
+    root: Option<ProcessId>,
+    next_vpid: i32,
+    paused: bool,
+    output: [Vec<u8>; 2],
+    output_bytes: u64,
+    unix_names: BTreeMap<PathBuf, SocketId>,
+}
+
+/// The sandbox and the cluster in it.
+pub struct Sandbox {
+    config: Config,
+    room: PathBuf,
+    filter: Filter,
+    now: Instant,
+    nodes: Vec<Node>,
+    /// A vfork parent whose call is about to be completed: it waits for its child then.
+    suspend_after_call: Option<ThreadId>,
+    clients: Vec<HostId>,
+    net: Net,
+    capture: Capture,
+    /// Connections the capture knows the port of.
+    announced: BTreeSet<u32>,
+    files: Files,
+    timers: Timers,
+    interleaver: Interleaver,
+    threads: BTreeMap<ThreadId, Thread>,
+    processes: BTreeMap<ProcessId, Process>,
+    by_tid: BTreeMap<i32, ThreadId>,
+    early: BTreeMap<i32, Stop>,
+    next_task: u32,
+    log: EventLog,
+    events: Vec<Event>,
+    logs: Vec<LogLine>,
+    client_events: VecDeque<(SocketId, u32)>,
+    calls: u64,
+    /// Checksum of the data the current call moved.
+    moved: u64,
+    leaks: BTreeSet<String>,
+    stopped: Option<String>,
+    locks: Vec<syscalls::locks::FileLock>,
+    watchdog: Watchdog,
+}
+
+impl Sandbox {
+    /// Switches the room on: hosts, disks and clocks are there, no process runs yet.
+    ///
+    /// # Errors
+    /// When the room's files cannot be prepared.
+    pub fn new(room: &Room, config: Config) -> Result<Self, Error> {
+        let root = room.root().to_path_buf();
+        let mut net = Net::new(config.seed);
+        let mut nodes = Vec::new();
+        system_files::prepare(&root)?;
+        for (index, node) in config.nodes.iter().enumerate() {
+            let host = net.add_host(Ipv4Addr::new(10, 0, 0, index as u8 + 1));
+            nodes.push(Node::new(&root, config.seed, index, host, node.clone())?);
+        }
+        let clients = (0..config.clients).map(|j| net.add_host(Ipv4Addr::new(10, 0, 1, j as u8 + 1))).collect();
+        let mut dissectors = BTreeMap::new();
+        for (port, spec) in &config.dissectors {
+            dissectors.insert(*port, Dissector::parse(spec)?);
+        }
+        let limits = &config.limits;
+        Ok(Self {
+            room: root,
+            filter: syscalls::filter(),
+            now: Instant::START,
+            nodes,
+            suspend_after_call: None,
+            clients,
+            net,
+            capture: Capture::new(dissectors),
+            announced: BTreeSet::new(),
+            files: Files::default(),
+            timers: Timers::default(),
+            interleaver: Interleaver::new(config.seed),
+            threads: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            by_tid: BTreeMap::new(),
+            early: BTreeMap::new(),
+            next_task: 0,
+            log: EventLog::new(config.keep_log),
+            events: Vec::new(),
+            logs: Vec::new(),
+            client_events: VecDeque::new(),
+            calls: 0,
+            moved: 0,
+            leaks: BTreeSet::new(),
+            stopped: None,
+            locks: Vec::new(),
+            watchdog: Watchdog::start(limits.spin_ms_max, limits.memory_max),
+            config,
+        })
+    }
+
+    /// Virtual time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// What was seen so far.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The output of all nodes so far.
+    #[must_use]
+    pub fn logs(&self) -> &[LogLine] {
+        &self.logs
+    }
+
+    /// The event log.
+    #[must_use]
+    pub fn log(&self) -> &EventLog {
+        &self.log
+    }
+
+    /// Number of intercepted calls so far.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Sources that guests read and the sandbox does not own, by name.
+    pub fn leaks(&self) -> impl Iterator<Item = &str> {
+        self.leaks.iter().map(String::as_str)
+    }
+
+    /// Why the run was ended early, if it was: a bound was reached, or a call is not carried.
+    #[must_use]
+    pub fn stopped(&self) -> Option<&str> {
+        self.stopped.as_deref()
+    }
+
+    /// Address of a node.
+    #[must_use]
+    pub fn address(&self, node: usize) -> Ipv4Addr {
+        Ipv4Addr::new(10, 0, 0, node as u8 + 1)
+    }
+
+    /// The host of a client.
+    #[must_use]
+    pub fn client(&self, index: usize) -> HostId {
+        self.clients[index]
+    }
+
+    /// Adds an event at this instant; for the caller's own (faults, client operations).
+    pub fn note(&mut self, host: HostId, kind: EventKind) {
+        self.events.push(Event { at: self.now, host, kind });
+    }
+
+    fn stop_run(&mut self, why: String) {
+        if self.stopped.is_none() {
+            tracing::debug!(why, "run stopped");
+            self.stopped = Some(why);
+        }
+    }
+}
+
+/// The wall clock of the cluster when it is switched on: 2023-11-14 22:13:20 UTC.
+const EPOCH_NS: u64 = 1_700_000_000_000_000_000;
+
+impl Node {
+    fn new(root: &std::path::Path, seed: u64, index: usize, host: HostId, config: NodeConfig) -> Result<Self, Error> {
+        use rand::RngExt;
+        let label = format!("node/{index}");
+        let mut rng = split(seed, &label);
+        let data = root.join(&config.name);
+        let pages_path = root.join(format!(".pages-{}", config.name));
+        let pages = SharedPages::create(&pages_path)
+            .map_err(|source| Error::Io { what: format!("cannot create {}", pages_path.display()), source })?;
+        // Nodes were not switched on together, and their wall clocks agree as well as NTP makes them.
+        let uptime = Span::from_secs(1_000 + 977 * index as u64).0 + rng.random_range(0..1_000_000_000);
+        let skew = rng.random_range(0..1_000_000);
+        Ok(Self {
+            disk: Disk::new(data.clone(), seed, &label)?,
+            clock: NodeClock::new(uptime, EPOCH_NS + skew),
+            host,
+            pages,
+            pages_path,
+            rng,
+            data,
+            root: None,
+            next_vpid: 1,
+            paused: false,
+            output: [Vec::new(), Vec::new()],
+            output_bytes: 0,
+            unix_names: BTreeMap::new(),
+            config,
+        })
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        for node in 0..self.nodes.len() {
+            if let Err(error) = self.end_processes(node) {
+                tracing::debug!(%error, "ending a node");
+            }
+        }
+        for node in &self.nodes {
+            for gone in [std::fs::remove_dir_all(&node.data), std::fs::remove_file(&node.pages_path)] {
+                if let Err(error) = gone {
+                    tracing::debug!(%error, "clearing the room");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The one loop: fire what is due, pick a thread, let it run to its next stop, answer.
+
+use super::guest::{Outcome, Trouble};
+use super::log::{Entry, What};
+use super::task::{Call, State, ThreadId};
+use super::timers::Due;
+use super::{ClockKind, Deadline, Error, Sandbox};
+use crate::time::{Instant, Span};
+use tracer::{Stop, vdso};
+
+/// Why [`Sandbox::run`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Virtual time has reached the bound.
+    Reached,
+    /// There are new events, or something happened on a client's connection.
+    Activity,
+    /// The run was ended early; see [`Sandbox::stopped`].
+    Stopped,
+}
+
+/// What an intercepted call costs in virtual time.
+const CALL: Span = Span::from_nanos(1_000);
+/// What a clock read costs in virtual time.
+const CLOCK_READ_NS: u64 = 20;
+/// After so many clock reads the next one is a call.
+const CLOCK_READS_MAX: u64 = 500;
+
+impl Sandbox {
+    /// Runs the cluster until `until`, or until something happened that the caller may want to act on.
+    ///
+    /// # Errors
+    /// When the sandbox itself fails; what guests do is never an error.
+    pub fn run(&mut self, until: Instant) -> Result<Pause, Error> {
+        let seen = self.events.len();
+        loop {
+            if self.stopped.is_some() {
+                return Ok(Pause::Stopped);
+            }
+            self.fire_due()?;
+            if self.events.len() > seen || !self.client_events.is_empty() {
+                return Ok(Pause::Activity);
+            }
+            if self.now >= until {
+                return Ok(Pause::Reached);
+            }
+            let runnable = self.runnable();
+            if runnable.is_empty() {
+                self.now = self.next_deadline().map_or(until, |at| at.min(until)).max(self.now);
+                continue;
+            }
+            let chosen = self.interleaver.pick(&runnable);
+            self.turn(chosen)?;
+        }
+    }
+
+    /// Threads that could go on, sorted.
+    fn runnable(&self) -> Vec<ThreadId> {
+        self.threads
+            .iter()
+            .filter(|(_, thread)| {
+                matches!(thread.state, State::Ready | State::Retry)
+                    && !self.nodes[thread.node].paused
+                    && !self.processes[&thread.process].stopped
+            })
+            .map(|(&id, _)| id)
+            .collect()
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        [self.net.deadline(), self.timers.deadline()].into_iter().flatten().min()
+    }
+
+    /// Fires everything that is due now: packets first, then timers, each in their order.
+    fn fire_due(&mut self) -> Result<(), Error> {
+        if self.net.deadline().is_some_and(|at| at <= self.now) {
+            self.net.advance(self.now);
+        }
+        self.spread_edges();
+        while let Some(due) = self.timers.pop(self.now) {
+            match due {
+                Due::Wake(id) => {
+                    if let Some(thread) = self.threads.get_mut(&id) {
+                        thread.timer = None;
+                        thread.state = State::Retry;
+                    }
+                }
+                Due::Descriptor(id) => self.timer_descriptor_fires(id),
+                Due::Alarm(process) => self.alarm_fires(process)?,
+                Due::Posix(process, timer) => self.posix_timer_fires(process, timer)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a thread have its turn: its parked call is tried again, or it runs to its next stop.
+    fn turn(&mut self, id: ThreadId) -> Result<(), Error> {
+        if self.thread(id).state == State::Retry {
+            let call = self.thread(id).call.expect("a thread that is to try again has a call");
+            return self.answer(id, &call);
+        }
+        self.set_clock_page(self.thread(id).node);
+        self.thread_mut(id).after_call = false;
+        let tid = self.thread(id).tid;
+        tid.resume(0)?;
+        let stop = self.await_stop(id)?;
+        self.handle_stop(id, stop)
+    }
+
+    pub(super) fn set_clock_page(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        node.pages.set_clock(vdso::Clock {
+            monotonic_ns: node.clock.read(ClockKind::Monotonic, self.now),
+            realtime_ns: node.clock.read(ClockKind::Realtime, self.now),
+            reads_max: CLOCK_READS_MAX,
+            step_ns: node.clock.scale(CLOCK_READ_NS),
+        });
+    }
+
+    pub(super) fn handle_stop(&mut self, id: ThreadId, stop: Stop) -> Result<(), Error> {
+        let node = self.thread(id).node;
+        self.now += Span(self.nodes[node].pages.reads() * CLOCK_READ_NS) + CALL;
+        match stop {
+            Stop::BeforeCall => {
+                let registers = self.thread(id).tid.registers()?;
+                let call = Call { number: registers.number(), args: registers.arguments(), registers };
+                self.calls += 1;
+                if self.calls > self.config.limits.calls_max {
+                    self.stop_run(format!(
+                        "the nodes made more than {} calls; node n{} was making `{}`",
+                        self.config.limits.calls_max,
+                        node + 1,
+                        super::syscalls::name(call.number)
+                    ));
+                }
+                self.answer(id, &call)
+            }
+            Stop::Signal(signal) => self.signal_stop(id, signal),
+            Stop::Exited(_) | Stop::Killed(_) => self.thread_ended(id, stop),
+            Stop::Fresh => {
+                self.thread_mut(id).state = State::Ready;
+                Ok(())
+            }
+            other => Err(Error::Stop { thread: self.thread(id).vtid, node, stop: format!("{other:?}") }),
+        }
+    }
+
+    /// Answers a call: the first time, or again after a wait.
+    fn answer(&mut self, id: ThreadId, call: &Call) -> Result<(), Error> {
+        let outcome = match super::syscalls::handle(self, id, call) {
+            Ok(outcome) => outcome,
+            Err(Trouble::Fails(errno)) => {
+                let failed = -i64::from(errno as i32);
+                if self.threads.get(&id).is_some_and(|thread| thread.after_call) {
+                    Outcome::Ran(failed)
+                } else {
+                    Outcome::Return(failed)
+                }
+            }
+            Err(Trouble::Broken(Error::Tracer(error))) if error.is_gone() && self.is_dying(id) => Outcome::Gone,
+            Err(Trouble::Broken(error)) => return Err(error),
+        };
+        self.finish_call(id, call, outcome)
+    }
+
+    /// Leaves a call as its handler said.
+    pub(super) fn finish_call(&mut self, id: ThreadId, call: &Call, outcome: Outcome) -> Result<(), Error> {
+        self.spread_edges();
+        match outcome {
+            Outcome::Return(result) => {
+                let mut registers = call.registers;
+                registers.skip_call(result);
+                self.thread(id).tid.set_registers(&registers)?;
+                self.complete(id, call, result);
+            }
+            Outcome::Ran(result) => {
+                self.thread_mut(id).after_call = true;
+                self.complete(id, call, result);
+            }
+            Outcome::Continue => self.complete(id, call, 0),
+            Outcome::Restart => {
+                let mut registers = call.registers;
+                registers.restart_call();
+                self.thread(id).tid.set_registers(&registers)?;
+                self.complete(id, call, -512);
+            }
+            Outcome::Park(keys) => self.park(id, call, keys),
+            Outcome::Gone => {}
+        }
+        Ok(())
+    }
+
+    /// The call is over: it is logged, and the thread can go on.
+    fn complete(&mut self, id: ThreadId, call: &Call, result: i64) {
+        let suspended = self.suspend_after_call.take() == Some(id);
+        self.unpark(id, if suspended { State::Suspended } else { State::Ready });
+        let data = std::mem::take(&mut self.moved);
+        let what = What::Call { number: call.number, arguments: call.args, result, data };
+        self.log_entry(id, what);
+    }
+
+    pub(super) fn log_entry(&mut self, id: ThreadId, what: What) {
+        let thread = self.thread(id);
+        let entry = Entry { at: self.now, node: thread.node as u16, thread: thread.vtid, what };
+        tracing::trace!("{entry}");
+        self.log.push(entry);
+    }
+
+    fn park(&mut self, id: ThreadId, call: &Call, keys: Vec<super::task::Key>) {
+        let now = self.now;
+        let node = self.thread(id).node;
+        let deadline = self.thread(id).until;
+        if let Some(Deadline { clock, ns }) = deadline
+            && self.thread(id).timer.is_none()
+        {
+            let at = self.nodes[node].clock.instant_of(clock, ns).max(now);
+            let timer = self.timers.set(at, Due::Wake(id));
+            self.thread_mut(id).timer = Some(timer);
+        }
+        let thread = self.thread_mut(id);
+        thread.call = Some(*call);
+        thread.state = State::Parked(keys);
+    }
+
+    /// Ends a wait, whatever it was for.
+    pub(super) fn unpark(&mut self, id: ThreadId, state: State) {
+        let Some(thread) = self.threads.get_mut(&id) else { return };
+        thread.state = state;
+        thread.call = None;
+        thread.until = None;
+        thread.woken = false;
+        if let Some(timer) = thread.timer.take() {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// Every thread that waits for `key` tries its call again.
+    pub(super) fn wake(&mut self, key: super::task::Key) {
+        for thread in self.threads.values_mut() {
+            if let State::Parked(keys) = &thread.state
+                && keys.contains(&key)
+            {
+                thread.state = State::Retry;
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Signals: sent by the sandbox in the senders' names, received only at stops.
+
+use super::guest::{Handled, Outcome};
+use super::log::What;
+use super::task::{Call, Key, ProcessId, SentSignal, State, ThreadId};
+use super::{ClockKind, Error, Sandbox};
+use tracer::Registers;
+
+const SIG_IGN: u64 = 1;
+
+impl Sandbox {
+    /// A thread is about to receive a signal.
+    pub(super) fn signal_stop(&mut self, id: ThreadId, signal: i32) -> Result<(), Error> {
+        let tid = self.thread(id).tid;
+        if signal == libc::SIGSEGV && self.emulate_rdtsc(id)? {
+            return Ok(());
+        }
+        let mut info = tid.signal_info()?;
+        self.correct_signal_info(id, signal, &mut info);
+        tid.set_signal_info(&info)?;
+        if let Some(mask) = self.thread_mut(id).saved_mask.take() {
+            tid.set_blocked_signals(mask)?;
+        }
+        self.log_entry(id, What::Signal(signal));
+        let node = self.thread(id).node;
+        self.set_clock_page(node);
+        self.thread_mut(id).after_call = false;
+        tid.resume(signal)?;
+        let stop = self.await_stop(id)?;
+        self.handle_stop(id, stop)
+    }
+
+    /// Replaces what the kernel says of the sender (host ids, host times) by what the receiver may know.
+    fn correct_signal_info(&mut self, id: ThreadId, signal: i32, info: &mut [u8; 128]) {
+        let process = self.process_of_mut(id);
+        if let Some(position) = process.sent.iter().position(|sent| sent.signal == signal) {
+            let sent = process.sent.remove(position).expect("the position was just found");
+            info[4..].fill(0);
+            info[0..4].copy_from_slice(&signal.to_le_bytes());
+            info[8..12].copy_from_slice(&sent.code.to_le_bytes());
+            info[16..20].copy_from_slice(&sent.sender.to_le_bytes());
+            info[24..32].copy_from_slice(&sent.value.to_le_bytes());
+            return;
+        }
+        if signal == libc::SIGCHLD {
+            let real = i32::from_le_bytes([info[16], info[17], info[18], info[19]]);
+            let vpid = self.processes.values().find(|p| p.tid.0 == real).map_or(0, |p| p.vpid);
+            info[16..20].copy_from_slice(&vpid.to_le_bytes());
+            info[20..24].fill(0); // uid
+            info[32..48].fill(0); // user and system time
+        }
+    }
+
+    /// RDTSC and RDTSCP fault in guests (PR_SET_TSC); they read the monotonic clock instead.
+    fn emulate_rdtsc(&mut self, id: ThreadId) -> Result<bool, Error> {
+        let tid = self.thread(id).tid;
+        let mut registers = tid.registers()?;
+        let mut code = [0_u8; 3];
+        if tid.read(registers.0.rip, &mut code).is_err() {
+            return Ok(false);
+        }
+        let len = match code {
+            [0x0f, 0x31, _] => 2,
+            [0x0f, 0x01, 0xf9] => 3,
+            _ => return Ok(false),
+        };
+        let node = self.thread(id).node;
+        let time = self.nodes[node].clock.read(ClockKind::Monotonic, self.now);
+        set_counter(&mut registers, time, len);
+        tid.set_registers(&registers)?;
+        self.thread_mut(id).state = State::Ready;
+        Ok(true)
+    }
+
+    /// Sends a signal to one thread, or to a process as a whole.
+    pub(super) fn send(&mut self, process: ProcessId, to: Option<ThreadId>, sent: SentSignal) -> Result<(), Error> {
+        let signal = sent.signal;
+        let Some(target) = self.processes.get(&process).filter(|p| p.ended.is_none()) else { return Ok(()) };
+        match signal {
+            0 => return Ok(()),
+            libc::SIGCONT => {
+                self.processes.get_mut(&process).expect("just found").stopped = false;
+            }
+            libc::SIGSTOP => {
+                self.processes.get_mut(&process).expect("just found").stopped = true;
+                return Ok(());
+            }
+            libc::SIGKILL => {
+                let _gone = target.tid.send_process_signal(libc::SIGKILL);
+                self.await_death(process)?;
+                return self.process_ended(process, 256 + libc::SIGKILL);
+            }
+            _ => {}
+        }
+        let target = &self.processes[&process];
+        let ignored = target.actions.get(&signal).map_or(0, |a| a.handler) == SIG_IGN
+            || (target.actions.get(&signal).is_none_or(|a| a.handler == 0) && ignored_by_default(signal));
+        let candidates: Vec<ThreadId> = to.map_or_else(|| target.threads.iter().copied().collect(), |t| vec![t]);
+        let mut receiver = None;
+        for id in candidates {
+            let blocked = self.thread(id).tid.blocked_signals()?;
+            if blocked & bit(signal) == 0 {
+                receiver = Some(id);
+                break;
+            }
+        }
+        if ignored && receiver.is_some() {
+            return Ok(());
+        }
+        let target = self.processes.get_mut(&process).expect("just found");
+        target.sent.push_back(sent);
+        let leader = target.tid;
+        match receiver.or(to) {
+            Some(id) => self.thread(id).tid.send_signal(leader, signal)?,
+            None => leader.send_process_signal(signal)?,
+        }
+        self.wake(Key::Signals(process));
+        if let Some(id) = receiver {
+            self.interrupt(id, signal)?;
+        }
+        Ok(())
+    }
+
+    /// A child of `parent` has ended; the kernel has queued SIGCHLD by itself.
+    pub(super) fn child_signal(&mut self, parent: ProcessId) -> Result<(), Error> {
+        let Some(process) = self.processes.get(&parent) else { return Ok(()) };
+        let handled = process.actions.get(&libc::SIGCHLD).is_some_and(|a| a.handler > SIG_IGN);
+        self.wake(Key::Signals(parent));
+        if !handled {
+            return Ok(());
+        }
+        for id in self.processes[&parent].threads.clone() {
+            if self.thread(id).tid.blocked_signals()? & bit(libc::SIGCHLD) == 0 {
+                return self.interrupt(id, libc::SIGCHLD);
+            }
+        }
+        Ok(())
+    }
+
+    /// A signal reaches a thread: if its call waits, the call ends with EINTR, or is made again after the
+    /// handler if the handler asked for that and the call can be (signal(7)).
+    fn interrupt(&mut self, id: ThreadId, signal: i32) -> Result<(), Error> {
+        let waiting = matches!(self.thread(id).state, State::Parked(_) | State::Retry);
+        let Some(call) = self.thread(id).call.filter(|_| waiting) else { return Ok(()) };
+        let flags = self.process_of(id).actions.get(&signal).map_or(0, |a| a.flags);
+        let outcome = if flags & libc::SA_RESTART as u64 != 0 && restartable(&call) {
+            Outcome::Restart
+        } else {
+            Outcome::Return(-i64::from(libc::EINTR))
+        };
+        self.finish_call(id, &call, outcome)
+    }
+
+    /// Puts a temporary signal mask in place for the call (ppoll, pselect, epoll_pwait, sigsuspend). A signal
+    /// that waits for just that ends the call at once.
+    pub(super) fn swap_mask(&mut self, id: ThreadId, mask: u64) -> Result<Option<Outcome>, super::guest::Trouble> {
+        if self.thread(id).saved_mask.is_some() {
+            return Ok(None);
+        }
+        let tid = self.thread(id).tid;
+        let old = tid.blocked_signals()?;
+        if old == mask {
+            return Ok(None);
+        }
+        let pending = self.pending_signals(id);
+        tid.set_blocked_signals(mask)?;
+        self.thread_mut(id).saved_mask = Some(old);
+        if pending & !mask & old != 0 {
+            return Ok(Some(Outcome::Return(-i64::from(libc::EINTR))));
+        }
+        Ok(None)
+    }
+
+    /// Takes a temporary mask away again, when the call ends without a signal.
+    pub(super) fn restore_mask(&mut self, id: ThreadId) -> Result<(), super::guest::Trouble> {
+        if let Some(mask) = self.thread_mut(id).saved_mask.take() {
+            self.thread(id).tid.set_blocked_signals(mask)?;
+        }
+        Ok(())
+    }
+
+    /// Signals that are queued for the thread or its process (proc(5), SigPnd and ShdPnd).
+    pub(super) fn pending_signals(&self, id: ThreadId) -> u64 {
+        let path = format!("/proc/{}/status", self.thread(id).tid);
+        let status = std::fs::read_to_string(path).unwrap_or_default();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
+        };
+        field("SigPnd:") | field("ShdPnd:")
+    }
+
+    /// sigwait and its kin: takes a queued signal of `set`, or waits for one.
+    pub(super) fn take_signal(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [set, info, timeout, size, ..] = call.args;
+        let wanted = self.thread(id).tid.read_u64(set)?;
+        if self.pending_signals(id) & wanted != 0 {
+            let scratch = self.scratch(id);
+            self.store_words(id, scratch, &[0, 0])?;
+            let mut registers = call.registers;
+            registers.replace_call(libc::SYS_rt_sigtimedwait, [set, scratch + 64, scratch, size, 0, 0]);
+            self.thread(id).tid.set_registers(&registers)?;
+            let Some(signal) = self.run_call(id)? else { return Ok(Outcome::Gone) };
+            self.restore_arguments(id, call)?;
+            if signal > 0 && info != 0 {
+                let mut bytes: [u8; 128] = self.load(id, scratch + 64, 128)?.try_into().expect("as asked for");
+                self.correct_signal_info(id, signal as i32, &mut bytes);
+                self.store(id, info, &bytes)?;
+            } else if signal > 0 {
+                self.correct_signal_info(id, signal as i32, &mut [0; 128]);
+            }
+            return Ok(Outcome::Ran(signal));
+        }
+        if timeout != 0 {
+            let (seconds, nanoseconds) = self.load_pair(id, timeout)?;
+            if self.timed_out(id, ClockKind::Monotonic, super::syscalls::span(seconds, nanoseconds)?) {
+                return Err(nix::errno::Errno::EAGAIN.into());
+            }
+        }
+        let process = self.thread(id).process;
+        Ok(Outcome::Park(vec![Key::Signals(process)]))
+    }
+
+    /// After another call ran in its place: the registers that a call leaves alone are the caller's again.
+    pub(super) fn restore_arguments(&mut self, id: ThreadId, call: &Call) -> Result<(), Error> {
+        let tid = self.thread(id).tid;
+        let result = tid.registers()?.result();
+        let mut registers: Registers = call.registers;
+        registers.0.orig_rax = u64::MAX;
+        registers.set_result(result);
+        tid.set_registers(&registers)?;
+        Ok(())
+    }
+}
+
+fn set_counter(registers: &mut Registers, time: u64, len: u64) {
+    let r = &mut registers.0;
+    r.rax = time & 0xffff_ffff;
+    r.rdx = time >> 32;
+    if len == 3 {
+        r.rcx = 0;
+    }
+    r.rip += len;
+}
+
+/// The bit of a signal in a mask.
+pub(super) fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+fn ignored_by_default(signal: i32) -> bool {
+    [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH, libc::SIGCONT].contains(&signal)
+}
+
+/// Calls that never restart, whatever the handler asked for (signal(7)).
+fn restartable(call: &Call) -> bool {
+    ![
+        libc::SYS_epoll_wait,
+        libc::SYS_epoll_pwait,
+        libc::SYS_poll,
+        libc::SYS_ppoll,
+        libc::SYS_select,
+        libc::SYS_pselect6,
+        libc::SYS_nanosleep,
+        libc::SYS_clock_nanosleep,
+        libc::SYS_rt_sigtimedwait,
+        libc::SYS_rt_sigsuspend,
+        libc::SYS_pause,
+    ]
+    .contains(&call.number)
+}

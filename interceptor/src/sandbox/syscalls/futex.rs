@@ -1,0 +1,211 @@
+//! futex(2), emulated: waiters are parked threads, wakes are ours, timeouts are virtual.
+
+use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
+use crate::sandbox::task::{Call, Key, ProcessId, State, ThreadId};
+use crate::sandbox::{ClockKind, Deadline, Sandbox};
+use crate::time::Span;
+use nix::errno::Errno;
+
+const ALL: u32 = u32::MAX;
+const OWNER_DIED: u32 = 0x4000_0000;
+const TID_MASK: u32 = 0x3fff_ffff;
+/// More than this many robust futexes held by one thread are not looked at (the kernel's own bound).
+const ROBUST_MAX: usize = 2048;
+
+impl Sandbox {
+    fn memory(&self, id: ThreadId) -> ProcessId {
+        self.process_of(id).memory
+    }
+
+    pub(super) fn futex(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [address, operation, value, timeout, second, third] = call.args;
+        let value = value as u32;
+        let realtime = operation as i32 & libc::FUTEX_CLOCK_REALTIME != 0;
+        match operation as i32 & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) {
+            libc::FUTEX_WAIT => self.futex_wait(id, address, value, ALL, self.relative(id, timeout)?),
+            libc::FUTEX_WAIT_BITSET => {
+                let clock = if realtime { ClockKind::Realtime } else { ClockKind::Monotonic };
+                let until = if timeout == 0 {
+                    None
+                } else {
+                    let (s, ns) = self.load_pair(id, timeout)?;
+                    Some(Deadline { clock, ns: super::span(s, ns)?.0 })
+                };
+                self.futex_wait(id, address, value, third as u32, until)
+            }
+            libc::FUTEX_WAKE => {
+                let memory = self.memory(id);
+                returns(self.futex_wake(memory, address, value, ALL))
+            }
+            libc::FUTEX_WAKE_BITSET => {
+                let memory = self.memory(id);
+                returns(self.futex_wake(memory, address, value, third as u32))
+            }
+            libc::FUTEX_REQUEUE => self.requeue(id, address, value, timeout as u32, second),
+            libc::FUTEX_CMP_REQUEUE => {
+                if self.thread(id).tid.read_u32(address)? != third as u32 {
+                    return Err(Errno::EAGAIN.into());
+                }
+                self.requeue(id, address, value, timeout as u32, second)
+            }
+            libc::FUTEX_WAKE_OP => self.wake_op(id, address, value, timeout as u32, second, third as u32),
+            libc::FUTEX_LOCK_PI | libc::FUTEX_TRYLOCK_PI | libc::FUTEX_UNLOCK_PI | libc::FUTEX_LOCK_PI2 => {
+                Err(Errno::ENOSYS.into())
+            }
+            _ => Err(Errno::ENOSYS.into()),
+        }
+    }
+
+    /// A timeout counted from now, as a deadline; a call that comes again has its deadline already.
+    fn relative(&self, id: ThreadId, timeout: u64) -> Result<Option<Deadline>, Trouble> {
+        if timeout == 0 {
+            return Ok(None);
+        }
+        let (seconds, nanoseconds) = self.load_pair(id, timeout)?;
+        let Span(ns) = super::span(seconds, nanoseconds)?;
+        let clock = ClockKind::Monotonic;
+        let now = self.nodes[self.thread(id).node].clock.read(clock, self.now);
+        Ok(Some(Deadline { clock, ns: now.saturating_add(ns) }))
+    }
+
+    fn futex_wait(&mut self, id: ThreadId, address: u64, value: u32, bitset: u32, until: Option<Deadline>) -> Handled {
+        if self.thread(id).woken {
+            return returns(0);
+        }
+        let waits = self.thread(id).call.is_some();
+        if !waits && self.thread(id).tid.read_u32(address)? != value {
+            return Err(Errno::EAGAIN.into());
+        }
+        if let Some(until) = until
+            && self.timed_out_at(id, until)
+        {
+            return Err(Errno::ETIMEDOUT.into());
+        }
+        self.thread_mut(id).bitset = bitset;
+        let memory = self.memory(id);
+        // A requeued waiter waits elsewhere by now.
+        let keys = match &self.thread(id).state {
+            State::Parked(keys) => keys.clone(),
+            _ => vec![Key::Futex(memory, address)],
+        };
+        Ok(Outcome::Park(keys))
+    }
+
+    /// Wakes up to `max` threads that wait for the word, in the order of their creation.
+    pub(in crate::sandbox) fn futex_wake(&mut self, memory: ProcessId, address: u64, max: u32, bits: u32) -> u32 {
+        let key = Key::Futex(memory, address);
+        let mut woken = 0;
+        for thread in self.threads.values_mut() {
+            if woken == max {
+                break;
+            }
+            if matches!(&thread.state, State::Parked(keys) if keys.contains(&key)) && thread.bitset & bits != 0 {
+                thread.state = State::Retry;
+                thread.woken = true;
+                woken += 1;
+            }
+        }
+        woken
+    }
+
+    fn requeue(&mut self, id: ThreadId, address: u64, wake: u32, max: u32, to: u64) -> Handled {
+        let memory = self.memory(id);
+        let woken = self.futex_wake(memory, address, wake, ALL);
+        let from = Key::Futex(memory, address);
+        let mut moved = 0;
+        for thread in self.threads.values_mut() {
+            if moved == max {
+                break;
+            }
+            if let State::Parked(keys) = &mut thread.state
+                && keys.contains(&from)
+            {
+                *keys = vec![Key::Futex(memory, to)];
+                moved += 1;
+            }
+        }
+        returns(woken + moved)
+    }
+
+    fn wake_op(&mut self, id: ThreadId, first: u64, wake: u32, wake_second: u32, second: u64, op: u32) -> Handled {
+        let tid = self.thread(id).tid;
+        let old = tid.read_u32(second)?;
+        let argument = (op << 8) as i32 >> 20;
+        let argument = if op & 0x8000_0000 != 0 { 1 << (argument & 31) } else { argument };
+        let against = (op << 20) as i32 >> 20;
+        let new = match op >> 28 & 7 {
+            0 => argument as u32,
+            1 => old.wrapping_add(argument as u32),
+            2 => old | argument as u32,
+            3 => old & !(argument as u32),
+            4 => old ^ argument as u32,
+            _ => return Err(Errno::ENOSYS.into()),
+        };
+        tid.write(second, &new.to_le_bytes())?;
+        let signed = old as i32;
+        let also = match op >> 24 & 15 {
+            0 => signed == against,
+            1 => signed != against,
+            2 => signed < against,
+            3 => signed <= against,
+            4 => signed > against,
+            5 => signed >= against,
+            _ => return Err(Errno::ENOSYS.into()),
+        };
+        let memory = self.memory(id);
+        let mut woken = self.futex_wake(memory, first, wake, ALL);
+        if also {
+            woken += self.futex_wake(memory, second, wake_second, ALL);
+        }
+        returns(woken)
+    }
+
+    pub(super) fn set_tid_address(&mut self, id: ThreadId, address: u64) -> Handled {
+        let vtid = self.thread(id).vtid;
+        self.thread_mut(id).clear_tid = address;
+        // The kernel's own copy must follow, for it is the kernel that writes the zero.
+        Ok(match self.run_call(id)? {
+            Some(_) => {
+                let tid = self.thread(id).tid;
+                let mut registers = tid.registers()?;
+                registers.set_result(i64::from(vtid));
+                tid.set_registers(&registers)?;
+                Outcome::Ran(i64::from(vtid))
+            }
+            None => Outcome::Gone,
+        })
+    }
+
+    pub(super) fn set_robust_list(&mut self, id: ThreadId, head: u64) -> Handled {
+        self.thread_mut(id).robust_list = head;
+        returns(0)
+    }
+
+    /// A thread ends while it holds robust mutexes: marks them, and wakes one waiter of each. The kernel
+    /// cannot, for the owner in the word is a virtual id.
+    pub(super) fn release_robust_futexes(&mut self, id: ThreadId) -> Result<(), Trouble> {
+        let head = self.thread(id).robust_list;
+        if head == 0 {
+            return Ok(());
+        }
+        let (tid, vtid) = (self.thread(id).tid, self.thread(id).vtid as u32);
+        let Ok(offset) = tid.read_u64(head + 8) else { return Ok(()) };
+        let mut held = vec![tid.read_u64(head + 16).unwrap_or(0)];
+        let mut entry = tid.read_u64(head).unwrap_or(0);
+        while entry & !1 != head && entry != 0 && held.len() < ROBUST_MAX {
+            held.push(entry);
+            entry = tid.read_u64(entry & !1).unwrap_or(0);
+        }
+        let memory = self.memory(id);
+        for lock in held.into_iter().filter(|&lock| lock != 0) {
+            let word = (lock & !1).wrapping_add(offset);
+            if let Ok(value) = tid.read_u32(word)
+                && value & TID_MASK == vtid
+            {
+                tid.write(word, &(value & !TID_MASK | OWNER_DIED).to_le_bytes())?;
+                self.futex_wake(memory, word, 1, ALL);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! Who and where a guest is: constants, the node's name, the node's random bytes.
+
+use crate::sandbox::guest::{Handled, Outcome, returns};
+use crate::sandbox::log::checksum;
+use crate::sandbox::task::{Call, ThreadId};
+use crate::sandbox::{ClockKind, Sandbox};
+use nix::errno::Errno;
+use rand::Rng;
+
+/// Memory a node has, as it is told.
+pub(in crate::sandbox) const MEMORY_BYTES: u64 = 8 << 30;
+
+impl Sandbox {
+    pub(super) fn getrandom(&mut self, id: ThreadId, to: u64, len: u64) -> Handled {
+        let mut bytes = vec![0; (len as usize).min(1 << 20)];
+        let node = self.thread(id).node;
+        self.nodes[node].rng.fill_bytes(&mut bytes);
+        self.store(id, to, &bytes)?;
+        self.moved ^= checksum(&bytes);
+        returns(bytes.len() as u64)
+    }
+
+    /// uname(2): six fields of 65 bytes.
+    pub(super) fn uname(&mut self, id: ThreadId, to: u64) -> Handled {
+        let node = self.thread(id).node;
+        let name = self.nodes[node].config.name.clone();
+        let mut bytes = Vec::new();
+        for field in ["Linux", &name, "6.1.0", "#1 SMP", "x86_64", "(none)"] {
+            let mut field = field.as_bytes().to_vec();
+            field.truncate(64);
+            field.resize(65, 0);
+            bytes.extend(field);
+        }
+        self.store(id, to, &bytes)?;
+        returns(0)
+    }
+
+    /// sysinfo(2): constants, but for the uptime.
+    pub(super) fn sysinfo(&mut self, id: ThreadId, to: u64) -> Handled {
+        let node = self.thread(id).node;
+        let uptime = self.nodes[node].clock.read(ClockKind::Monotonic, self.now) / 1_000_000_000;
+        let words = [uptime, 0, 0, 0, MEMORY_BYTES, MEMORY_BYTES / 2, 0, 0, 0, 0, 100, 0, 0];
+        self.store_words(id, to, &words)?;
+        self.store(id, to + 104, &1_u32.to_le_bytes())?;
+        returns(0)
+    }
+
+    /// One processor, number 0.
+    pub(super) fn affinity(&mut self, id: ThreadId, size: u64, to: u64) -> Handled {
+        if size < 8 {
+            return Err(Errno::EINVAL.into());
+        }
+        self.store_words(id, to, &[1])?;
+        returns(8)
+    }
+
+    pub(super) fn getcpu(&mut self, id: ThreadId, cpu: u64, node: u64) -> Handled {
+        for address in [cpu, node] {
+            if address != 0 {
+                self.store(id, address, &[0; 4])?;
+            }
+        }
+        returns(0)
+    }
+
+    pub(super) fn prctl(&mut self, id: ThreadId, call: &Call) -> Handled {
+        match call.args[0] as i32 {
+            // The counter stays ours; who dies with whom is the sandbox's business.
+            libc::PR_SET_TSC | libc::PR_SET_PDEATHSIG | libc::PR_SET_DUMPABLE | libc::PR_SET_TIMERSLACK => returns(0),
+            libc::PR_SET_SECCOMP | libc::PR_SET_CHILD_SUBREAPER => Err(Errno::EPERM.into()),
+            _ => Ok(self.run_call(id)?.map_or(Outcome::Gone, Outcome::Ran)),
+        }
+    }
+}

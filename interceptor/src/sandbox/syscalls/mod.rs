@@ -1,0 +1,247 @@
+//! Calls: the table, and a handler for each call that is not simply let through, one file a family.
+
+mod data;
+mod file;
+mod futex;
+mod identity;
+pub mod locks;
+mod names;
+mod poll;
+mod process;
+mod signal;
+mod socket;
+mod stat;
+mod table;
+mod time;
+
+pub(super) use identity::MEMORY_BYTES;
+pub use table::{Policy, filter, policy};
+pub(super) use time::span;
+
+use super::guest::{Handled, Outcome};
+use super::task::{Call, ThreadId};
+use super::Sandbox;
+
+/// The name of a call, for people.
+#[must_use]
+pub fn name(number: i64) -> &'static str {
+    usize::try_from(number).ok().and_then(syscalls::Sysno::new).map_or("unknown call", |call| call.name())
+}
+
+/// Answers a call: the first time, or again after it has waited.
+pub(super) fn handle(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
+    match policy(call.number) {
+        Some(Policy::Refuse(errno)) => Err(errno.into()),
+        Some(Policy::Allow) => Ok(Outcome::Continue),
+        Some(Policy::AllowPrivate) => sandbox.map_shared_file(id, call),
+        Some(Policy::Emulate) => dispatch(sandbox, id, call),
+        None => unknown(sandbox, id, call),
+    }
+}
+
+fn unknown(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
+    let node = sandbox.thread(id).node + 1;
+    sandbox.stop_run(format!("node n{node} made a call that the sandbox does not know: number {}", call.number));
+    Err(nix::errno::Errno::ENOSYS.into())
+}
+
+#[allow(clippy::too_many_lines, reason = "one row a call; the table reads best in one piece")]
+fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
+    let [a, b, c, d, e, f] = call.args;
+    let here = libc::AT_FDCWD as i64 as u64;
+    match call.number {
+        // data.rs
+        libc::SYS_read => s.read(id, call, &[(b, c as usize)], None),
+        libc::SYS_pread64 => s.read(id, call, &[(b, c as usize)], Some(d)),
+        libc::SYS_readv => s.load_vector(id, b, c).and_then(|v| s.read(id, call, &v, None)),
+        libc::SYS_preadv | libc::SYS_preadv2 => {
+            let at = (d as i64 != -1).then_some(d);
+            s.load_vector(id, b, c).and_then(|v| s.read(id, call, &v, at))
+        }
+        libc::SYS_write => s.write(id, call, &[(b, c as usize)], None),
+        libc::SYS_pwrite64 => s.write(id, call, &[(b, c as usize)], Some(d)),
+        libc::SYS_writev => s.load_vector(id, b, c).and_then(|v| s.write(id, call, &v, None)),
+        libc::SYS_pwritev | libc::SYS_pwritev2 => {
+            let at = (d as i64 != -1).then_some(d);
+            s.load_vector(id, b, c).and_then(|v| s.write(id, call, &v, at))
+        }
+        libc::SYS_sendfile => s.sendfile(id, call),
+        libc::SYS_copy_file_range => Err(nix::errno::Errno::EXDEV.into()),
+        libc::SYS_splice | libc::SYS_tee | libc::SYS_vmsplice => Err(nix::errno::Errno::EINVAL.into()),
+        libc::SYS_lseek => s.lseek(id, call),
+        libc::SYS_fsync | libc::SYS_fdatasync => s.fsync(id, a),
+        libc::SYS_sync_file_range => s.fsync(id, a),
+        libc::SYS_sync | libc::SYS_syncfs => s.sync(id, call),
+        libc::SYS_msync => Ok(Outcome::Continue),
+        libc::SYS_ftruncate => s.ftruncate(id, a, b),
+        libc::SYS_truncate => s.truncate(id, call, a, b),
+        libc::SYS_fallocate => s.fallocate(id, call),
+        libc::SYS_fadvise64 | libc::SYS_readahead => super::guest::returns(0),
+        // file.rs
+        libc::SYS_open => s.openat(id, call, here, a, b, c),
+        libc::SYS_creat => s.openat(id, call, here, a, (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64, b),
+        libc::SYS_openat => s.openat(id, call, a, b, c, d),
+        libc::SYS_close => s.close(id, call),
+        libc::SYS_close_range => s.close_range(id, call),
+        libc::SYS_dup | libc::SYS_dup2 | libc::SYS_dup3 => s.dup(id, call),
+        libc::SYS_fcntl => s.fcntl(id, call),
+        libc::SYS_ioctl => s.ioctl(id, call),
+        libc::SYS_pipe | libc::SYS_pipe2 => s.pipe(id, call),
+        libc::SYS_memfd_create => s.memfd(id, call),
+        libc::SYS_getdents64 => s.getdents(id, call),
+        libc::SYS_flock => s.flock(id, call),
+        // names.rs
+        libc::SYS_rename => s.rename(id, call, here, a, here, b, 0),
+        libc::SYS_renameat => s.rename(id, call, a, b, c, d, 0),
+        libc::SYS_renameat2 => s.rename(id, call, a, b, c, d, e),
+        libc::SYS_mkdir => s.mkdir(id, call, here, a),
+        libc::SYS_mkdirat => s.mkdir(id, call, a, b),
+        libc::SYS_rmdir => s.remove(id, call, here, a, true),
+        libc::SYS_unlink => s.remove(id, call, here, a, false),
+        libc::SYS_unlinkat => s.remove(id, call, a, b, c & libc::AT_REMOVEDIR as u64 != 0),
+        libc::SYS_link => s.hard_link(id, call, here, b),
+        libc::SYS_linkat => s.hard_link(id, call, c, d),
+        libc::SYS_symlink => s.symlink(id, call, here, b),
+        libc::SYS_symlinkat => s.symlink(id, call, b, c),
+        libc::SYS_mknod | libc::SYS_mknodat => Err(nix::errno::Errno::EPERM.into()),
+        libc::SYS_chdir | libc::SYS_fchdir => s.chdir(id, call),
+        libc::SYS_getcwd => s.getcwd(id, call),
+        libc::SYS_readlink => s.readlink(id, call, here, a, b, c),
+        libc::SYS_readlinkat => s.readlink(id, call, a, b, c, d),
+        libc::SYS_chmod | libc::SYS_fchmod | libc::SYS_fchmodat | libc::SYS_fchmodat2 => s.native(id),
+        libc::SYS_chown | libc::SYS_fchown | libc::SYS_lchown | libc::SYS_fchownat => super::guest::returns(0),
+        libc::SYS_utime | libc::SYS_utimes | libc::SYS_utimensat | libc::SYS_futimesat => super::guest::returns(0),
+        libc::SYS_getxattr | libc::SYS_lgetxattr | libc::SYS_fgetxattr => Err(nix::errno::Errno::ENODATA.into()),
+        libc::SYS_listxattr | libc::SYS_llistxattr | libc::SYS_flistxattr => super::guest::returns(0),
+        // stat.rs
+        libc::SYS_stat => s.stat_path(id, here, a, b, 0),
+        libc::SYS_lstat => s.stat_path(id, here, a, b, libc::AT_SYMLINK_NOFOLLOW as u64),
+        libc::SYS_fstat => s.stat_descriptor(id, a, b),
+        libc::SYS_newfstatat => s.stat_path(id, a, b, c, d),
+        libc::SYS_statx => s.statx(id, call),
+        libc::SYS_statfs | libc::SYS_fstatfs => s.statfs(id, call),
+        // poll.rs
+        libc::SYS_poll | libc::SYS_ppoll => s.poll(id, call),
+        libc::SYS_select | libc::SYS_pselect6 => s.select(id, call),
+        libc::SYS_epoll_create | libc::SYS_epoll_create1 => s.epoll_create(id, call),
+        libc::SYS_epoll_ctl => s.epoll_ctl(id, call),
+        libc::SYS_epoll_wait | libc::SYS_epoll_pwait => s.epoll_wait(id, call),
+        libc::SYS_eventfd | libc::SYS_eventfd2 => s.eventfd(id, call),
+        libc::SYS_signalfd | libc::SYS_signalfd4 => s.signalfd(id, call),
+        libc::SYS_timerfd_create => s.timerfd_create(id, call),
+        libc::SYS_timerfd_settime => s.timerfd_settime(id, call),
+        libc::SYS_timerfd_gettime => s.timerfd_gettime(id, a, b),
+        // socket.rs
+        libc::SYS_socket => s.socket(id, call),
+        libc::SYS_socketpair => s.socketpair(id, call),
+        libc::SYS_bind => s.bind_socket(id, a, b, c),
+        libc::SYS_listen => s.listen(id, a, b),
+        libc::SYS_accept => s.accept(id, call, 0),
+        libc::SYS_accept4 => s.accept(id, call, d),
+        libc::SYS_connect => s.connect(id, a, b, c),
+        libc::SYS_shutdown => s.shutdown(id, a, b),
+        libc::SYS_sendto => s.sendto(id, a, &[(b, c as usize)], d, e, f),
+        libc::SYS_recvfrom => s.recvfrom(id, a, &[(b, c as usize)], d, (e, f)),
+        libc::SYS_sendmsg => s.sendmsg(id, a, b, c),
+        libc::SYS_recvmsg => s.recvmsg(id, a, b, c),
+        libc::SYS_sendmmsg => s.sendmmsg(id, call),
+        libc::SYS_recvmmsg => s.recvmmsg(id, call),
+        libc::SYS_getsockopt => s.getsockopt(id, call),
+        libc::SYS_setsockopt => s.setsockopt(id, call),
+        libc::SYS_getsockname => s.socket_name(id, call, false),
+        libc::SYS_getpeername => s.socket_name(id, call, true),
+        // time.rs
+        libc::SYS_clock_gettime => s.clock_gettime(id, a, b),
+        libc::SYS_clock_getres => s.clock_getres(id, a, b),
+        libc::SYS_gettimeofday => s.gettimeofday(id, a, b),
+        libc::SYS_time => s.time(id, a),
+        libc::SYS_nanosleep => s.sleep(id, libc::CLOCK_MONOTONIC as u64, 0, a, b),
+        libc::SYS_clock_nanosleep => s.sleep(id, a, b, c, d),
+        libc::SYS_times => s.times(id, a),
+        libc::SYS_getrusage => s.getrusage(id, b),
+        libc::SYS_alarm => s.alarm(id, a),
+        libc::SYS_setitimer => s.setitimer(id, call),
+        libc::SYS_getitimer => s.getitimer(id, a, b),
+        libc::SYS_timer_create => s.timer_create(id, call),
+        libc::SYS_timer_settime => s.timer_settime(id, call),
+        libc::SYS_timer_gettime => s.timer_gettime(id, a, b),
+        libc::SYS_timer_getoverrun => super::guest::returns(0),
+        libc::SYS_timer_delete => s.timer_delete(id, a),
+        // futex.rs
+        libc::SYS_futex => s.futex(id, call),
+        libc::SYS_set_robust_list => s.set_robust_list(id, a),
+        libc::SYS_get_robust_list => Err(nix::errno::Errno::ENOSYS.into()),
+        libc::SYS_set_tid_address => s.set_tid_address(id, a),
+        libc::SYS_sched_yield => super::guest::returns(0),
+        // process.rs
+        libc::SYS_clone | libc::SYS_fork | libc::SYS_vfork => s.clone_task(id, call),
+        libc::SYS_execve | libc::SYS_execveat => s.exec(id),
+        libc::SYS_exit => s.exit(id, call),
+        libc::SYS_exit_group => s.exit_group(id, call),
+        libc::SYS_wait4 => s.wait4(id, call),
+        libc::SYS_waitid => s.waitid(id, call),
+        libc::SYS_getpid => { let pid = s.process_of(id).vpid; super::guest::returns(pid) }
+        libc::SYS_gettid => { let tid = s.thread(id).vtid; super::guest::returns(tid) }
+        libc::SYS_getppid => s.getppid(id),
+        libc::SYS_getpgid | libc::SYS_getpgrp | libc::SYS_getsid => s.group(id, call),
+        libc::SYS_setpgid | libc::SYS_setsid => s.set_group(id, call),
+        // signal.rs
+        libc::SYS_kill => s.kill_process(id, a, b, 0),
+        libc::SYS_tkill => s.kill_thread(id, a, b, 0),
+        libc::SYS_tgkill => s.kill_thread(id, b, c, 0),
+        libc::SYS_rt_sigqueueinfo => s.queue_signal(id, a, b, c),
+        libc::SYS_rt_tgsigqueueinfo => s.queue_signal(id, b, c, d),
+        libc::SYS_rt_sigaction => s.sigaction(id, a, b),
+        libc::SYS_rt_sigpending => s.native(id),
+        libc::SYS_rt_sigtimedwait => s.take_signal(id, call),
+        libc::SYS_rt_sigsuspend => s.sigsuspend(id, a),
+        libc::SYS_pause => Ok(Outcome::Park(Vec::new())),
+        // identity.rs
+        libc::SYS_getrandom => s.getrandom(id, a, b),
+        libc::SYS_uname => s.uname(id, a),
+        libc::SYS_sysinfo => s.sysinfo(id, a),
+        libc::SYS_sched_getaffinity => s.affinity(id, b, c),
+        libc::SYS_getcpu => s.getcpu(id, a, b),
+        libc::SYS_prctl => s.prctl(id, call),
+        libc::SYS_prlimit64 | libc::SYS_setrlimit => s.native(id),
+        libc::SYS_sched_get_priority_max | libc::SYS_sched_get_priority_min => super::guest::returns(0),
+        libc::SYS_getpriority => super::guest::returns(20),
+        libc::SYS_ioprio_get
+        | libc::SYS_ioprio_set
+        | libc::SYS_setpriority
+        | libc::SYS_sched_setaffinity
+        | libc::SYS_sched_getparam
+        | libc::SYS_sched_setparam
+        | libc::SYS_sched_getscheduler
+        | libc::SYS_sched_setscheduler
+        | libc::SYS_sched_rr_get_interval
+        | libc::SYS_sched_getattr
+        | libc::SYS_sched_setattr => super::guest::returns(0),
+        _ => unknown(s, id, call),
+    }
+}
+
+impl Sandbox {
+    /// Runs a call as it is, and looks at nothing but its result.
+    fn native(&mut self, id: ThreadId) -> Handled {
+        Ok(self.run_call(id)?.map_or(Outcome::Gone, Outcome::Ran))
+    }
+
+    /// Runs another call in the place of this one; afterwards the caller's registers are as it left them.
+    fn run_instead(
+        &mut self,
+        id: ThreadId,
+        call: &Call,
+        number: i64,
+        args: [u64; 6],
+    ) -> Result<Option<i64>, super::guest::Trouble> {
+        let mut registers = call.registers;
+        registers.replace_call(number, args);
+        self.thread(id).tid.set_registers(&registers)?;
+        let result = self.run_call(id)?;
+        if result.is_some() {
+            self.restore_arguments(id, call)?;
+        }
+        Ok(result)
+    }
+}

@@ -1,0 +1,311 @@
+//! Waiting for readiness: poll, select, epoll; and the descriptors made to be waited for.
+
+use crate::sandbox::epoll::Epoll;
+use crate::sandbox::files::{DescriptionId, Kind, TimerDescriptor};
+use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
+use crate::sandbox::task::{Call, Key, ThreadId};
+use crate::sandbox::timers::Due;
+use crate::sandbox::{ClockKind, Sandbox};
+use crate::time::Span;
+use nix::errno::Errno;
+
+/// Descriptors of one poll or select.
+const DESCRIPTORS_MAX: u64 = 4096;
+const FD_SETSIZE: u64 = 1024;
+
+impl Sandbox {
+    /// The end of a wait that may have a timeout and a temporary signal mask: `None` while it goes on.
+    fn wait_over(&mut self, id: ThreadId, timeout: Option<Span>) -> bool {
+        timeout.is_some_and(|span| span == Span::ZERO || self.timed_out(id, ClockKind::Monotonic, span))
+    }
+
+    fn timeout_ms(ms: i32) -> Option<Span> {
+        u64::try_from(ms).ok().map(Span::from_millis)
+    }
+
+    fn load_timeout(&self, id: ThreadId, at: u64, micros: bool) -> Result<Option<Span>, Trouble> {
+        if at == 0 {
+            return Ok(None);
+        }
+        let (seconds, fraction) = self.load_pair(id, at)?;
+        Ok(Some(super::span(seconds, if micros { fraction.saturating_mul(1000) } else { fraction })?))
+    }
+
+    fn with_mask(&mut self, id: ThreadId, mask: u64) -> Result<Option<Outcome>, Trouble> {
+        if mask == 0 {
+            return Ok(None);
+        }
+        let mask = self.thread(id).tid.read_u64(mask)?;
+        self.swap_mask(id, mask)
+    }
+
+    /// poll and ppoll: `struct pollfd` is the number, the events asked for, the events found.
+    pub(super) fn poll(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [at, count, timeout, mask, ..] = call.args;
+        if count > DESCRIPTORS_MAX {
+            return Err(Errno::EINVAL.into());
+        }
+        let timeout = if call.number == libc::SYS_poll {
+            Self::timeout_ms(timeout as i32)
+        } else {
+            if let Some(outcome) = self.with_mask(id, mask)? {
+                return Ok(outcome);
+            }
+            self.load_timeout(id, timeout, false)?
+        };
+        let mut entries = self.load(id, at, count as usize * 8)?;
+        let (mut found, mut keys) = (0, Vec::new());
+        for entry in entries.chunks_exact_mut(8) {
+            let fd = i32::from_le_bytes(entry[0..4].try_into().expect("four bytes"));
+            let events = u32::from(u16::from_le_bytes([entry[4], entry[5]]));
+            let bits = if fd < 0 {
+                0
+            } else {
+                match self.description(id, fd as u64) {
+                    Ok(description) => {
+                        keys.push(Key::Description(description));
+                        self.readiness(description) & (events | (libc::POLLERR | libc::POLLHUP) as u32)
+                    }
+                    Err(_) => libc::POLLNVAL as u32,
+                }
+            };
+            entry[6..8].copy_from_slice(&(bits as u16).to_le_bytes());
+            found += u32::from(bits != 0);
+        }
+        if found == 0 && !self.wait_over(id, timeout) {
+            return Ok(Outcome::Park(keys));
+        }
+        self.restore_mask(id)?;
+        self.store(id, at, &entries)?;
+        returns(found)
+    }
+
+    pub(super) fn select(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [count, read, write, except, timeout, mask] = call.args;
+        if count > FD_SETSIZE {
+            return Err(Errno::EINVAL.into());
+        }
+        let micros = call.number == libc::SYS_select;
+        if !micros && mask != 0 {
+            let mask = self.thread(id).tid.read_u64(mask)?;
+            if let Some(outcome) = self.with_mask(id, mask)? {
+                return Ok(outcome);
+            }
+        }
+        let timeout = self.load_timeout(id, timeout, micros)?;
+        let len = (count as usize).div_ceil(64) * 8;
+        // What makes a descriptor readable, writable, exceptional (select(2)).
+        let wanted = [
+            (read, (libc::POLLIN | libc::POLLHUP | libc::POLLERR) as u32),
+            (write, (libc::POLLOUT | libc::POLLERR) as u32),
+            (except, libc::POLLPRI as u32),
+        ];
+        let (mut found, mut keys, mut results) = (0, Vec::new(), Vec::new());
+        for (at, bits) in wanted {
+            if at == 0 {
+                continue;
+            }
+            let asked = self.load(id, at, len)?;
+            let mut result = vec![0_u8; len];
+            for fd in 0..count as usize {
+                if asked[fd / 8] & 1 << (fd % 8) == 0 {
+                    continue;
+                }
+                let description = self.description(id, fd as u64)?;
+                keys.push(Key::Description(description));
+                if self.readiness(description) & bits != 0 {
+                    result[fd / 8] |= 1 << (fd % 8);
+                    found += 1;
+                }
+            }
+            results.push((at, result));
+        }
+        if found == 0 && !self.wait_over(id, timeout) {
+            return Ok(Outcome::Park(keys));
+        }
+        self.restore_mask(id)?;
+        for (at, result) in results {
+            self.store(id, at, &result)?;
+        }
+        returns(found)
+    }
+
+    pub(super) fn epoll_create(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let flags = if call.number == libc::SYS_epoll_create1 { call.args[0] } else { 0 };
+        self.place(id, call, Kind::Epoll(Epoll::default()), flags)
+    }
+
+    pub(super) fn epoll_ctl(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [epoll, operation, fd, event, ..] = call.args;
+        let instance = self.description(id, epoll)?;
+        let watched = self.description(id, fd)?;
+        if instance == watched {
+            return Err(Errno::EINVAL.into());
+        }
+        let pollable = !matches!(
+            self.files.get(watched).map(|d| &d.kind),
+            Some(Kind::Disk { .. } | Kind::Directory { .. } | Kind::Host { .. } | Kind::Random)
+        );
+        if !pollable {
+            return Err(Errno::EPERM.into());
+        }
+        let target = (fd as i32, watched);
+        let (events, data) = if operation as i32 == libc::EPOLL_CTL_DEL {
+            (0, 0)
+        } else {
+            // Packed: four bytes of events, eight of data.
+            let bytes = self.load(id, event, 12)?;
+            let events = u32::from_le_bytes(bytes[0..4].try_into().expect("four bytes"));
+            (events, u64::from_le_bytes(bytes[4..12].try_into().expect("eight bytes")))
+        };
+        let Some(Kind::Epoll(state)) = self.files.get_mut(instance).map(|d| &mut d.kind) else {
+            return Err(Errno::EINVAL.into());
+        };
+        match operation as i32 {
+            libc::EPOLL_CTL_ADD if !state.add(target, events, data) => return Err(Errno::EEXIST.into()),
+            libc::EPOLL_CTL_MOD if !state.modify(target, events, data) => return Err(Errno::ENOENT.into()),
+            libc::EPOLL_CTL_DEL if !state.remove(target) => return Err(Errno::ENOENT.into()),
+            libc::EPOLL_CTL_ADD | libc::EPOLL_CTL_MOD | libc::EPOLL_CTL_DEL => {}
+            _ => return Err(Errno::EINVAL.into()),
+        }
+        // What is true already counts as having just become so.
+        let bits = self.readiness(watched);
+        let mut ready = false;
+        if let Some(Kind::Epoll(state)) = self.files.get_mut(instance).map(|d| &mut d.kind) {
+            ready = operation as i32 != libc::EPOLL_CTL_DEL && state.notify(watched, bits);
+        }
+        if ready {
+            self.notify(instance, crate::sandbox::descriptors::IN);
+        }
+        returns(0)
+    }
+
+    pub(super) fn epoll_wait(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [fd, to, max, timeout, mask, _] = call.args;
+        if max as i32 <= 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let instance = self.description(id, fd)?;
+        if call.number == libc::SYS_epoll_pwait
+            && let Some(outcome) = self.with_mask(id, mask)?
+        {
+            return Ok(outcome);
+        }
+        let taken = self.take_events(instance, max as usize)?;
+        if taken.is_empty() && !self.wait_over(id, Self::timeout_ms(timeout as i32)) {
+            return Ok(Outcome::Park(vec![Key::Description(instance)]));
+        }
+        self.restore_mask(id)?;
+        let bytes: Vec<u8> =
+            taken.iter().flat_map(|(bits, data)| [&bits.to_le_bytes()[..], &data.to_le_bytes()[..]].concat()).collect();
+        self.store(id, to, &bytes)?;
+        returns(taken.len() as u64)
+    }
+
+    fn take_events(&mut self, instance: DescriptionId, max: usize) -> Result<Vec<(u32, u64)>, Trouble> {
+        // Taken out while readiness is asked for: it may ask for other instances.
+        let Some(Kind::Epoll(state)) = self.files.get_mut(instance).map(|d| &mut d.kind) else {
+            return Err(Errno::EINVAL.into());
+        };
+        let mut state = std::mem::take(state);
+        let taken = state.take(max, |watched| self.readiness(watched));
+        if let Some(Kind::Epoll(place)) = self.files.get_mut(instance).map(|d| &mut d.kind) {
+            *place = state;
+        }
+        Ok(taken)
+    }
+
+    pub(super) fn eventfd(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let flags = if call.number == libc::SYS_eventfd2 { call.args[1] } else { 0 };
+        let semaphore = flags & libc::EFD_SEMAPHORE as u64 != 0;
+        let count = call.args[0] & 0xffff_ffff;
+        self.place(id, call, Kind::Event { count, semaphore }, flags & !(libc::EFD_SEMAPHORE as u64))
+    }
+
+    pub(super) fn signalfd(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let flags = if call.number == libc::SYS_signalfd4 { call.args[3] } else { 0 };
+        let mask = self.thread(id).tid.read_u64(call.args[1])?;
+        if call.args[0] as i32 == -1 {
+            return self.place(id, call, Kind::Signals(mask), flags);
+        }
+        let description = self.description(id, call.args[0])?;
+        match self.files.get_mut(description).map(|d| &mut d.kind) {
+            Some(Kind::Signals(old)) => *old = mask,
+            _ => return Err(Errno::EINVAL.into()),
+        }
+        returns(call.args[0])
+    }
+
+    pub(super) fn timerfd_create(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [clock, flags, ..] = call.args;
+        let clock = super::time::clock_kind(clock)?;
+        let timer = TimerDescriptor { clock, next_ns: None, interval: Span::ZERO, expirations: 0, timer: None };
+        self.place(id, call, Kind::Timer(timer), flags)
+    }
+
+    pub(super) fn timerfd_settime(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [fd, flags, new, old, ..] = call.args;
+        let description = self.description(id, fd)?;
+        if old != 0 {
+            self.timerfd_gettime(id, fd, old)?;
+        }
+        let (interval_s, interval_ns) = self.load_pair(id, new)?;
+        let (value_s, value_ns) = self.load_pair(id, new + 16)?;
+        let (interval, value) = (super::span(interval_s, interval_ns)?, super::span(value_s, value_ns)?);
+        let node = self.thread(id).node;
+        let now = self.now;
+        let node_clock = self.nodes[node].clock.clone();
+        let Some(Kind::Timer(timer)) = self.files.get_mut(description).map(|d| &mut d.kind) else {
+            return Err(Errno::EINVAL.into());
+        };
+        if let Some(pending) = timer.timer.take() {
+            self.timers.cancel(pending);
+        }
+        timer.expirations = 0;
+        timer.interval = interval;
+        timer.next_ns = None;
+        if value > Span::ZERO {
+            let absolute = flags & libc::TFD_TIMER_ABSTIME as u64 != 0;
+            let next = if absolute { value.0 } else { node_clock.read(timer.clock, now) + value.0 };
+            timer.next_ns = Some(next);
+            let at = node_clock.instant_of(timer.clock, next).max(now);
+            timer.timer = Some(self.timers.set(at, Due::Descriptor(description)));
+        }
+        returns(0)
+    }
+
+    pub(super) fn timerfd_gettime(&mut self, id: ThreadId, fd: u64, to: u64) -> Handled {
+        let description = self.description(id, fd)?;
+        let node = self.thread(id).node;
+        let Some(Kind::Timer(timer)) = self.files.get(description).map(|d| &d.kind) else {
+            return Err(Errno::EINVAL.into());
+        };
+        let now = self.nodes[node].clock.read(timer.clock, self.now);
+        let left = timer.next_ns.map_or(0, |next| next.saturating_sub(now).max(1));
+        let (interval, second) = (timer.interval.0, 1_000_000_000);
+        self.store_words(id, to, &[interval / second, interval % second, left / second, left % second])?;
+        returns(0)
+    }
+
+    /// The node's clock was touched: its timer descriptors follow.
+    pub(in crate::sandbox) fn rearm_descriptors(&mut self, node: usize) {
+        let now = self.now;
+        let clock = self.nodes[node].clock.clone();
+        let mut again = Vec::new();
+        for (id, description) in self.files.all_mut() {
+            if let Kind::Timer(timer) = &mut description.kind
+                && description.node == node
+                && let (Some(pending), Some(next)) = (timer.timer, timer.next_ns)
+            {
+                again.push((id, pending, clock.instant_of(timer.clock, next).max(now)));
+            }
+        }
+        for (id, pending, at) in again {
+            self.timers.cancel(pending);
+            let pending = self.timers.set(at, Due::Descriptor(id));
+            if let Some(Kind::Timer(timer)) = self.files.get_mut(id).map(|d| &mut d.kind) {
+                timer.timer = Some(pending);
+            }
+        }
+    }
+}

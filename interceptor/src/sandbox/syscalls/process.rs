@@ -1,0 +1,395 @@
+//! Threads and processes: making them, replacing their program, ending and awaiting them.
+
+use crate::sandbox::Sandbox;
+use crate::sandbox::guest::{Handled, Outcome, returns};
+use crate::sandbox::log::What;
+use crate::sandbox::task::{Call, Key, Process, ProcessId, State, ThreadId};
+use nix::errno::Errno;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tracer::{Stop, Tid};
+
+const CLONE_VM: u64 = libc::CLONE_VM as u64;
+const CLONE_VFORK: u64 = libc::CLONE_VFORK as u64;
+const CLONE_FILES: u64 = libc::CLONE_FILES as u64;
+const CLONE_THREAD: u64 = libc::CLONE_THREAD as u64;
+const CLONE_PARENT_SETTID: u64 = libc::CLONE_PARENT_SETTID as u64;
+const CLONE_CHILD_SETTID: u64 = libc::CLONE_CHILD_SETTID as u64;
+const CLONE_CHILD_CLEARTID: u64 = libc::CLONE_CHILD_CLEARTID as u64;
+/// Namespaces: a guest lives in the sandbox's.
+const CLONE_REFUSED: u64 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_PIDFD
+    | libc::CLONE_PTRACE
+    | libc::CLONE_PARENT) as u64;
+
+impl Sandbox {
+    pub(super) fn clone_task(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let mut args = call.args;
+        match call.number {
+            libc::SYS_fork => args = [libc::SIGCHLD as u64, 0, 0, 0, 0, 0],
+            libc::SYS_vfork => args = [CLONE_VM | CLONE_VFORK | libc::SIGCHLD as u64, 0, 0, 0, 0, 0],
+            _ => {}
+        }
+        let flags = args[0];
+        if flags & CLONE_REFUSED != 0 {
+            return Err(Errno::EPERM.into());
+        }
+        let node = self.thread(id).node;
+        if self.threads_of_node(node) >= self.config.limits.threads_max {
+            self.stop_run(format!("node n{} has more than {} threads", node + 1, self.config.limits.threads_max));
+            return Err(Errno::EAGAIN.into());
+        }
+        // The kernel would hold a vfork parent where nobody can see it; the sandbox does it instead.
+        args[0] &= !CLONE_VFORK;
+        let mut registers = call.registers;
+        registers.replace_call(libc::SYS_clone, args);
+        let tid = self.thread(id).tid;
+        tid.set_registers(&registers).map_err(crate::sandbox::Error::from)?;
+        self.set_clock_page(node);
+        tid.resume_to_exit_of_call(0).map_err(crate::sandbox::Error::from)?;
+        let child = match self.await_stop(id)? {
+            Stop::Child(child) => child,
+            Stop::AfterCall => {
+                self.thread_mut(id).after_call = true;
+                let result = tid.registers().map_err(crate::sandbox::Error::from)?.result();
+                self.restore_arguments(id, call)?;
+                return Ok(Outcome::Ran(result));
+            }
+            stop => {
+                self.thread_ended(id, stop)?;
+                return Ok(Outcome::Gone);
+            }
+        };
+        self.await_birth(child)?;
+        tid.resume_to_exit_of_call(0).map_err(crate::sandbox::Error::from)?;
+        let stop = self.await_stop(id)?;
+        if stop != Stop::AfterCall {
+            self.thread_ended(id, stop)?;
+            return Ok(Outcome::Gone);
+        }
+        self.thread_mut(id).after_call = true;
+        self.restore_arguments(id, call)?;
+        restore_child(child, call).map_err(crate::sandbox::Error::from)?;
+        let vtid = self.adopt(id, child, &args, flags)?;
+        let mut registers = tid.registers().map_err(crate::sandbox::Error::from)?;
+        registers.set_result(i64::from(vtid));
+        tid.set_registers(&registers).map_err(crate::sandbox::Error::from)?;
+        if flags & CLONE_VFORK != 0 {
+            // The outcome makes it ready; the child's exec or end does, later.
+            self.suspend_after_call = Some(id);
+        }
+        Ok(Outcome::Ran(i64::from(vtid)))
+    }
+
+    /// Takes note of a new thread or process, and corrects the ids that the kernel has written.
+    fn adopt(&mut self, parent: ThreadId, child: Tid, args: &[u64; 6], flags: u64) -> Result<i32, crate::sandbox::Error> {
+        let [_, _, parent_tid, child_tid, ..] = *args;
+        let node = self.thread(parent).node;
+        let vtid = self.new_vpid(node);
+        let process = if flags & CLONE_THREAD != 0 {
+            self.thread(parent).process
+        } else {
+            self.fork_process(parent, child, vtid, flags)
+        };
+        let thread = self.add_thread(process, child, vtid);
+        if flags & CLONE_CHILD_CLEARTID != 0 {
+            self.thread_mut(thread).clear_tid = child_tid;
+        }
+        if flags & CLONE_VFORK != 0 {
+            self.thread_mut(thread).vfork_parent = Some(parent);
+        }
+        if flags & CLONE_PARENT_SETTID != 0 {
+            self.thread(parent).tid.write(parent_tid, &vtid.to_le_bytes())?;
+        }
+        if flags & CLONE_CHILD_SETTID != 0 {
+            child.write(child_tid, &vtid.to_le_bytes())?;
+        }
+        Ok(vtid)
+    }
+
+    fn fork_process(&mut self, parent: ThreadId, child: Tid, vpid: i32, flags: u64) -> ProcessId {
+        let id = ProcessId(self.next_task());
+        let files = self.process_of(parent).files;
+        let files = if flags & CLONE_FILES != 0 { self.files.share(files) } else { self.files.copy(files) };
+        let parent_id = self.thread(parent).process;
+        let origin = self.process_of(parent);
+        let process = Process {
+            tid: child,
+            vpid,
+            node: origin.node,
+            parent: Some(parent_id),
+            group: origin.group,
+            session: origin.session,
+            threads: BTreeSet::new(),
+            files,
+            memory: if flags & CLONE_VM != 0 { origin.memory } else { id },
+            directory: origin.directory.clone(),
+            actions: origin.actions.clone(),
+            sent: VecDeque::new(),
+            ended: None,
+            stopped: false,
+            alarm: None,
+            timers: BTreeMap::new(),
+            shared: origin.shared,
+        };
+        self.processes.insert(id, process);
+        id
+    }
+
+    pub(super) fn exec(&mut self, id: ThreadId) -> Handled {
+        let tid = self.thread(id).tid;
+        tid.resume_to_exit_of_call(0).map_err(crate::sandbox::Error::from)?;
+        match self.await_stop(id)? {
+            Stop::AfterCall => {
+                self.thread_mut(id).after_call = true;
+                Ok(Outcome::Ran(self.thread(id).tid.registers().map_err(crate::sandbox::Error::from)?.result()))
+            }
+            Stop::Exec(_) => {
+                self.replaced(id)?;
+                Ok(Outcome::Ran(0))
+            }
+            stop => {
+                self.thread_ended(id, stop)?;
+                Ok(Outcome::Gone)
+            }
+        }
+    }
+
+    /// The process runs another program: it alone, with its handlers reset and some descriptors closed.
+    fn replaced(&mut self, id: ThreadId) -> Result<(), crate::sandbox::Error> {
+        let process = self.thread(id).process;
+        let vpid = self.processes[&process].vpid;
+        let leader = self.processes[&process].tid;
+        let others: Vec<ThreadId> = self.processes[&process].threads.iter().copied().filter(|&t| t != id).collect();
+        for other in others {
+            self.forget_thread(other);
+        }
+        self.cancel_process_timers(process);
+        let shares = self.processes[&process].files;
+        let files = self.files.copy(shares);
+        for fd in self.files.leave(shares) {
+            self.close_descriptor(shares, fd);
+        }
+        self.files.drop_table(shares);
+        for (fd, slot) in self.files.slots(files) {
+            if slot.close_on_exec {
+                self.close_descriptor(files, fd);
+            }
+        }
+        let state = self.processes.get_mut(&process).expect("a process that calls exec is known");
+        state.files = files;
+        state.memory = process;
+        state.actions.retain(|_, action| action.handler == 1);
+        let thread = self.thread_mut(id);
+        thread.vtid = vpid;
+        thread.clear_tid = 0;
+        thread.robust_list = 0;
+        thread.tid = leader;
+        let parent = thread.vfork_parent.take();
+        self.by_tid.insert(leader.0, id);
+        self.prepare_program(id)?;
+        self.resume_vfork_parent(parent);
+        Ok(())
+    }
+
+    pub(super) fn exit(&mut self, id: ThreadId, call: &Call) -> Handled {
+        self.release_robust_futexes(id)?;
+        let process = self.thread(id).process;
+        let last = self.processes[&process].threads.len() == 1;
+        let leads = self.thread(id).tid == self.processes[&process].tid;
+        let tid = self.thread(id).tid;
+        let what = What::Call { number: call.number, arguments: call.args, result: 0, data: 0 };
+        self.log_entry(id, what);
+        if leads && !last {
+            // The kernel reports a leader's end only with the process's.
+            tid.resume(0).map_err(crate::sandbox::Error::from)?;
+            await_zombie(tid);
+            let address = self.thread(id).clear_tid;
+            if address != 0 {
+                let memory = self.process_of(id).memory;
+                self.futex_wake(memory, address, 1, u32::MAX);
+            }
+            let state = State::Parked(Vec::new());
+            self.unpark(id, state);
+            return Ok(Outcome::Gone);
+        }
+        tid.resume(0).map_err(crate::sandbox::Error::from)?;
+        let stop = self.await_stop(id)?;
+        self.thread_ended(id, stop)?;
+        Ok(Outcome::Gone)
+    }
+
+    pub(super) fn exit_group(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let status = (call.args[0] & 0xff) as i32;
+        let process = self.thread(id).process;
+        let what = What::Call { number: call.number, arguments: call.args, result: 0, data: 0 };
+        self.log_entry(id, what);
+        self.log_entry(id, What::End(status));
+        self.thread(id).tid.resume(0).map_err(crate::sandbox::Error::from)?;
+        self.await_death(process)?;
+        self.process_ended(process, status)?;
+        Ok(Outcome::Gone)
+    }
+
+    /// A child that has ended and was not awaited yet; whether there is any child to wait for.
+    fn ended_child(&self, id: ThreadId, wanted: impl Fn(&Process) -> bool) -> (Option<ProcessId>, bool) {
+        let own = self.thread(id).process;
+        let mut any = false;
+        for (&child, process) in &self.processes {
+            if process.parent == Some(own) && wanted(process) {
+                any = true;
+                if process.ended.is_some() {
+                    return (Some(child), true);
+                }
+            }
+        }
+        (None, any)
+    }
+
+    pub(super) fn wait4(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [pid, status, options, usage, ..] = call.args;
+        let pid = pid as i32;
+        let own_group = self.process_of(id).group;
+        let wanted = |process: &Process| match pid {
+            -1 => true,
+            0 => process.group == own_group,
+            1.. => process.vpid == pid,
+            other => process.group == -other,
+        };
+        let (child, any) = self.ended_child(id, wanted);
+        let Some(child) = child else {
+            return self.no_child_yet(id, any, options as i32 & libc::WNOHANG != 0);
+        };
+        let (real, vpid) = (self.processes[&child].tid, self.processes[&child].vpid);
+        let result = self.run_instead(id, call, libc::SYS_wait4, [real.0 as u64, status, 0, 0, 0, 0])?;
+        let Some(result) = result else { return Ok(Outcome::Gone) };
+        self.processes.remove(&child);
+        let result = if result == i64::from(real.0) { i64::from(vpid) } else { result };
+        if usage != 0 {
+            self.store_words(id, usage, &[0; 18])?;
+        }
+        self.set_result(id, result)?;
+        Ok(Outcome::Ran(result))
+    }
+
+    fn no_child_yet(&self, id: ThreadId, any: bool, at_once: bool) -> Handled {
+        match (any, at_once) {
+            (false, _) => Err(Errno::ECHILD.into()),
+            (true, true) => returns(0),
+            (true, false) => Ok(Outcome::Park(vec![Key::Child(self.thread(id).process)])),
+        }
+    }
+
+    /// After a call ran: what it returned is this.
+    fn set_result(&mut self, id: ThreadId, result: i64) -> Result<(), crate::sandbox::Error> {
+        let tid = self.thread(id).tid;
+        let mut registers = tid.registers()?;
+        registers.set_result(result);
+        Ok(tid.set_registers(&registers)?)
+    }
+
+    pub(super) fn waitid(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [kind, number, info, options, _, _] = call.args;
+        let options = options as i32;
+        if options & libc::WEXITED == 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let wanted = |process: &Process| match kind as u32 {
+            libc::P_PID => process.vpid == number as i32,
+            libc::P_PGID => process.group == number as i32,
+            _ => true,
+        };
+        let (child, any) = self.ended_child(id, wanted);
+        let Some(child) = child else {
+            let outcome = self.no_child_yet(id, any, options & libc::WNOHANG != 0)?;
+            if matches!(outcome, Outcome::Return(_)) && info != 0 {
+                self.store_words(id, info, &[0; 16])?;
+            }
+            return Ok(outcome);
+        };
+        let process = &self.processes[&child];
+        let (real, vpid, ended) = (process.tid, process.vpid, process.ended.unwrap_or(0));
+        if options & libc::WNOWAIT == 0 {
+            let args = [u64::from(libc::P_PID), real.0 as u64, 0, libc::WEXITED as u64, 0, 0];
+            if self.run_instead(id, call, libc::SYS_waitid, args)?.is_none() {
+                return Ok(Outcome::Gone);
+            }
+            self.processes.remove(&child);
+        }
+        if info != 0 {
+            let (code, status) = if ended >= 256 { (libc::CLD_KILLED, ended - 256) } else { (libc::CLD_EXITED, ended) };
+            let mut record = [0_u8; 128];
+            for (at, value) in [(0, libc::SIGCHLD), (8, code), (16, vpid), (24, status)] {
+                record[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            }
+            self.store(id, info, &record)?;
+        }
+        if options & libc::WNOWAIT != 0 {
+            return returns(0);
+        }
+        self.set_result(id, 0)?;
+        Ok(Outcome::Ran(0))
+    }
+
+    pub(super) fn getppid(&mut self, id: ThreadId) -> Handled {
+        let parent = self.process_of(id).parent;
+        returns(parent.and_then(|p| self.processes.get(&p)).map_or(0, |p| p.vpid))
+    }
+
+    fn target_of(&self, id: ThreadId, pid: u64) -> Result<ProcessId, Errno> {
+        if pid == 0 {
+            return Ok(self.thread(id).process);
+        }
+        let node = self.thread(id).node;
+        let found = self.processes.iter().find(|(_, p)| p.node == node && p.vpid == pid as i32);
+        found.map(|(&id, _)| id).ok_or(Errno::ESRCH)
+    }
+
+    /// getpgid, getpgrp, getsid.
+    pub(super) fn group(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let pid = if call.number == libc::SYS_getpgrp { 0 } else { call.args[0] };
+        let target = &self.processes[&self.target_of(id, pid)?];
+        returns(if call.number == libc::SYS_getsid { target.session } else { target.group })
+    }
+
+    /// setpgid, setsid: groups are ours alone.
+    pub(super) fn set_group(&mut self, id: ThreadId, call: &Call) -> Handled {
+        if call.number == libc::SYS_setsid {
+            let process = self.process_of_mut(id);
+            (process.group, process.session) = (process.vpid, process.vpid);
+            let session = process.session;
+            return returns(session);
+        }
+        let [pid, group, ..] = call.args;
+        let target = self.target_of(id, pid)?;
+        let process = self.processes.get_mut(&target).expect("just found");
+        process.group = if group == 0 { process.vpid } else { group as i32 };
+        returns(0)
+    }
+}
+
+/// The child, too, finds its argument registers as the caller left them: vfork keeps its return address there.
+fn restore_child(child: Tid, call: &Call) -> Result<(), tracer::Error> {
+    let mut registers = child.registers()?;
+    let (r, caller) = (&mut registers.0, &call.registers.0);
+    (r.rdi, r.rsi, r.rdx) = (caller.rdi, caller.rsi, caller.rdx);
+    (r.r10, r.r8, r.r9) = (caller.r10, caller.r8, caller.r9);
+    child.set_registers(&registers)
+}
+
+/// Waits until a leader that has called exit while its threads live on is a zombie: its last store, to the
+/// word that says so, has been made then.
+fn await_zombie(tid: Tid) {
+    let state = || {
+        let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).ok()?;
+        Some(stat.rsplit_once(") ")?.1.starts_with('Z'))
+    };
+    while state() == Some(false) {
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,372 @@
+//! Sockets: argument layouts of the calls on one side, the virtual network on the other.
+
+use super::data::Vector;
+use crate::net::{Address, Domain, Kind as SocketKind, SocketId, UnixName};
+use crate::sandbox::Sandbox;
+use crate::sandbox::files::{DescriptionId, Kind};
+use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
+use crate::sandbox::task::{Call, Key, ThreadId};
+use crate::sandbox::ClockKind;
+use nix::errno::Errno;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+const NONBLOCK: u64 = libc::SOCK_NONBLOCK as u64;
+const CLOEXEC: u64 = libc::SOCK_CLOEXEC as u64;
+/// Messages in one call of the `mmsg` family (the kernel's own bound).
+const MESSAGES_MAX: u64 = 1024;
+
+impl Sandbox {
+    fn socket_of(&self, id: ThreadId, fd: u64) -> Result<(DescriptionId, SocketId), Trouble> {
+        let description = self.description(id, fd)?;
+        match self.files.get(description).map(|d| &d.kind) {
+            Some(Kind::Socket(socket)) => Ok((description, *socket)),
+            _ => Err(Errno::ENOTSOCK.into()),
+        }
+    }
+
+    pub(super) fn socket(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [family, kind, protocol, ..] = call.args;
+        let domain = match family as i32 {
+            libc::AF_INET => Domain::V4,
+            libc::AF_INET6 => Domain::V6,
+            libc::AF_UNIX => Domain::Unix,
+            _ => return Err(Errno::EAFNOSUPPORT.into()),
+        };
+        let socket_kind = socket_kind(kind)?;
+        let ordinary = [0, libc::IPPROTO_TCP as u64, libc::IPPROTO_UDP as u64].contains(&protocol);
+        if !ordinary {
+            return Err(Errno::EPROTONOSUPPORT.into());
+        }
+        let host = self.nodes[self.thread(id).node].host;
+        let socket = self.net.socket(host, domain, socket_kind)?;
+        self.place(id, call, Kind::Socket(socket), kind)
+    }
+
+    pub(super) fn socketpair(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [family, kind, _, to, ..] = call.args;
+        if family as i32 != libc::AF_UNIX {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        let host = self.nodes[self.thread(id).node].host;
+        let (a, b) = self.net.socketpair(host, socket_kind(kind)?);
+        self.place_pair(id, call, to, kind & (NONBLOCK | CLOEXEC), Kind::Socket(a), Kind::Socket(b))
+    }
+
+    pub(super) fn bind_socket(&mut self, id: ThreadId, fd: u64, address: u64, len: u64) -> Handled {
+        let (_, socket) = self.socket_of(id, fd)?;
+        let address = self.load_address(id, address, len)?;
+        self.net.bind(socket, &address, self.now)?;
+        if let Address::Unix(UnixName::Path(path)) = address {
+            // The name must be there for who looks for it (stat, unlink); nobody connects through it.
+            let path = std::path::PathBuf::from(std::ffi::OsString::from_vec(path));
+            if let Err(error) = std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+                return Err(if error.kind() == std::io::ErrorKind::AlreadyExists { Errno::EADDRINUSE.into() } else { Trouble::from(error) });
+            }
+            let node = self.thread(id).node;
+            self.nodes[node].unix_names.insert(path, socket);
+        }
+        returns(0)
+    }
+
+    pub(super) fn listen(&mut self, id: ThreadId, fd: u64, backlog: u64) -> Handled {
+        let (_, socket) = self.socket_of(id, fd)?;
+        self.net.listen(socket, backlog as i32, self.now)?;
+        returns(0)
+    }
+
+    pub(super) fn accept(&mut self, id: ThreadId, call: &Call, flags: u64) -> Handled {
+        let [fd, address, len, ..] = call.args;
+        let (description, socket) = self.socket_of(id, fd)?;
+        let (accepted, peer) = match self.net.accept(socket) {
+            Err(Errno::EAGAIN) => return self.would_block(description),
+            other => other?,
+        };
+        self.store_address(id, address, len, &peer)?;
+        self.place(id, call, Kind::Socket(accepted), flags & (NONBLOCK | CLOEXEC))
+    }
+
+    pub(super) fn connect(&mut self, id: ThreadId, fd: u64, address: u64, len: u64) -> Handled {
+        let (description, socket) = self.socket_of(id, fd)?;
+        let nonblocking = self.files.get(description).is_none_or(|d| d.nonblocking);
+        if self.thread(id).call.is_some() {
+            return match self.net.connect_result(socket) {
+                Err(Errno::EAGAIN) => Ok(Outcome::Park(vec![Key::Description(description)])),
+                other => {
+                    other?;
+                    returns(0)
+                }
+            };
+        }
+        if self.load(id, address, 2)? == (libc::AF_UNSPEC as u16).to_le_bytes() {
+            self.net.disconnect(socket)?;
+            return returns(0);
+        }
+        let address = self.load_address(id, address, len)?;
+        match self.net.connect(socket, &address, self.now) {
+            Err(Errno::EINPROGRESS | Errno::EALREADY) if !nonblocking => {
+                Ok(Outcome::Park(vec![Key::Description(description)]))
+            }
+            other => {
+                other?;
+                returns(0)
+            }
+        }
+    }
+
+    pub(super) fn shutdown(&mut self, id: ThreadId, fd: u64, how: u64) -> Handled {
+        let (_, socket) = self.socket_of(id, fd)?;
+        let (read, write) = match how as i32 {
+            libc::SHUT_RD => (true, false),
+            libc::SHUT_WR => (false, true),
+            libc::SHUT_RDWR => (true, true),
+            _ => return Err(Errno::EINVAL.into()),
+        };
+        self.net.shutdown(socket, read, write, self.now)?;
+        returns(0)
+    }
+
+    /// Sends on a socket and captures what was taken.
+    pub(super) fn send_bytes(&mut self, id: DescriptionId, bytes: &[u8], to: Option<&Address>) -> Result<usize, Errno> {
+        let Some(Kind::Socket(socket)) = self.files.get(id).map(|d| &d.kind) else { return Err(Errno::ENOTSOCK) };
+        let socket = *socket;
+        let sent = self.net.send(socket, bytes, to, self.now)?;
+        self.capture_sent(socket, &bytes[..sent]);
+        Ok(sent)
+    }
+
+    pub(super) fn sendto(&mut self, id: ThreadId, fd: u64, vector: &Vector, flags: u64, to: u64, len: u64) -> Handled {
+        let (description, socket) = self.socket_of(id, fd)?;
+        let to = if to == 0 { None } else { Some(self.load_address(id, to, len)?) };
+        let bytes = self.gather(id, vector)?;
+        match self.send_bytes(description, &bytes, to.as_ref()) {
+            Ok(sent) => returns(sent as u64),
+            Err(Errno::EAGAIN) => self.wait_for_socket(id, description, socket, flags, true),
+            Err(Errno::EPIPE) if flags as i32 & libc::MSG_NOSIGNAL == 0 => self.broken_pipe(id),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// A socket call that cannot go on: an error, or a wait of at most the socket's own timeout.
+    fn wait_for_socket(&mut self, id: ThreadId, description: DescriptionId, socket: SocketId, flags: u64, write: bool) -> Handled {
+        if flags as i32 & libc::MSG_DONTWAIT != 0 {
+            return Err(Errno::EAGAIN.into());
+        }
+        if let Some(span) = self.net.timeout(socket, write)
+            && self.timed_out(id, ClockKind::Monotonic, span)
+        {
+            return Err(Errno::EAGAIN.into());
+        }
+        self.would_block(description)
+    }
+
+    pub(super) fn recvfrom(&mut self, id: ThreadId, fd: u64, vector: &Vector, flags: u64, from: (u64, u64)) -> Handled {
+        let (description, socket) = self.socket_of(id, fd)?;
+        let max = vector.iter().map(|buffer| buffer.1).fold(0, usize::saturating_add).min(1 << 24);
+        let peek = flags as i32 & libc::MSG_PEEK != 0;
+        let wanted = if flags as i32 & libc::MSG_WAITALL != 0 { max } else { 1 };
+        let stream = self.net.identity(socket).is_some_and(|(_, _, kind)| kind == SocketKind::Stream);
+        if stream && wanted > 1 && self.net.available(socket) < wanted && !self.net.readiness(socket).intersects(crate::net::Ready::RDHUP) {
+            return self.wait_for_socket(id, description, socket, flags, false);
+        }
+        let received = match self.net.recv(socket, max, peek, self.now) {
+            Err(Errno::EAGAIN) => return self.wait_for_socket(id, description, socket, flags, false),
+            other => other?,
+        };
+        self.scatter(id, vector, &received.bytes)?;
+        self.moved ^= crate::sandbox::log::checksum(&received.bytes);
+        if !peek {
+            self.capture_received(socket, received.bytes.len());
+        }
+        if let Some(address) = &received.from {
+            self.store_address(id, from.0, from.1, address)?;
+        } else if from.1 != 0 && from.0 != 0 {
+            self.store(id, from.1, &0_u32.to_le_bytes())?;
+        }
+        let whole = flags as i32 & libc::MSG_TRUNC != 0;
+        returns(if whole { received.truncated_len.max(received.bytes.len()) } else { received.bytes.len() } as u64)
+    }
+
+    /// `struct msghdr`: name, its length, vector, its length, control, its length, flags; 56 bytes.
+    pub(super) fn sendmsg(&mut self, id: ThreadId, fd: u64, message: u64, flags: u64) -> Handled {
+        let header = self.load(id, message, 56)?;
+        let word = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("eight bytes"));
+        let vector = self.load_vector(id, word(16), word(24))?;
+        if word(40) >= 16 && word(32) != 0 && self.is_passing_descriptors(id, word(32))? {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        self.sendto(id, fd, &vector, flags, word(0), word(8) & 0xffff_ffff)
+    }
+
+    fn is_passing_descriptors(&self, id: ThreadId, control: u64) -> Result<bool, Trouble> {
+        let tid = self.thread(id).tid;
+        let (level, kind) = (tid.read_u32(control + 8)? as i32, tid.read_u32(control + 12)? as i32);
+        Ok((level, kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS))
+    }
+
+    pub(super) fn recvmsg(&mut self, id: ThreadId, fd: u64, message: u64, flags: u64) -> Handled {
+        let header = self.load(id, message, 56)?;
+        let word = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("eight bytes"));
+        let vector = self.load_vector(id, word(16), word(24))?;
+        let len = if word(0) == 0 { 0 } else { message + 8 };
+        let outcome = self.recvfrom(id, fd, &vector, flags, (word(0), len))?;
+        if matches!(outcome, Outcome::Return(_)) {
+            // No control messages, no flags.
+            self.store_words(id, message + 40, &[0])?;
+            self.store(id, message + 48, &0_u32.to_le_bytes())?;
+        }
+        Ok(outcome)
+    }
+
+    /// `struct mmsghdr`: a msghdr and the number of bytes, padded to 64.
+    pub(super) fn sendmmsg(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [fd, messages, count, flags, ..] = call.args;
+        self.each_message(id, messages, count, |s, message| s.sendmsg(id, fd, message, flags))
+    }
+
+    pub(super) fn recvmmsg(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [fd, messages, count, flags, _timeout, _] = call.args;
+        self.each_message(id, messages, count, |s, message| s.recvmsg(id, fd, message, flags))
+    }
+
+    fn each_message(
+        &mut self,
+        id: ThreadId,
+        messages: u64,
+        count: u64,
+        mut one: impl FnMut(&mut Self, u64) -> Handled,
+    ) -> Handled {
+        let mut done = 0;
+        for i in 0..count.min(MESSAGES_MAX) {
+            let message = messages + 64 * i;
+            match one(self, message) {
+                Ok(Outcome::Return(len)) => {
+                    self.store(id, message + 56, &(len as u32).to_le_bytes())?;
+                    done += 1;
+                }
+                // What was done so far counts; the wait or the error is for the next call.
+                Ok(Outcome::Park(_)) | Err(Trouble::Fails(_)) if done > 0 => break,
+                other => return other,
+            }
+        }
+        returns(done)
+    }
+
+    pub(super) fn getsockopt(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [fd, level, name, to, len, ..] = call.args;
+        let (_, socket) = self.socket_of(id, fd)?;
+        let value = if (level as i32, name as i32) == (libc::SOL_SOCKET, libc::SO_PEERCRED) {
+            let pid = self.process_of(id).vpid;
+            [pid.to_le_bytes(), [0; 4], [0; 4]].concat()
+        } else {
+            self.net.option(socket, level as i32, name as i32)?
+        };
+        let room = self.thread(id).tid.read_u32(len)? as usize;
+        let value = &value[..value.len().min(room)];
+        self.store(id, to, value)?;
+        self.store(id, len, &(value.len() as u32).to_le_bytes())?;
+        returns(0)
+    }
+
+    pub(super) fn setsockopt(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [fd, level, name, from, len, ..] = call.args;
+        let (_, socket) = self.socket_of(id, fd)?;
+        let value = self.load(id, from, (len as usize).min(256))?;
+        self.net.set_option(socket, level as i32, name as i32, &value)?;
+        returns(0)
+    }
+
+    pub(super) fn socket_name(&mut self, id: ThreadId, call: &Call, peer: bool) -> Handled {
+        let [fd, to, len, ..] = call.args;
+        let (_, socket) = self.socket_of(id, fd)?;
+        let address = if peer { self.net.peer(socket)? } else { self.net.local(socket)? };
+        self.store_address(id, to, len, &address)?;
+        returns(0)
+    }
+
+    /// Reads a `sockaddr`.
+    fn load_address(&self, id: ThreadId, at: u64, len: u64) -> Result<Address, Trouble> {
+        let bytes = self.load(id, at, (len as usize).min(128))?;
+        let family = bytes.first_chunk::<2>().map(|b| i32::from(u16::from_le_bytes(*b))).ok_or(Errno::EINVAL)?;
+        let port = || bytes.get(2..4).map(|b| u16::from_be_bytes([b[0], b[1]])).ok_or(Errno::EINVAL);
+        match family {
+            libc::AF_INET if bytes.len() >= 8 => {
+                let ip = Ipv4Addr::new(bytes[4], bytes[5], bytes[6], bytes[7]);
+                Ok(Address::Inet(SocketAddr::from((ip, port()?))))
+            }
+            libc::AF_INET6 if bytes.len() >= 24 => {
+                let ip: [u8; 16] = bytes[8..24].try_into().expect("sixteen bytes");
+                let scope = bytes.get(24..28).map_or(0, |b| u32::from_le_bytes(b.try_into().expect("four bytes")));
+                Ok(Address::Inet(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(ip), port()?, 0, scope))))
+            }
+            libc::AF_UNIX => {
+                let name = &bytes[2..];
+                Ok(Address::Unix(match name.first() {
+                    None => UnixName::Unnamed,
+                    Some(0) => UnixName::Abstract(name[1..].to_vec()),
+                    Some(_) => {
+                        let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
+                        let path = std::path::PathBuf::from(std::ffi::OsString::from_vec(name[..end].to_vec()));
+                        let here = libc::AT_FDCWD as i64 as u64;
+                        UnixName::Path(self.absolute(id, here, &path)?.as_os_str().as_bytes().to_vec())
+                    }
+                }))
+            }
+            _ => Err(Errno::EAFNOSUPPORT.into()),
+        }
+    }
+
+    /// Writes a `sockaddr` into a buffer whose size stands at `len`, and its true size there.
+    fn store_address(&self, id: ThreadId, at: u64, len: u64, address: &Address) -> Result<(), Trouble> {
+        if at == 0 || len == 0 {
+            return Ok(());
+        }
+        let bytes = layout(address);
+        let room = self.thread(id).tid.read_u32(len)? as usize;
+        self.store(id, at, &bytes[..bytes.len().min(room)])?;
+        self.store(id, len, &(bytes.len() as u32).to_le_bytes())
+    }
+}
+
+fn socket_kind(kind: u64) -> Result<SocketKind, Errno> {
+    match kind as i32 & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) {
+        libc::SOCK_STREAM => Ok(SocketKind::Stream),
+        libc::SOCK_DGRAM => Ok(SocketKind::Dgram),
+        libc::SOCK_SEQPACKET => Ok(SocketKind::SeqPacket),
+        _ => Err(Errno::ESOCKTNOSUPPORT),
+    }
+}
+
+fn layout(address: &Address) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(28);
+    match address {
+        Address::Inet(SocketAddr::V4(a)) => {
+            bytes.extend((libc::AF_INET as u16).to_le_bytes());
+            bytes.extend(a.port().to_be_bytes());
+            bytes.extend(a.ip().octets());
+            bytes.extend([0; 8]);
+        }
+        Address::Inet(SocketAddr::V6(a)) => {
+            bytes.extend((libc::AF_INET6 as u16).to_le_bytes());
+            bytes.extend(a.port().to_be_bytes());
+            bytes.extend([0; 4]);
+            bytes.extend(a.ip().octets());
+            bytes.extend(a.scope_id().to_le_bytes());
+        }
+        Address::Unix(name) => {
+            bytes.extend((libc::AF_UNIX as u16).to_le_bytes());
+            match name {
+                UnixName::Unnamed => {}
+                UnixName::Path(path) => {
+                    bytes.extend(path);
+                    bytes.push(0);
+                }
+                UnixName::Abstract(name) => {
+                    bytes.push(0);
+                    bytes.extend(name);
+                }
+            }
+        }
+    }
+    bytes
+}

@@ -1,0 +1,178 @@
+//! What is told of files: virtual inode numbers and times, sizes and modes as they are.
+
+use crate::disk::InodeKey;
+use crate::sandbox::files::Kind;
+use crate::sandbox::guest::{Handled, Trouble, returns};
+use crate::sandbox::system_files::{self, Place};
+use crate::sandbox::task::{Call, ThreadId};
+use crate::sandbox::{EPOCH_NS, Sandbox};
+use nix::errno::Errno;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What a guest is told, independent of the call's layout.
+struct Facts {
+    device: u64,
+    inode: u64,
+    mode: u32,
+    links: u64,
+    size: u64,
+    time_ns: u64,
+}
+
+impl Sandbox {
+    fn facts(&mut self, id: ThreadId, metadata: &Metadata) -> Facts {
+        let node = self.thread(id).node;
+        let disk = &mut self.nodes[node].disk;
+        let key = InodeKey::of(metadata);
+        let links = metadata.nlink().saturating_sub(disk.excess_links(key));
+        let time = disk.inodes().mtime(key).map_or(0, |at| at.0);
+        Facts {
+            device: 1,
+            inode: disk.inodes_mut().number(key),
+            mode: metadata.mode(),
+            links: if metadata.is_dir() { 2 } else { links },
+            size: if metadata.is_dir() { 4096 } else { metadata.len() },
+            time_ns: EPOCH_NS + time,
+        }
+    }
+
+    fn facts_of_path(&mut self, id: ThreadId, path: &Path, follow: bool) -> Result<Facts, Trouble> {
+        let replaced;
+        let path = match system_files::place(path) {
+            Place::Replaced(name) => {
+                replaced = self.room.join(system_files::DIRECTORY).join(name);
+                &replaced
+            }
+            Place::Missing => return Err(Errno::ENOENT.into()),
+            Place::Random => {
+                return Ok(Facts { device: 1, inode: 1, mode: libc::S_IFCHR | 0o666, links: 1, size: 0, time_ns: EPOCH_NS });
+            }
+            Place::Leak | Place::Ordinary => path,
+        };
+        let metadata = if follow { std::fs::metadata(path)? } else { std::fs::symlink_metadata(path)? };
+        Ok(self.facts(id, &metadata))
+    }
+
+    fn facts_of_descriptor(&mut self, id: ThreadId, fd: u64) -> Result<Facts, Trouble> {
+        let description = self.description(id, fd)?;
+        let odd = |mode: u32| Facts {
+            device: 2,
+            inode: u64::from(description.0),
+            mode,
+            links: 1,
+            size: 0,
+            time_ns: EPOCH_NS,
+        };
+        let metadata = match self.files.get(description).map(|d| &d.kind) {
+            Some(Kind::Disk { reader, .. }) => reader.metadata()?,
+            Some(Kind::Directory { path, .. }) => std::fs::metadata(path)?,
+            Some(Kind::Host { .. }) => {
+                let copy = self.process_of(id).tid.duplicate_descriptor(fd as i32)?;
+                std::fs::File::from(copy).metadata()?
+            }
+            Some(Kind::Socket(_)) => return Ok(odd(libc::S_IFSOCK | 0o777)),
+            Some(Kind::Output { .. } | Kind::PipeRead(_) | Kind::PipeWrite(_)) => return Ok(odd(libc::S_IFIFO | 0o600)),
+            Some(Kind::Random) => return Ok(odd(libc::S_IFCHR | 0o666)),
+            Some(_) => return Ok(odd(0o600)),
+            None => return Err(Errno::EBADF.into()),
+        };
+        Ok(self.facts(id, &metadata))
+    }
+
+    pub(super) fn stat_path(&mut self, id: ThreadId, directory: u64, path: u64, to: u64, flags: u64) -> Handled {
+        let facts = self.facts_at(id, directory, path, flags)?;
+        self.store(id, to, &facts.stat())?;
+        returns(0)
+    }
+
+    fn facts_at(&mut self, id: ThreadId, directory: u64, path: u64, flags: u64) -> Result<Facts, Trouble> {
+        let name = if path == 0 { std::path::PathBuf::new() } else { self.load_path(id, path)? };
+        if name.as_os_str().is_empty() {
+            if flags & libc::AT_EMPTY_PATH as u64 == 0 {
+                return Err(Errno::ENOENT.into());
+            }
+            if directory as i32 != libc::AT_FDCWD {
+                return self.facts_of_descriptor(id, directory);
+            }
+        }
+        let path = self.absolute(id, directory, &name)?;
+        self.facts_of_path(id, &path, flags & libc::AT_SYMLINK_NOFOLLOW as u64 == 0)
+    }
+
+    pub(super) fn stat_descriptor(&mut self, id: ThreadId, fd: u64, to: u64) -> Handled {
+        let facts = self.facts_of_descriptor(id, fd)?;
+        self.store(id, to, &facts.stat())?;
+        returns(0)
+    }
+
+    pub(super) fn statx(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [directory, path, flags, _mask, to, _] = call.args;
+        let facts = self.facts_at(id, directory, path, flags)?;
+        self.store(id, to, &facts.statx())?;
+        returns(0)
+    }
+
+    /// A file system of constant size, so that no program sees how full the host's is.
+    pub(super) fn statfs(&mut self, id: ThreadId, call: &Call) -> Handled {
+        const TMPFS_MAGIC: u64 = 0x0102_1994;
+        let blocks = self.config.limits.disk_max / 4096;
+        let words = [TMPFS_MAGIC, 4096, blocks, blocks / 2, blocks / 2, 1 << 20, 1 << 19, 1, 255, 4096, 0, 0, 0, 0, 0];
+        self.store_words(id, call.args[1], &words)?;
+        returns(0)
+    }
+}
+
+impl Facts {
+    fn times(&self) -> (u64, u64) {
+        (self.time_ns / 1_000_000_000, self.time_ns % 1_000_000_000)
+    }
+
+    /// `struct stat` of x86-64: 144 bytes.
+    fn stat(&self) -> Vec<u8> {
+        let (s, ns) = self.times();
+        let blocks = self.size.div_ceil(4096) * 8;
+        // mode and uid share a word, gid and padding the next.
+        let words = [
+            self.device, self.inode, self.links, u64::from(self.mode), 0, 0, self.size, 4096, blocks, s, ns, s, ns, s,
+            ns, 0, 0, 0,
+        ];
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// `struct statx`: 256 bytes.
+    fn statx(&self) -> Vec<u8> {
+        let (s, ns) = self.times();
+        let mut bytes = Vec::with_capacity(256);
+        let u32s = |bytes: &mut Vec<u8>, values: &[u32]| values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        let u64s = |bytes: &mut Vec<u8>, values: &[u64]| values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        u32s(&mut bytes, &[libc::STATX_BASIC_STATS | libc::STATX_BTIME, 4096]);
+        u64s(&mut bytes, &[0]);
+        u32s(&mut bytes, &[self.links as u32, 0, 0, self.mode & 0xffff]);
+        u64s(&mut bytes, &[self.inode, self.size, self.size.div_ceil(4096) * 8, 0]);
+        for _ in 0..4 {
+            u64s(&mut bytes, &[s]);
+            u32s(&mut bytes, &[ns as u32, 0]);
+        }
+        u32s(&mut bytes, &[0, 0, 0, self.device as u32]);
+        bytes.resize(256, 0);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Facts;
+
+    #[test]
+    fn layouts_have_the_sizes_of_the_kernel() {
+        let facts = Facts { device: 1, inode: 7, mode: 0o100_644, links: 1, size: 5, time_ns: 1_500_000_000 };
+        let (stat, statx) = (facts.stat(), facts.statx());
+        assert_eq!((stat.len(), statx.len()), (144, 256));
+        let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        // st_ino, st_size, st_mtime; stx_ino, stx_size, stx_mtime.
+        assert_eq!([word(&stat, 8), word(&stat, 48), word(&stat, 88)], [7, 5, 1]);
+        assert_eq!([word(&statx, 32), word(&statx, 40), word(&statx, 112)], [7, 5, 1]);
+    }
+}

@@ -1,0 +1,281 @@
+//! Calls about time: the node's clocks, sleeping, timers that send signals.
+
+use crate::sandbox::guest::{Handled, Outcome, returns};
+use crate::sandbox::signals::bit;
+use crate::sandbox::task::{Call, PosixTimer, ProcessId, SentSignal, ThreadId};
+use crate::sandbox::timers::Due;
+use crate::sandbox::{ClockKind, Deadline, Error, Sandbox};
+use crate::time::Span;
+use nix::errno::Errno;
+
+const SECOND: u64 = 1_000_000_000;
+const SI_TIMER: i32 = -2;
+
+/// A timespec as a span.
+pub(in crate::sandbox) fn span(seconds: i64, nanoseconds: i64) -> Result<Span, Errno> {
+    if seconds < 0 || !(0..SECOND as i64).contains(&nanoseconds) {
+        return Err(Errno::EINVAL);
+    }
+    Ok(Span((seconds as u64).saturating_mul(SECOND).saturating_add(nanoseconds as u64)))
+}
+
+/// The clock of a node that a clock id means.
+pub(super) fn clock_kind(clock: u64) -> Result<ClockKind, Errno> {
+    match clock as i32 {
+        libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_REALTIME_ALARM | libc::CLOCK_TAI => {
+            Ok(ClockKind::Realtime)
+        }
+        libc::CLOCK_MONOTONIC
+        | libc::CLOCK_MONOTONIC_RAW
+        | libc::CLOCK_MONOTONIC_COARSE
+        | libc::CLOCK_BOOTTIME
+        | libc::CLOCK_BOOTTIME_ALARM => Ok(ClockKind::Monotonic),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+impl Sandbox {
+    fn clock(&self, id: ThreadId, kind: ClockKind) -> u64 {
+        self.nodes[self.thread(id).node].clock.read(kind, self.now)
+    }
+
+    /// Processor time is the time since the room was switched on: guests are told they were always busy.
+    fn reading(&self, id: ThreadId, clock: u64) -> u64 {
+        clock_kind(clock).map_or(self.now.0, |kind| self.clock(id, kind))
+    }
+
+    pub(super) fn clock_gettime(&mut self, id: ThreadId, clock: u64, to: u64) -> Handled {
+        let ns = self.reading(id, clock);
+        self.store_words(id, to, &[ns / SECOND, ns % SECOND])?;
+        returns(0)
+    }
+
+    pub(super) fn clock_getres(&mut self, id: ThreadId, _clock: u64, to: u64) -> Handled {
+        self.store_words(id, to, &[0, 1])?;
+        returns(0)
+    }
+
+    pub(super) fn gettimeofday(&mut self, id: ThreadId, to: u64, zone: u64) -> Handled {
+        let ns = self.clock(id, ClockKind::Realtime);
+        self.store_words(id, to, &[ns / SECOND, ns % SECOND / 1000])?;
+        self.store_words(id, zone, &[0])?;
+        returns(0)
+    }
+
+    pub(super) fn time(&mut self, id: ThreadId, to: u64) -> Handled {
+        let seconds = self.clock(id, ClockKind::Realtime) / SECOND;
+        self.store_words(id, to, &[seconds])?;
+        returns(seconds)
+    }
+
+    pub(super) fn sleep(&mut self, id: ThreadId, clock: u64, flags: u64, request: u64, _remain: u64) -> Handled {
+        let (seconds, nanoseconds) = self.load_pair(id, request)?;
+        let span = span(seconds, nanoseconds)?;
+        let clock = clock_kind(clock)?;
+        let over = if flags as i32 & libc::TIMER_ABSTIME != 0 {
+            self.timed_out_at(id, Deadline { clock, ns: span.0 })
+        } else {
+            self.timed_out(id, ClockKind::Monotonic, span)
+        };
+        if over { returns(0) } else { Ok(Outcome::Park(Vec::new())) }
+    }
+
+    pub(super) fn times(&mut self, id: ThreadId, to: u64) -> Handled {
+        let ticks = self.now.0 / (SECOND / 100);
+        self.store_words(id, to, &[ticks, 0, 0, 0])?;
+        returns(ticks)
+    }
+
+    pub(super) fn getrusage(&mut self, id: ThreadId, to: u64) -> Handled {
+        let mut words = [0; 18];
+        (words[0], words[1]) = (self.now.0 / SECOND, self.now.0 % SECOND / 1000);
+        words[4] = 10_000;
+        self.store_words(id, to, &words)?;
+        returns(0)
+    }
+
+    pub(super) fn alarm(&mut self, id: ThreadId, seconds: u64) -> Handled {
+        let left = self.alarm_left(id);
+        self.set_alarm(id, Span::from_secs(seconds & 0xffff_ffff), Span::ZERO);
+        returns(left.0.div_ceil(SECOND))
+    }
+
+    fn alarm_left(&self, id: ThreadId) -> Span {
+        let now = self.clock(id, ClockKind::Monotonic);
+        self.process_of(id).alarm.map_or(Span::ZERO, |(_, next, _)| Span(next.saturating_sub(now)))
+    }
+
+    fn set_alarm(&mut self, id: ThreadId, value: Span, interval: Span) {
+        let (process, now, node) = (self.thread(id).process, self.now, self.thread(id).node);
+        if let Some((pending, ..)) = self.process_of_mut(id).alarm.take() {
+            self.timers.cancel(pending);
+        }
+        if value > Span::ZERO {
+            let next = self.clock(id, ClockKind::Monotonic) + value.0;
+            let at = self.nodes[node].clock.instant_of(ClockKind::Monotonic, next).max(now);
+            let pending = self.timers.set(at, Due::Alarm(process));
+            self.process_of_mut(id).alarm = Some((pending, next, interval));
+        }
+    }
+
+    pub(in crate::sandbox) fn alarm_fires(&mut self, id: ProcessId) -> Result<(), Error> {
+        let now = self.now;
+        let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
+        let Some((_, next, interval)) = process.alarm.take() else { return Ok(()) };
+        let (node, sender) = (process.node, process.vpid);
+        if interval > Span::ZERO {
+            let next = next + interval.0;
+            let at = self.nodes[node].clock.instant_of(ClockKind::Monotonic, next).max(now);
+            let pending = self.timers.set(at, Due::Alarm(id));
+            self.processes.get_mut(&id).expect("just found").alarm = Some((pending, next, interval));
+        }
+        self.send(id, None, SentSignal { signal: libc::SIGALRM, code: 0, sender, value: 0 })
+    }
+
+    pub(super) fn setitimer(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [which, new, old, ..] = call.args;
+        if which as i32 != libc::ITIMER_REAL {
+            // Processor-time timers would need processor time.
+            return Err(Errno::EINVAL.into());
+        }
+        if old != 0 {
+            self.getitimer(id, which, old)?;
+        }
+        let (interval_s, interval_us) = self.load_pair(id, new)?;
+        let (value_s, value_us) = self.load_pair(id, new + 16)?;
+        let (interval, value) = (span(interval_s, interval_us * 1000)?, span(value_s, value_us * 1000)?);
+        self.set_alarm(id, value, interval);
+        returns(0)
+    }
+
+    pub(super) fn getitimer(&mut self, id: ThreadId, which: u64, to: u64) -> Handled {
+        let left = if which as i32 == libc::ITIMER_REAL { self.alarm_left(id) } else { Span::ZERO };
+        let interval = self.process_of(id).alarm.map_or(Span::ZERO, |(_, _, interval)| interval);
+        let split = |span: Span| [span.0 / SECOND, span.0 % SECOND / 1000];
+        self.store_words(id, to, &[split(interval), split(left)].concat())?;
+        returns(0)
+    }
+
+    /// timer_create: `struct sigevent` is value, signal, notification, thread.
+    pub(super) fn timer_create(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [clock, event, to, ..] = call.args;
+        let clock = clock_kind(clock)?;
+        let (mut signal, mut value, mut thread) = (libc::SIGALRM, 0, 0);
+        if event != 0 {
+            let tid = self.thread(id).tid;
+            value = tid.read_u64(event)?;
+            signal = tid.read_u32(event + 8)? as i32;
+            match tid.read_u32(event + 12)? as i32 {
+                libc::SIGEV_SIGNAL => {}
+                libc::SIGEV_NONE => signal = 0,
+                libc::SIGEV_THREAD_ID => thread = tid.read_u32(event + 16)? as i32,
+                _ => return Err(Errno::EINVAL.into()),
+            }
+        }
+        let process = self.process_of_mut(id);
+        let number = process.timers.last_key_value().map_or(0, |(last, _)| last + 1);
+        let timer = PosixTimer { clock, signal, value, thread, next_ns: None, interval: Span::ZERO, timer: None };
+        process.timers.insert(number, timer);
+        self.store(id, to, &number.to_le_bytes())?;
+        returns(0)
+    }
+
+    pub(super) fn timer_settime(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [number, flags, new, old, ..] = call.args;
+        if old != 0 {
+            self.timer_gettime(id, number, old)?;
+        }
+        let (interval_s, interval_ns) = self.load_pair(id, new)?;
+        let (value_s, value_ns) = self.load_pair(id, new + 16)?;
+        let (interval, value) = (span(interval_s, interval_ns)?, span(value_s, value_ns)?);
+        let (process, node, now) = (self.thread(id).process, self.thread(id).node, self.now);
+        let clock = self.nodes[node].clock.clone();
+        let timer = self.processes.get_mut(&process).and_then(|p| p.timers.get_mut(&(number as i32)));
+        let timer = timer.ok_or(Errno::EINVAL)?;
+        if let Some(pending) = timer.timer.take() {
+            self.timers.cancel(pending);
+        }
+        timer.interval = interval;
+        timer.next_ns = None;
+        if value > Span::ZERO {
+            let absolute = flags as i32 & libc::TIMER_ABSTIME != 0;
+            let next = if absolute { value.0 } else { clock.read(timer.clock, now) + value.0 };
+            timer.next_ns = Some(next);
+            let at = clock.instant_of(timer.clock, next).max(now);
+            timer.timer = Some(self.timers.set(at, Due::Posix(process, number as i32)));
+        }
+        returns(0)
+    }
+
+    pub(super) fn timer_gettime(&mut self, id: ThreadId, number: u64, to: u64) -> Handled {
+        let timer = self.process_of(id).timers.get(&(number as i32)).ok_or(Errno::EINVAL)?;
+        let now = self.clock(id, timer.clock);
+        let left = timer.next_ns.map_or(0, |next| next.saturating_sub(now).max(1));
+        let interval = timer.interval.0;
+        self.store_words(id, to, &[interval / SECOND, interval % SECOND, left / SECOND, left % SECOND])?;
+        returns(0)
+    }
+
+    pub(super) fn timer_delete(&mut self, id: ThreadId, number: u64) -> Handled {
+        let timer = self.process_of_mut(id).timers.remove(&(number as i32)).ok_or(Errno::EINVAL)?;
+        if let Some(pending) = timer.timer {
+            self.timers.cancel(pending);
+        }
+        returns(0)
+    }
+
+    pub(in crate::sandbox) fn posix_timer_fires(&mut self, id: ProcessId, number: i32) -> Result<(), Error> {
+        let now = self.now;
+        let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
+        let (node, sender) = (process.node, process.vpid);
+        let Some(timer) = process.timers.get_mut(&number) else { return Ok(()) };
+        timer.timer = None;
+        let (signal, value, thread) = (timer.signal, timer.value, timer.thread);
+        timer.next_ns = timer.next_ns.filter(|_| timer.interval > Span::ZERO).map(|next| next + timer.interval.0);
+        if let Some(next) = timer.next_ns {
+            let at = self.nodes[node].clock.instant_of(timer.clock, next).max(now);
+            timer.timer = Some(self.timers.set(at, Due::Posix(id, number)));
+        }
+        if signal == 0 {
+            return Ok(());
+        }
+        let to = self.threads.iter().find(|(_, t)| t.process == id && t.vtid == thread).map(|(&id, _)| id);
+        // A signal that is still queued is not queued again: it counts as an overrun.
+        if self.processes[&id].sent.iter().any(|sent| sent.signal == signal && sent.code == SI_TIMER) {
+            return Ok(());
+        }
+        debug_assert!(bit(signal) != 0, "signals are numbered from 1");
+        self.send(id, to, SentSignal { signal, code: SI_TIMER, sender, value })
+    }
+
+    /// A process is gone, and its timers with it.
+    pub(in crate::sandbox) fn cancel_process_timers(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let pending = process.timers.values_mut().filter_map(|timer| timer.timer.take());
+        for pending in pending.chain(process.alarm.take().map(|(pending, ..)| pending)) {
+            self.timers.cancel(pending);
+        }
+        process.timers.clear();
+    }
+
+    /// The node's clock was touched: the timers of its processes follow.
+    pub(in crate::sandbox) fn rearm_process_timers(&mut self, node: usize) {
+        let now = self.now;
+        let clock = self.nodes[node].clock.clone();
+        for (&id, process) in &mut self.processes {
+            if process.node != node {
+                continue;
+            }
+            if let Some((pending, next, _)) = &mut process.alarm {
+                self.timers.cancel(*pending);
+                *pending = self.timers.set(clock.instant_of(ClockKind::Monotonic, *next).max(now), Due::Alarm(id));
+            }
+            for (&number, timer) in &mut process.timers {
+                if let (Some(pending), Some(next)) = (&mut timer.timer, timer.next_ns) {
+                    self.timers.cancel(*pending);
+                    *pending = self.timers.set(clock.instant_of(timer.clock, next).max(now), Due::Posix(id, number));
+                }
+            }
+        }
+    }
+}

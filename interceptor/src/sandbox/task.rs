@@ -1,0 +1,167 @@
+//! Threads and processes of the guests, as the sandbox knows them.
+
+use super::files::{DescriptionId, FilesId};
+use super::timers::TimerId;
+use crate::time::Span;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use tracer::{Registers, Tid};
+
+/// A thread, numbered in the order of creation over the whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ThreadId(pub u32);
+
+/// A process, numbered in the order of creation over the whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(pub u32);
+
+/// A call before which a thread stopped.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Its number.
+    pub number: i64,
+    /// Its arguments.
+    pub args: [u64; 6],
+    /// All registers at the stop.
+    pub registers: Registers,
+}
+
+/// What a parked thread waits for. Whatever happens to it makes the thread try its call again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Readiness of a description.
+    Description(DescriptionId),
+    /// A wake of a futex word: the process whose memory it is in, and its address.
+    Futex(ProcessId, u64),
+    /// A child of the process ends.
+    Child(ProcessId),
+    /// A signal of the process is queued (sigwait).
+    Signals(ProcessId),
+    /// A file lock of the node is released.
+    Lock(usize),
+}
+
+/// What a thread does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It stands at a stop and can go on.
+    Ready,
+    /// Its call is to be tried again.
+    Retry,
+    /// Its call waits.
+    Parked(Vec<Key>),
+    /// It waits for the child it made with vfork to call exec or to end.
+    Suspended,
+}
+
+/// A guest thread.
+pub struct Thread {
+    /// Its kernel id.
+    pub tid: Tid,
+    /// The id it sees.
+    pub vtid: i32,
+    /// Its process.
+    pub process: ProcessId,
+    /// Its node, from 0.
+    pub node: usize,
+    /// What it does.
+    pub state: State,
+    /// The call it is in, while parked or to be retried.
+    pub call: Option<Call>,
+    /// When its time is up: the clock's reading, for the call it is in.
+    pub until: Option<super::Deadline>,
+    /// The timer for it.
+    pub timer: Option<TimerId>,
+    /// A futex wake reached it.
+    pub woken: bool,
+    /// The futex bits it waits for.
+    pub bitset: u32,
+    /// Where to write 0 and wake when it ends (set_tid_address(2)).
+    pub clear_tid: u64,
+    /// Head of its list of robust futexes (set_robust_list(2)).
+    pub robust_list: u64,
+    /// A vfork child: its parent thread resumes when it calls exec or ends.
+    pub vfork_parent: Option<ThreadId>,
+    /// The mask to restore when a call that replaced it ends (ppoll, pselect, epoll_pwait).
+    pub saved_mask: Option<u64>,
+    /// Stopped just after a call rather than before one.
+    pub after_call: bool,
+}
+
+/// What a process does with a signal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Action {
+    /// 0: default, 1: ignore, else the handler's address.
+    pub handler: u64,
+    /// `SA_*`.
+    pub flags: u64,
+}
+
+/// A signal on its way, as the receiver shall see it.
+#[derive(Clone, Copy, Debug)]
+pub struct SentSignal {
+    /// Its number.
+    pub signal: i32,
+    /// `si_code`.
+    pub code: i32,
+    /// Virtual id of the sender.
+    pub sender: i32,
+    /// `si_value`.
+    pub value: u64,
+}
+
+/// A POSIX timer.
+pub struct PosixTimer {
+    /// The clock it follows.
+    pub clock: super::clock::ClockKind,
+    /// The signal it sends; 0: none.
+    pub signal: i32,
+    /// `si_value`.
+    pub value: u64,
+    /// The thread it is sent to, by virtual id; 0: the process.
+    pub thread: i32,
+    /// When it fires next, by its clock.
+    pub next_ns: Option<u64>,
+    /// Its interval.
+    pub interval: Span,
+    /// The pending timer.
+    pub timer: Option<TimerId>,
+}
+
+/// A guest process.
+pub struct Process {
+    /// Kernel id of its leader.
+    pub tid: Tid,
+    /// The id it sees.
+    pub vpid: i32,
+    /// Its node, from 0.
+    pub node: usize,
+    /// Its parent, unless that is the sandbox.
+    pub parent: Option<ProcessId>,
+    /// Its group and session, by virtual id.
+    pub group: i32,
+    /// Its session, by virtual id.
+    pub session: i32,
+    /// Its threads that have not ended.
+    pub threads: BTreeSet<ThreadId>,
+    /// Its descriptors.
+    pub files: FilesId,
+    /// The process whose memory it uses: itself, or its vfork parent.
+    pub memory: ProcessId,
+    /// Its working directory.
+    pub directory: PathBuf,
+    /// What it does with signals, by number.
+    pub actions: BTreeMap<i32, Action>,
+    /// Signals the sandbox sent that were not delivered yet.
+    pub sent: VecDeque<SentSignal>,
+    /// How it ended: a status, or 256 and the signal.
+    pub ended: Option<i32>,
+    /// Job control has stopped it.
+    pub stopped: bool,
+    /// The interval timer: the pending timer, when it fires by the clock, its interval.
+    pub alarm: Option<(TimerId, u64, Span)>,
+    /// POSIX timers.
+    pub timers: BTreeMap<i32, PosixTimer>,
+    /// Where the shared pages are mapped; 0 before exec is done.
+    pub shared: u64,
+}

@@ -1,0 +1,171 @@
+//! The summary: what a window of the timeline amounts to, for coverage and for the agent.
+//!
+//! A window's **features** say which kinds of events happened in which role, in which order on one node, what
+//! followed a message on its receiver, what happened concurrently on two nodes, and how the nodes see
+//! themselves. Its **state** is a much coarser abstraction that is meant to repeat. Both speak of roles,
+//! never of node numbers: nodes that play the same part must not multiply what is seen.
+//!
+//! Everything here is a function of the timeline and the window. Owner of the roles of the nodes as of the
+//! last window, and of the [`Dictionary`] that says what features mean.
+
+pub mod coverage;
+mod feature;
+mod kinds;
+mod node;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use coverage::CoverageMap;
+pub use feature::Dictionary;
+
+use crate::event::{Event, EventKind, HostId};
+use crate::timeline::Timeline;
+use feature::Tag;
+use kinds::Kinds;
+use node::Cluster;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use window::Window;
+
+/// Events of a window that are looked at for features; later ones only change the roles and faults that hold
+/// at its end.
+pub const EVENTS_MAX: usize = 400;
+
+/// Most faults followed at one time.
+const FAULTS_MAX: usize = 256;
+
+/// The agent's state: the hash of a window's coarse abstraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StateId(pub u64);
+
+/// What a window amounts to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSummary {
+    /// Its features, sorted, without repeats.
+    pub features: Vec<u64>,
+    /// Its state: the multiset of what the nodes are at its end (role, terms behind, far behind in commits),
+    /// the kinds of faults active then, and which kinds of messages nodes sent each other in which role.
+    pub state: StateId,
+}
+
+/// Summarises the windows of one run, in order.
+pub struct Summarizer {
+    cluster: Cluster,
+    kinds: Kinds,
+    /// Number of the (role, kind) of every event before `ids.len()`.
+    ids: Vec<u16>,
+    faults: BTreeMap<(HostId, String), u32>,
+    window: Window,
+    dictionary: Dictionary,
+}
+
+impl Summarizer {
+    /// For a run whose hosts `0..nodes` are nodes and the others clients.
+    #[must_use]
+    pub fn new(nodes: usize) -> Self {
+        Self::with_dictionary(nodes, Dictionary::default())
+    }
+
+    /// The same, going on with the dictionary of earlier runs, which has no influence on features.
+    #[must_use]
+    pub fn with_dictionary(nodes: usize, dictionary: Dictionary) -> Self {
+        Self {
+            cluster: Cluster::new(nodes),
+            kinds: Kinds::default(),
+            ids: Vec::new(),
+            faults: BTreeMap::new(),
+            window: Window::new(nodes),
+            dictionary,
+        }
+    }
+
+    /// Summarises the events `range` of the timeline. Windows are given in order; an earlier one than the
+    /// last is possible, and costs as much as all before it together.
+    pub fn window(&mut self, timeline: &Timeline, range: Range<usize>) -> WindowSummary {
+        let end = range.end.min(timeline.len());
+        let start = range.start.min(end);
+        if start < self.ids.len() {
+            self.ids.clear();
+            self.faults.clear();
+            self.cluster.forget();
+        }
+        for index in self.ids.len()..end {
+            let id = self.kinds.of(timeline, index, self.cluster.role(timeline.events()[index].host));
+            self.ids.push(id);
+            self.follow(&timeline.events()[index]);
+        }
+        let looked_at = start..end.min(start + EVENTS_MAX);
+        let mut features = Vec::new();
+        self.window.features(
+            timeline,
+            looked_at.clone(),
+            &self.ids,
+            &self.kinds,
+            &mut self.dictionary,
+            &mut features,
+        );
+        let active = self.active();
+        for fault in &active {
+            features.push(self.dictionary.note(Tag::Fault, fault, ""));
+        }
+        for colour in self.cluster.colours().iter().collect::<BTreeSet<_>>() {
+            features.push(self.dictionary.note(Tag::Colour, colour, ""));
+        }
+        features.push(self.dictionary.note(Tag::Cluster, &self.cluster.colours().join(" | "), ""));
+        features.sort_unstable();
+        features.dedup();
+        WindowSummary { features, state: self.state(timeline, looked_at, &active) }
+    }
+
+    fn state(&mut self, timeline: &Timeline, range: Range<usize>, faults: &BTreeSet<String>) -> StateId {
+        let nodes = self.cluster.nodes();
+        let mut seen = vec![false; self.kinds.len()];
+        for (event, id) in timeline.events()[range.clone()].iter().zip(&self.ids[range]) {
+            let to_node = matches!(event.kind, EventKind::Send { peer, .. } if usize::from(peer.0) < nodes);
+            seen[usize::from(*id)] |= to_node && usize::from(event.host.0) < nodes;
+        }
+        let sent: BTreeSet<&str> =
+            (0..seen.len()).filter(|id| seen[*id]).map(|id| self.kinds.name(id)).collect();
+        let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
+        let sent: Vec<&str> = sent.into_iter().collect();
+        let text = [self.cluster.coarse().join(" | "), faults.join(", "), sent.join(", ")].join("; ");
+        StateId(self.dictionary.note(Tag::State, &text, ""))
+    }
+
+    /// Names of the faults that are active, without victims and figures.
+    fn active(&self) -> BTreeSet<String> {
+        self.faults.keys().map(|(_, label)| kinds::stem(label)).collect()
+    }
+
+    fn follow(&mut self, event: &Event) {
+        self.cluster.follow(event);
+        if let EventKind::Fault { label, on } = &event.kind {
+            let key = (event.host, label.clone());
+            if *on {
+                if self.faults.len() < FAULTS_MAX || self.faults.contains_key(&key) {
+                    *self.faults.entry(key).or_default() += 1;
+                }
+            } else if let Some(count) = self.faults.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    self.faults.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// What a feature or a state means, if the dictionary still had room for it.
+    #[must_use]
+    pub fn explain(&self, feature: u64) -> Option<String> {
+        self.dictionary.explain(feature)
+    }
+
+    /// The dictionary, to go on with in the next run.
+    #[must_use]
+    pub fn into_dictionary(self) -> Dictionary {
+        self.dictionary
+    }
+}
