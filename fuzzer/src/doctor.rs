@@ -56,7 +56,11 @@ pub fn machine() -> Vec<Check> {
     vec![
         architecture(std::env::consts::ARCH),
         kernel(&environment::kernel()),
-        ptrace(read("/proc/sys/kernel/yama/ptrace_scope").as_deref(), field(&status, "TracerPid"), Uid::effective().is_root()),
+        ptrace(
+            read("/proc/sys/kernel/yama/ptrace_scope").as_deref(),
+            field(&status, "TracerPid"),
+            Uid::effective().is_root(),
+        ),
         seccomp(read("/proc/sys/kernel/seccomp/actions_avail").as_deref()),
         namespaces(
             Uid::effective().is_root(),
@@ -85,16 +89,28 @@ fn kernel(text: &str) -> Check {
         v if v >= (4, 14) => Health::Warn,
         _ => Health::Fail,
     };
-    check("kernel", health, text, "use Linux 5.11 or later; what the sandbox needs of older ones is not tested")
+    check(
+        "kernel",
+        health,
+        text,
+        "use Linux 5.11 or later; what the sandbox needs of older ones is not tested",
+    )
 }
 
 fn ptrace(scope: Option<&str>, tracer: Option<&str>, root: bool) -> Check {
     if let Some(pid) = tracer.filter(|pid| *pid != "0") {
-        return check("ptrace", Health::Fail, format!("this process is traced by {pid}"), "do not run under strace or a debugger");
+        return check(
+            "ptrace",
+            Health::Fail,
+            format!("this process is traced by {pid}"),
+            "do not run under strace or a debugger",
+        );
     }
     match scope {
         None => check("ptrace", Health::Ok, "allowed, no yama", ""),
-        Some("0" | "1") => check("ptrace", Health::Ok, format!("allowed, yama scope {}", scope.unwrap_or("?")), ""),
+        Some("0" | "1") => {
+            check("ptrace", Health::Ok, format!("allowed, yama scope {}", scope.unwrap_or("?")), "")
+        }
         Some("2") if root => check("ptrace", Health::Ok, "allowed for root, yama scope 2", ""),
         Some(scope) => {
             let next = "as root: sysctl kernel.yama.ptrace_scope=1 (scope 3 needs a reboot to leave)";
@@ -108,10 +124,18 @@ fn seccomp(actions: Option<&str>) -> Check {
         Some(actions) if actions.split_whitespace().any(|action| action == "trace") => {
             check("seccomp", Health::Ok, "filters can stop calls for a tracer", "")
         }
-        Some(actions) => {
-            check("seccomp", Health::Fail, format!("no trace action, only: {actions}"), "use a kernel with CONFIG_SECCOMP_FILTER")
-        }
-        None => check("seccomp", Health::Fail, "no filters", "use a kernel with CONFIG_SECCOMP_FILTER and a mounted /proc"),
+        Some(actions) => check(
+            "seccomp",
+            Health::Fail,
+            format!("no trace action, only: {actions}"),
+            "use a kernel with CONFIG_SECCOMP_FILTER",
+        ),
+        None => check(
+            "seccomp",
+            Health::Fail,
+            "no filters",
+            "use a kernel with CONFIG_SECCOMP_FILTER and a mounted /proc",
+        ),
     }
 }
 
@@ -137,12 +161,22 @@ fn tmpfs(filesystems: &str, mounts: &str) -> Check {
     }
     let shm = mounts.lines().any(|line| line.split_whitespace().nth(1) == Some("/dev/shm"));
     let found = if shm { "available, /dev/shm mounted" } else { "available, no /dev/shm" };
-    check("tmpfs", if shm { Health::Ok } else { Health::Warn }, found, "mount -t tmpfs tmpfs /dev/shm makes data directories faster")
+    check(
+        "tmpfs",
+        if shm { Health::Ok } else { Health::Warn },
+        found,
+        "mount -t tmpfs tmpfs /dev/shm makes data directories faster",
+    )
 }
 
 fn cores(count: usize) -> Check {
     let health = if count >= 2 { Health::Ok } else { Health::Warn };
-    check("cores", health, count.to_string(), "each core runs one cluster at a time; more cores, more executions")
+    check(
+        "cores",
+        health,
+        count.to_string(),
+        "each core runs one cluster at a time; more cores, more executions",
+    )
 }
 
 fn memory(kilobytes: Option<u64>) -> Check {
@@ -154,7 +188,12 @@ fn memory(kilobytes: Option<u64>) -> Check {
         256..1024 => Health::Warn,
         _ => Health::Ok,
     };
-    check("memory", health, format!("{available} MiB available"), "a campaign wants 1 GiB and a few hundred MiB per core")
+    check(
+        "memory",
+        health,
+        format!("{available} MiB available"),
+        "a campaign wants 1 GiB and a few hundred MiB per core",
+    )
 }
 
 fn toolchain() -> Check {
@@ -162,7 +201,12 @@ fn toolchain() -> Check {
         Ok(output) if output.status.success() => {
             check("toolchain", Health::Ok, String::from_utf8_lossy(&output.stdout).trim(), "")
         }
-        _ => check("toolchain", Health::Warn, "no cargo", "install Rust to build targets that are built with cargo"),
+        _ => check(
+            "toolchain",
+            Health::Warn,
+            "no cargo",
+            "install Rust to build targets that are built with cargo",
+        ),
     }
 }
 
@@ -208,8 +252,10 @@ mod tests {
             memory(Some(100 * 1024)),
             memory(kilobytes("MemTotal:  9 kB\nMemAvailable:   4096000 kB", "MemAvailable")),
         ];
-        let shown: Vec<String> =
-            checks.iter().map(|c| format!("{:<12} {:<4} {} > {}.", c.name, c.health.name(), c.found, c.next)).collect();
+        let shown: Vec<String> = checks
+            .iter()
+            .map(|c| format!("{:<12} {:<4} {} > {}.", c.name, c.health.name(), c.found, c.next))
+            .collect();
         insta::assert_snapshot!(shown.join("\n"), @"
     architecture fail aarch64 > run on an x86-64 machine; no other is supported.
     kernel       fail Linux 4.4.0-generic x86_64 > use Linux 5.11 or later; what the sandbox needs of older ones is not tested.

@@ -58,7 +58,9 @@ impl Found<'_> {
     /// # Panics
     /// When the run shows no violation.
     pub fn write(&self, findings: &Path) -> Result<Kept, ReproducerError> {
-        let Verdict::Violation(violation) = &self.execution.verdict else { panic!("a finding is a violation") };
+        let Verdict::Violation(violation) = &self.execution.verdict else {
+            panic!("a finding is a violation")
+        };
         let path = self.write_run(findings, self.execution, violation)?;
         let steps = self.execution.schedule.steps.len();
         Ok(Kept { path, steps, steps_before: steps, executions: 0, shrunk: false })
@@ -87,7 +89,9 @@ impl Found<'_> {
         let first = executor.run(&shrunk.schedule, RunOptions { detail: true, calls: false })?;
         let second = executor.run(&shrunk.schedule, RunOptions::default())?;
         match &first.verdict {
-            Verdict::Violation(again) if again.signature == violation.signature && first.hash == second.hash => {
+            Verdict::Violation(again)
+                if again.signature == violation.signature && first.hash == second.hash =>
+            {
                 let path = self.write_run(findings, &first, again)?;
                 Ok(Kept { path, steps: first.schedule.steps.len(), shrunk: true, ..kept })
             }
@@ -95,7 +99,12 @@ impl Found<'_> {
         }
     }
 
-    fn write_run(&self, findings: &Path, run: &Execution, violation: &Violation) -> Result<PathBuf, ReproducerError> {
+    fn write_run(
+        &self,
+        findings: &Path,
+        run: &Execution,
+        violation: &Violation,
+    ) -> Result<PathBuf, ReproducerError> {
         let story = story::tell(run);
         let Self { slug, original, environment, .. } = *self;
         Finding { execution: run, violation, slug, original, environment, story: &story }.write(findings)
@@ -123,14 +132,16 @@ mod tests {
     fn the_smaller_schedule_takes_the_place_of_the_first_which_stays_beside_it() {
         let dir = tempfile::tempdir().unwrap();
         let mut fake = Fake::breaking("toy/bug");
-        let step = Step { when: Trigger::At { at_ms: 500 }, fault: Fault::Kill { node: Node(2), down_ms: 100 } };
+        let step =
+            Step { when: Trigger::At { at_ms: 500 }, fault: Fault::Kill { node: Node(2), down_ms: 100 } };
         let original = Schedule { steps: vec![step], ..Fake::schedule() };
         let execution = fake.run(&original, RunOptions::default()).unwrap();
         let environment = Environment { version: 1, ..Environment::default() };
-        let found = Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
+        let found =
+            Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
         let kept = found.shrink(dir.path(), Limits::default(), &mut fake, &mut |_| {}).unwrap();
         assert_eq!((kept.steps_before, kept.steps, kept.shrunk), (1, 0, true));
-        assert_eq!(load(&kept.path).unwrap().schedule.steps, vec![]);
+        assert_eq!(load(&kept.path.join("schedule.toml")).unwrap().schedule.steps, vec![]);
         assert_eq!(load(&kept.path.join("original.toml")).unwrap().schedule, original);
     }
 
@@ -140,7 +151,8 @@ mod tests {
         let original = Fake::schedule();
         let execution = Fake::breaking("toy/bug").run(&original, RunOptions::default()).unwrap();
         let environment = Environment { version: 1, ..Environment::default() };
-        let found = Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
+        let found =
+            Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
         let kept = found.shrink(dir.path(), Limits::default(), &mut Fake::clean(), &mut |_| {}).unwrap();
         assert!(!kept.shrunk && kept.path.join("schedule.toml").exists());
     }

@@ -320,7 +320,8 @@ mod tests {
                 prop_assert!(schedule.steps.len() <= STEPS_MAX);
             }
             let text = schedule.to_toml();
-            prop_assert_eq!(Schedule::parse(&text).as_ref(), Ok(&schedule), "{}", text);
+            let parsed = Schedule::parse(&text);
+                prop_assert_eq!(parsed, Ok(schedule), "{}", text);
         }
 
         #[test]

@@ -23,7 +23,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// The end of an error message about an unknown name: the nearest one, or all there are.
 #[must_use]
-pub fn suggestion<'a>(word: &str, candidates: &[&'a str]) -> String {
+pub fn suggestion(word: &str, candidates: &[&str]) -> String {
     match nearest(word, candidates.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if candidates.is_empty() => "there are none".to_owned(),
@@ -39,9 +39,12 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_finds_its_name() {
-        for (word, name) in
-            [("stale-raed", "stale-read"), ("doublevote", "double-vote"), ("lost", "lost-write"), ("NO-FSYNC", "no-fsync")]
-        {
+        for (word, name) in [
+            ("stale-raed", "stale-read"),
+            ("doublevote", "double-vote"),
+            ("lost", "lost-write"),
+            ("NO-FSYNC", "no-fsync"),
+        ] {
             assert_eq!(nearest(word, NAMES), Some(name), "{word}");
         }
     }

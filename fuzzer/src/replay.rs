@@ -43,7 +43,11 @@ pub struct Replay {
 ///
 /// # Errors
 /// When a run could not be made.
-pub fn replay(executor: &mut dyn Executor, reproducer: &Reproducer, changed: bool) -> Result<Replay, ExecutorError> {
+pub fn replay(
+    executor: &mut dyn Executor,
+    reproducer: &Reproducer,
+    changed: bool,
+) -> Result<Replay, ExecutorError> {
     let options = RunOptions { detail: true, calls: reproducer.expected.is_some() && !changed };
     let first = executor.run(&reproducer.schedule, options)?;
     let outcome = match &reproducer.expected {

@@ -80,12 +80,15 @@ const EXPECTATIONS: [&str; 3] = ["verdict.json", "hash.txt", "environment.toml"]
 /// # Errors
 /// What is missing, malformed or newer, by file.
 pub fn load(path: &Path) -> Result<Reproducer, ReproducerError> {
-    let missing = |why: &str| ReproducerError::Missing { path: path.display().to_string(), why: why.to_owned() };
+    let missing =
+        |why: &str| ReproducerError::Missing { path: path.display().to_string(), why: why.to_owned() };
     if path.is_file() {
         return Ok(Reproducer { schedule: load_schedule(path)?, expected: None });
     }
     if !path.is_dir() {
-        return Err(missing("no such file or directory; pass the directory of a finding, or a schedule.toml"));
+        return Err(missing(
+            "no such file or directory; pass the directory of a finding, or a schedule.toml",
+        ));
     }
     let file = path.join("schedule.toml");
     if !file.is_file() {
@@ -111,7 +114,10 @@ fn load_schedule(file: &Path) -> Result<Schedule, ReproducerError> {
 }
 
 fn expectation(path: &Path) -> Result<Expected, ReproducerError> {
-    let corrupt = |name: &str, why: String| ReproducerError::Corrupt { file: path.join(name).display().to_string(), why };
+    let corrupt = |name: &str, why: String| ReproducerError::Corrupt {
+        file: path.join(name).display().to_string(),
+        why,
+    };
     let verdict: Verdict = serde_json::from_str(&read(&path.join("verdict.json"))?)
         .map_err(|e| corrupt("verdict.json", format!("not a verdict: {e}")))?;
     let Verdict::Violation(Violation { signature, .. }) = verdict else {

@@ -63,7 +63,8 @@ pub fn shrink<E>(
 ) -> Result<Shrunk, E> {
     let mut best = schedule.clone();
     best.agent_from_ms = None;
-    let mut shrinker = Shrinker { signature, limits, attempt, progress, best, executions: 0, refused: BTreeSet::new() };
+    let mut shrinker =
+        Shrinker { signature, limits, attempt, progress, best, executions: 0, refused: BTreeSet::new() };
     loop {
         let before = shrinker.best.clone();
         shrinker.ddmin()?;
@@ -97,7 +98,8 @@ impl<E> Shrinker<'_, E> {
     /// Runs `candidate` unless it was refused before; keeps it when it shows the violation.
     fn accept(&mut self, pass: &'static str, candidate: Schedule) -> Result<bool, E> {
         let key = format!("{candidate:?}");
-        if self.spent() || candidate == self.best || candidate.check().is_err() || self.refused.contains(&key) {
+        if self.spent() || candidate == self.best || candidate.check().is_err() || self.refused.contains(&key)
+        {
             return Ok(false);
         }
         self.executions += 1;

@@ -45,7 +45,11 @@ impl Failure {
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
-            Self::Violation(text) | Self::Missed(text) | Self::Diverged(text) | Self::Unknown(text) | Self::Error(text) => text,
+            Self::Violation(text)
+            | Self::Missed(text)
+            | Self::Diverged(text)
+            | Self::Unknown(text)
+            | Self::Error(text) => text,
         }
     }
 }
@@ -74,7 +78,12 @@ pub fn kept_in(corpora: &Path, target: &str, kinds: &[&str]) -> Vec<(String, Pat
 }
 
 /// Runs one kept reproducer: one case, or two when planted bugs are on. `clock` tells wall milliseconds.
-pub fn check(executor: &mut dyn Executor, name: &str, path: &Path, clock: &mut dyn FnMut() -> u64) -> Vec<Case> {
+pub fn check(
+    executor: &mut dyn Executor,
+    name: &str,
+    path: &Path,
+    clock: &mut dyn FnMut() -> u64,
+) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut begun = clock();
     let mut add = |name: String, failure| {
@@ -116,7 +125,9 @@ fn must_be_clean(executor: &mut dyn Executor, schedule: &Schedule) -> Option<Fai
         Err(error) => Some(Failure::Error(error.to_string())),
         Ok(execution) => match execution.verdict {
             Verdict::Valid => None,
-            Verdict::Violation(found) => Some(Failure::Violation(format!("{}: {}", found.signature, found.summary))),
+            Verdict::Violation(found) => {
+                Some(Failure::Violation(format!("{}: {}", found.signature, found.summary)))
+            }
             Verdict::Unknown { why } => Some(Failure::Unknown(why)),
         },
     }

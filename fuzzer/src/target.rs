@@ -2,6 +2,7 @@
 //! switched on. Owns reading and checking manifests; finding them is in [`discover`], building in [`build`].
 
 pub mod build;
+mod check;
 pub mod discover;
 
 use crate::nearest::suggestion;
@@ -11,9 +12,6 @@ use std::path::{Path, PathBuf};
 
 /// The manifest version that this program reads; newer ones are refused.
 pub const VERSION: u32 = 1;
-
-/// Words in braces that a node's command, its environment and the peer pattern may hold.
-const PLACEHOLDERS: [&str; 7] = ["bin", "id", "ip", "peers", "data", "bug", "nodes"];
 
 /// Why a target cannot be used. All of these are the caller's to mend: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +51,9 @@ pub enum TargetError {
         hint: String,
     },
     /// No directory of targets was found.
-    #[error("no targets found from {from}; run from a checkout that has targets/, or pass a path to --target")]
+    #[error(
+        "no targets found from {from}; run from a checkout that has targets/, or pass a path to --target"
+    )]
     NoTargets {
         /// Where the search began.
         from: String,
@@ -249,65 +249,6 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn check(&self) -> Result<(), String> {
-        if self.version == 0 {
-            return Err("version 0 does not exist; write `version = 1`".into());
-        }
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if self.name.is_empty() || !self.name.chars().all(plain) {
-            return Err(format!("name `{}` must be made of lower-case letters, digits and `-`", self.name));
-        }
-        if !(1..=9).contains(&self.nodes) {
-            return Err(format!("nodes = {} is out of range; 1 to 9 are possible", self.nodes));
-        }
-        if self.node.command.is_empty() {
-            return Err("[node] command is empty; write the program and its arguments".into());
-        }
-        for text in self.node.command.iter().chain(self.node.env.values()).chain([&self.node.peer]) {
-            check_placeholders(text)?;
-        }
-        if self.node.peer.contains("{peers}") {
-            return Err("[node] peer must not hold {peers}: it is what {peers} is made of".into());
-        }
-        if self.node.peer.is_empty() && self.node.command.iter().any(|word| word.contains("{peers}")) {
-            return Err("[node] command holds {peers} but peer is not set; write peer = \"{id}={ip}:PORT\"".into());
-        }
-        if self.faults.max_down.is_some_and(|down| down > self.nodes) {
-            return Err(format!("[faults] max_down is more than nodes = {}", self.nodes));
-        }
-        if !self.ready.http.starts_with('/') {
-            return Err(format!("[ready] http = `{}` must begin with `/`", self.ready.http));
-        }
-        self.check_names()
-    }
-
-    fn check_names(&self) -> Result<(), String> {
-        let mut ports = BTreeSet::new();
-        for port in &self.ports {
-            if !ports.insert(port.port) {
-                return Err(format!("[[port]] {} is listed twice", port.port));
-            }
-        }
-        let mut names = BTreeSet::from(["none"]);
-        for bug in &self.bugs {
-            if bug.name.is_empty() || bug.name.contains(',') || !names.insert(&bug.name) {
-                return Err(format!("[[bug]] name `{}` is empty, reserved, repeated or holds a comma", bug.name));
-            }
-        }
-        for (set, members) in &self.sets {
-            if names.contains(set.as_str()) {
-                return Err(format!("[sets] `{set}` is also the name of a bug, or reserved"));
-            }
-            for member in members {
-                if !self.bugs.iter().any(|bug| bug.name == *member) {
-                    let known: Vec<&str> = self.bugs.iter().map(|bug| bug.name.as_str()).collect();
-                    return Err(format!("[sets] {set} names the bug `{member}`: {}", suggestion(member, &known)));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The bugs that words from the command line stand for: names, sets, or `none`; each word may hold several, with commas.
     /// The result is in the manifest's order, without repeats.
     ///
@@ -325,7 +266,8 @@ impl Manifest {
                 chosen.insert(bug.name.as_str());
             } else {
                 let bugs = self.bugs.iter().map(|bug| bug.name.as_str());
-                let known: Vec<&str> = bugs.chain(self.sets.keys().map(String::as_str)).chain(["none"]).collect();
+                let known: Vec<&str> =
+                    bugs.chain(self.sets.keys().map(String::as_str)).chain(["none"]).collect();
                 return Err(TargetError::UnknownBug {
                     target: self.name.clone(),
                     name: word.to_owned(),
@@ -333,7 +275,12 @@ impl Manifest {
                 });
             }
         }
-        Ok(self.bugs.iter().filter(|bug| chosen.contains(bug.name.as_str())).map(|bug| bug.name.clone()).collect())
+        Ok(self
+            .bugs
+            .iter()
+            .filter(|bug| chosen.contains(bug.name.as_str()))
+            .map(|bug| bug.name.clone())
+            .collect())
     }
 
     /// The bugs of a run that names none: the set `demo`, or no bug at all.
@@ -353,7 +300,11 @@ impl Manifest {
     #[must_use]
     pub fn env_of(&self, place: &Place<'_>) -> BTreeMap<String, String> {
         let peers = self.peers_of(place);
-        self.node.env.iter().map(|(name, value)| (name.clone(), fill(value, place, place.id, &peers))).collect()
+        self.node
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), fill(value, place, place.id, &peers)))
+            .collect()
     }
 
     fn peers_of(&self, place: &Place<'_>) -> String {
@@ -397,20 +348,6 @@ fn fill(text: &str, place: &Place<'_>, id: u8, peers: &str) -> String {
         rest = tail;
     }
     filled + rest
-}
-
-fn check_placeholders(text: &str) -> Result<(), String> {
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('{') {
-        let Some((name, tail)) = after.split_once('}') else {
-            return Err(format!("[node] `{text}`: the brace is not closed"));
-        };
-        if !PLACEHOLDERS.contains(&name) {
-            return Err(format!("[node] `{text}`: unknown placeholder {{{name}}}: {}", suggestion(name, &PLACEHOLDERS)));
-        }
-        rest = tail;
-    }
-    Ok(())
 }
 
 /// Only the version, whatever else is there.

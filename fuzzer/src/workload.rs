@@ -82,7 +82,7 @@ impl Workload {
         let interval_ns = interval_ns(settings.clients, settings.rate);
         let clients = (0..settings.clients)
             .map(|number| Slot {
-                client: Client::new(format!("c{number}"), u32::from(number), usize::from(number) % nodes, nodes),
+                client: Client::new(format!("c{}", number + 1), u32::from(number), usize::from(number) % nodes, nodes),
                 next_ns: now_ns.saturating_add(rng.random_range(0..=interval_ns)),
                 values: 0,
                 known: BTreeMap::new(),
@@ -269,7 +269,7 @@ impl Workload {
         let slot = &mut self.clients[number];
         let mut value = || {
             slot.values += 1;
-            format!("v{number}.{}", slot.values)
+            format!("v{}.{}", number + 1, slot.values)
         };
         let call = match rng.random_range(0..100) {
             n if n < WRITES => Call::Write { value: value(), key },

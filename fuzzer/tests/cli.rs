@@ -1,6 +1,8 @@
 //! The command line from outside: only the `fuzz` program is run, in a directory with a target whose binary never has to
 //! run.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -62,15 +64,22 @@ fn stdout(output: &Output) -> String {
 fn help_teaches_by_example() {
     let dir = checkout();
     for (arguments, parts) in [
-        (vec!["--help"], vec!["Examples:", "fuzz run --target raft-demo --time 60s", "Exit codes:", "130 interrupted"]),
-        (vec!["run", "--help"], vec!["--stop-after", "fuzz run --target raft-demo --seed 7", "none` is the correct build"]),
+        (
+            vec!["--help"],
+            vec!["Examples:", "fuzz run --target raft-demo --time 60s", "Exit codes:", "130 interrupted"],
+        ),
+        (
+            vec!["run", "--help"],
+            vec!["--stop-after", "fuzz run --target raft-demo --seed 7", "none` is the correct build"],
+        ),
         (vec!["replay", "--help"], vec!["--allow-changed", "bit for bit"]),
         (vec!["verify", "--help"], vec!["--load", "Exit code 3"]),
     ] {
         let output = fuzz(dir.path(), &arguments);
         assert_eq!(output.status.code(), Some(0));
         for part in parts {
-            assert!(stdout(&output).contains(part), "{arguments:?}: {part}");
+            let text = stdout(&output).split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains(part), "{arguments:?}: {part}");
         }
     }
     let version = stdout(&fuzz(dir.path(), &["--version"]));
@@ -136,7 +145,10 @@ fn a_missing_or_incomplete_finding_says_what_is_missing() {
     let dir = checkout();
     let (code, message) = refusal(dir.path(), &["replay", "nowhere"]);
     assert_eq!(code, Some(2));
-    assert!(message.contains("nowhere: no such file or directory; pass the directory of a finding"), "{message}");
+    assert!(
+        message.contains("nowhere: no such file or directory; pass the directory of a finding"),
+        "{message}"
+    );
     let finding = dir.path().join("finding");
     std::fs::create_dir(&finding).unwrap();
     std::fs::write(finding.join("hash.txt"), "ab\n").unwrap();
@@ -160,9 +172,12 @@ fn another_binary_than_the_recorded_one_is_refused_before_anything_runs() {
     );
     let verdict = "{\"violation\":{\"signature\":\"a/b\",\"oracle\":\"a\",\"summary\":\"\",\
                    \"evidence\":{\"entries\":[],\"lines\":[]},\"at_ns\":0}}";
-    for (name, text) in
-        [("schedule.toml", SCHEDULE), ("hash.txt", &digest), ("environment.toml", &environment), ("verdict.json", verdict)]
-    {
+    for (name, text) in [
+        ("schedule.toml", SCHEDULE),
+        ("hash.txt", &digest),
+        ("environment.toml", &environment),
+        ("verdict.json", verdict),
+    ] {
         std::fs::write(finding.join(name), text).unwrap();
     }
     let (code, message) = refusal(dir.path(), &["replay", "finding"]);
@@ -191,12 +206,21 @@ fn targets_are_listed_for_people_and_for_programs() {
 #[test]
 fn a_broken_manifest_is_named_with_line_and_column() {
     let dir = checkout();
-    std::fs::write(dir.path().join("targets/toy/target.toml"), TOY.replace("nodes = 3", "nodes = \"3\"")).unwrap();
+    std::fs::write(dir.path().join("targets/toy/target.toml"), TOY.replace("nodes = 3", "nodes = \"3\""))
+        .unwrap();
     let (code, message) = refusal(dir.path(), &["targets"]);
     assert_eq!(code, Some(2));
-    assert!(message.starts_with("fuzz: targets/toy/target.toml: TOML parse error at line 4, column 9"), "{message}");
-    std::fs::write(dir.path().join("targets/toy/target.toml"), TOY.replace("version = 1", "version = 9")).unwrap();
-    assert!(refusal(dir.path(), &["targets"]).1.contains("manifest version 9 is newer than this program reads (1)"));
+    assert!(
+        message.starts_with("fuzz: targets/toy/target.toml: TOML parse error at line 4, column 9"),
+        "{message}"
+    );
+    std::fs::write(dir.path().join("targets/toy/target.toml"), TOY.replace("version = 1", "version = 9"))
+        .unwrap();
+    assert!(
+        refusal(dir.path(), &["targets"])
+            .1
+            .contains("manifest version 9 is newer than this program reads (1)")
+    );
 }
 
 #[test]
@@ -212,7 +236,8 @@ fn a_failed_build_shows_the_end_of_its_output() {
 #[test]
 fn a_junit_report_that_cannot_be_written_is_refused_first() {
     let dir = checkout();
-    let (code, message) = refusal(dir.path(), &["smoke", "--target", "toy", "--junit", "no/such/dir/out.xml"]);
+    let (code, message) =
+        refusal(dir.path(), &["smoke", "--target", "toy", "--junit", "no/such/dir/out.xml"]);
     assert_eq!(code, Some(2));
     assert!(message.contains("cannot write no/such/dir/out.xml"), "{message}");
 }
@@ -223,11 +248,22 @@ fn the_doctor_reports_every_check() {
     let output = fuzz(dir.path(), &["doctor", "--json"]);
     assert!(matches!(output.status.code(), Some(0 | 2)));
     let report: serde_json::Value = serde_json::from_str(stdout(&output).trim()).unwrap();
-    let names: Vec<&str> = report["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
-    let all =
-        ["architecture", "kernel", "ptrace", "seccomp", "namespaces", "tmpfs", "cores", "memory", "toolchain", "target"];
+    let names: Vec<&str> =
+        report["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    let all = [
+        "architecture",
+        "kernel",
+        "ptrace",
+        "seccomp",
+        "namespaces",
+        "tmpfs",
+        "cores",
+        "memory",
+        "toolchain",
+        "target",
+    ];
     assert_eq!(names, all);
-    assert_eq!(stdout(&fuzz(dir.path(), &["doctor"])).matches("target").count(), 2);
+    assert!(stdout(&fuzz(dir.path(), &["doctor"])).contains("toy: not built"));
 }
 
 #[test]

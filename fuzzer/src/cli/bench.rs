@@ -27,10 +27,14 @@ pub fn main(args: &Bench, output: &mut Output) -> anyhow::Result<Exit> {
     }
     let rig = Rig::prepare(&args.which)?;
     output.text(rig::headline(&rig, None));
-    let machine = format!("{}, {} cores, {}", environment::cpu(), environment::cores(), environment::kernel());
+    let machine =
+        format!("{}, {} cores, {}", environment::cpu(), environment::cores(), environment::kernel());
     output.json(&json!({ "event": "machine", "machine": machine }));
     output.text(format!("machine: {machine}"));
-    output.text(format!("{:<34} {:>10} {:>10} {:>10}   {} runs each", "", "median", "least", "most", args.runs));
+    output.text(format!(
+        "{:<34} {:>10} {:>10} {:>10}   {} runs each",
+        "", "median", "least", "most", args.runs
+    ));
     let nodes = rig.target.manifest.nodes;
     let mut worker = rig.worker(&[], nodes)?;
     for measurement in measurements(rig.target.name(), nodes) {
@@ -42,7 +46,9 @@ pub fn main(args: &Bench, output: &mut Output) -> anyhow::Result<Exit> {
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(0.0, f64::max);
         let middle = median(&values).unwrap_or(0.0);
-        output.json(&json!({ "event": "measured", "name": name, "unit": unit, "median": middle, "values": values }));
+        output.json(
+            &json!({ "event": "measured", "name": name, "unit": unit, "median": middle, "values": values }),
+        );
         output.text(format!("{name:<34} {middle:>10.2} {least:>10.2} {most:>10.2} {unit}"));
     }
     Ok(Exit::Clean)
@@ -63,7 +69,12 @@ fn measurements(target: &str, nodes: u8) -> Vec<Measurement> {
     let busy = schedule(10_000, Workload::default());
     let idle = schedule(60_000, Workload { clients: 1, rate: 1, keys: 1, operations: Some(1) });
     vec![
-        Measurement { name: "10 virtual s at 20 operations/s", unit: "ms", schedule: busy.clone(), value: |s| s.wall_ns as f64 / 1e6 },
+        Measurement {
+            name: "10 virtual s at 20 operations/s",
+            unit: "ms",
+            schedule: busy.clone(),
+            value: |s| s.wall_ns as f64 / 1e6,
+        },
         Measurement {
             name: "speed at 20 operations/s",
             unit: "x real time",
@@ -76,14 +87,24 @@ fn measurements(target: &str, nodes: u8) -> Vec<Measurement> {
             schedule: idle,
             value: |s| s.virtual_ns as f64 / s.wall_ns.max(1) as f64,
         },
-        Measurement { name: "intercepted calls of a busy run", unit: "calls", schedule: busy.clone(), value: |s| s.calls as f64 },
+        Measurement {
+            name: "intercepted calls of a busy run",
+            unit: "calls",
+            schedule: busy.clone(),
+            value: |s| s.calls as f64,
+        },
         Measurement {
             name: "wall time per intercepted call",
             unit: "us",
             schedule: busy.clone(),
             value: |s| s.wall_ns as f64 / 1e3 / s.calls.max(1) as f64,
         },
-        Measurement { name: "boot until ready, virtual", unit: "ms", schedule: busy, value: |s| s.ready_ns as f64 / 1e6 },
+        Measurement {
+            name: "boot until ready, virtual",
+            unit: "ms",
+            schedule: busy,
+            value: |s| s.ready_ns as f64 / 1e6,
+        },
         Measurement {
             name: "shortest run (boot, 1 ms, quiet)",
             unit: "ms",

@@ -15,7 +15,8 @@ pub fn main(output: &mut Output) -> anyhow::Result<Exit> {
             for file in discover::manifests(&root) {
                 let target = Target::load(&file)?;
                 let binary = target.binary().ok();
-                checks.push(doctor::target(target.name(), binary.as_ref().map(|binary| binary.path.as_path())));
+                checks
+                    .push(doctor::target(target.name(), binary.as_ref().map(|binary| binary.path.as_path())));
             }
         }
         Err(error) => super::rig::warn(&error.to_string()),

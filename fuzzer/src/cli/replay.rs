@@ -37,12 +37,17 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
     };
     let exit = match &replay.outcome {
         Outcome::Reproduced => {
-            output.text(format!("reproduced: the same run, bit for bit ({})", &replay.hash[..replay.hash.len().min(16)]));
+            output.text(format!(
+                "reproduced: the same run, bit for bit ({})",
+                &replay.hash[..replay.hash.len().min(16)]
+            ));
             verdict
         }
         Outcome::Judged => verdict,
         Outcome::JudgedOtherwise => {
-            output.text("the same run, bit for bit, but these oracles judge it otherwise than the recorded ones");
+            output.text(
+                "the same run, bit for bit, but these oracles judge it otherwise than the recorded ones",
+            );
             verdict
         }
         Outcome::Diverged { expected, stable, difference } => {
@@ -102,7 +107,12 @@ fn tell(verdict: &Verdict, output: &mut Output) {
 }
 
 /// Writes a run of `schedule` as a finding is written, whatever its verdict.
-fn write(rig: &Rig, worker: &mut dyn Executor, schedule: &fuzzer::schedule::Schedule, out: &Path) -> anyhow::Result<()> {
+fn write(
+    rig: &Rig,
+    worker: &mut dyn Executor,
+    schedule: &fuzzer::schedule::Schedule,
+    out: &Path,
+) -> anyhow::Result<()> {
     let execution = worker.run(schedule, RunOptions { detail: true, calls: true })?;
     let Verdict::Violation(violation) = &execution.verdict else {
         note("nothing to write: this run shows no violation");
@@ -111,8 +121,14 @@ fn write(rig: &Rig, worker: &mut dyn Executor, schedule: &fuzzer::schedule::Sche
     let (parent, slug) = super::shrink::place(out)?;
     let environment = Environment::here(&rig.target, &rig.binary, std::env::args());
     let story = story::tell(&execution);
-    let finding =
-        Finding { execution: &execution, violation, slug, original: schedule, environment: &environment, story: &story };
+    let finding = Finding {
+        execution: &execution,
+        violation,
+        slug,
+        original: schedule,
+        environment: &environment,
+        story: &story,
+    };
     let place = finding.write(parent)?;
     note(format!("written to {}", rig::typed(&place).display()));
     Ok(())

@@ -4,10 +4,10 @@ use super::arguments::Which;
 use super::output::{coloured, note};
 use agents::ActionSpace;
 use anyhow::{Context, bail};
+use fuzzer::action;
 use fuzzer::campaign::CampaignConfig;
 use fuzzer::executor::{Executor, ExecutorError};
 use fuzzer::nearest::suggestion;
-use fuzzer::nemesis;
 use fuzzer::pool::{Program, Setup, Worker};
 use fuzzer::schedule::Schedule;
 use fuzzer::target::build::Binary;
@@ -84,12 +84,12 @@ impl Rig {
     ///
     /// # Errors
     /// When there is no such agent, with the nearest name.
-    pub fn actions(&self, spec: &str, nodes: u8) -> anyhow::Result<ActionSpace> {
+    pub fn actions(spec: &str) -> anyhow::Result<ActionSpace> {
         let name = spec.split_once(':').map_or(spec, |(name, _)| name);
         if agents::registry::find(name).is_none() {
             bail!("unknown agent `{name}`: {}", suggestion(name, &agents::names()));
         }
-        let actions = nemesis::action_space(nodes);
+        let actions = action::space();
         agents::build(spec, &actions)?;
         Ok(actions)
     }
@@ -98,13 +98,21 @@ impl Rig {
     ///
     /// # Errors
     /// As [`Self::actions`], or a seed that cannot be read.
-    pub fn campaign(&self, agent: &str, bugs: Vec<String>, nodes: u8, out: PathBuf) -> anyhow::Result<CampaignConfig> {
-        let mut config = CampaignConfig::new(self.target.name(), nodes, self.actions(agent, nodes)?, out);
+    pub fn campaign(
+        &self,
+        agent: &str,
+        bugs: Vec<String>,
+        nodes: u8,
+        out: PathBuf,
+    ) -> anyhow::Result<CampaignConfig> {
+        let mut config = CampaignConfig::new(self.target.name(), nodes, Self::actions(agent)?, out);
         agent.clone_into(&mut config.agent);
         config.target_digest.clone_from(&self.target.digest);
         config.binary_digest.clone_from(&self.binary.digest);
         config.max_down = self.target.manifest.faults.max_down;
-        for (_, file) in fuzzer::smoke::kept_in(&self.target.root.join("corpora"), self.target.name(), &["seeds"]) {
+        for (_, file) in
+            fuzzer::smoke::kept_in(&self.target.root.join("corpora"), self.target.name(), &["seeds"])
+        {
             let seed = fuzzer::reproducer::load(&file)?.schedule;
             if seed.nodes == nodes {
                 config.seeds.push(Schedule { bugs: bugs.clone(), ..seed });
@@ -126,7 +134,12 @@ impl Rig {
     ///
     /// # Errors
     /// As [`Self::worker`].
-    pub fn workers(&self, bugs: &[String], nodes: u8, cores: Option<u16>) -> anyhow::Result<Vec<Box<dyn Executor>>> {
+    pub fn workers(
+        &self,
+        bugs: &[String],
+        nodes: u8,
+        cores: Option<u16>,
+    ) -> anyhow::Result<Vec<Box<dyn Executor>>> {
         let cpus = fuzzer::pool::cpus();
         let count = cores.map_or(cpus.len(), usize::from).max(1);
         let mut workers: Vec<Box<dyn Executor>> = Vec::new();
@@ -154,7 +167,9 @@ fn build(target: &Target) -> Result<(), TargetError> {
         return target.build(&mut |_| {});
     }
     let bar = ProgressBar::new_spinner();
-    bar.set_style(ProgressStyle::with_template("{spinner} {prefix}: {wide_msg}").expect("the template is fixed"));
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {prefix}: {wide_msg}").expect("the template is fixed"),
+    );
     bar.set_prefix(what);
     bar.enable_steady_tick(Duration::from_millis(200));
     let result = target.build(&mut |line| bar.set_message(line.trim().to_owned()));

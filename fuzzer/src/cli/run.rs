@@ -88,7 +88,10 @@ pub fn campaign(
                     record(&mut events, &line);
                     output.json(&line);
                     let (steps, before) = (kept.steps, kept.steps_before);
-                    terminal.say(&format!("  kept in {} ({steps} of {before} steps)", rig::typed(&kept.path).display()));
+                    terminal.say(&format!(
+                        "  kept in {} ({steps} of {before} steps)",
+                        rig::typed(&kept.path).display()
+                    ));
                     last = Some(kept.path);
                 }
                 Err(error) => terminal.say(&format!("warning: {slug}: {error:#}")),

@@ -30,7 +30,8 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
     let bugs = target.manifest.bugs_named(&schedule.bugs)?;
     let rig = Rig::of(target, args.no_build)?;
     output.text(rig::headline(&rig, Some(schedule.seed)));
-    let original = reproducer::load(&args.path.join("original.toml")).map_or_else(|_| schedule.clone(), |it| it.schedule);
+    let original = reproducer::load(&args.path.join("original.toml"))
+        .map_or_else(|_| schedule.clone(), |it| it.schedule);
     let mut worker = rig.worker(&bugs, schedule.nodes)?;
     let execution = worker.run(schedule, RunOptions { detail: true, calls: false })?;
     match &execution.verdict {
@@ -50,7 +51,10 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
         "steps_before": kept.steps_before, "executions": kept.executions, "smaller": kept.shrunk,
     }));
     let what = if kept.shrunk { "smaller" } else { "as small as it gets" };
-    output.text(format!("{what}: {} steps of {}, after {} executions", kept.steps, kept.steps_before, kept.executions));
+    output.text(format!(
+        "{what}: {} steps of {}, after {} executions",
+        kept.steps, kept.steps_before, kept.executions
+    ));
     output.text(format!("fuzz replay {}", rig::typed(&kept.path).display()));
     Ok(Exit::Violation)
 }

@@ -48,7 +48,11 @@ pub fn main(args: &Smoke, output: &mut Output) -> anyhow::Result<Exit> {
     let plan = Plan { cores: args.cores, shrink: SHRINK, word: args.which.target.clone() };
     let begun = watch.elapsed_ms();
     let summary = campaign(&rig, config, &plan, &stop, output)?;
-    cases.push(Case { name: "campaign".into(), failure: failure(&summary), wall_ms: watch.elapsed_ms() - begun });
+    cases.push(Case {
+        name: "campaign".into(),
+        failure: failure(&summary),
+        wall_ms: watch.elapsed_ms() - begun,
+    });
     if let Some(file) = &args.junit {
         let xml = junit::report(rig.target.name(), &cases)?;
         std::fs::write(file, xml).with_context(|| format!("cannot write {}", file.display()))?;
@@ -74,21 +78,25 @@ fn place(args: &Smoke, rig: &Rig) -> anyhow::Result<PathBuf> {
     }
     let place = Path::new("fuzz-out").join(format!("{}-smoke", rig.target.name()));
     if place.exists() {
-        std::fs::remove_dir_all(&place).with_context(|| format!("cannot empty {}", rig::typed(&place).display()))?;
+        std::fs::remove_dir_all(&place)
+            .with_context(|| format!("cannot empty {}", rig::typed(&place).display()))?;
     }
     Ok(place)
 }
 
 fn failure(summary: &Summary) -> Option<Failure> {
     if !summary.findings.is_empty() {
-        let signatures: Vec<&str> = summary.findings.iter().map(|finding| finding.signature.as_str()).collect();
+        let signatures: Vec<&str> =
+            summary.findings.iter().map(|finding| finding.signature.as_str()).collect();
         return Some(Failure::Violation(signatures.join(", ")));
     }
     if summary.diverged > 0 {
         return Some(Failure::Diverged(format!("{} runs did not repeat exactly", summary.diverged)));
     }
     let unknown = summary.unknown * 2 > summary.executions;
-    unknown.then(|| Failure::Unknown(format!("{} of {} verdicts undecided", summary.unknown, summary.executions)))
+    unknown.then(|| {
+        Failure::Unknown(format!("{} of {} verdicts undecided", summary.unknown, summary.executions))
+    })
 }
 
 /// The worst of all cases: a violation or a missed one, then divergence, then errors, then the undecided.

@@ -36,7 +36,17 @@ struct Trial {
 
 impl Trial {
     fn is_same_cell(&self, other: &Self) -> bool {
-        let key = |it: &Self| (it.target.clone(), it.binary.clone(), it.bug.clone(), it.agent.clone(), it.seed, it.cores, it.bound);
+        let key = |it: &Self| {
+            (
+                it.target.clone(),
+                it.binary.clone(),
+                it.bug.clone(),
+                it.agent.clone(),
+                it.seed,
+                it.cores,
+                it.bound,
+            )
+        };
         key(self) == key(other)
     }
 }
@@ -53,7 +63,7 @@ pub fn main(args: &Bench, output: &mut Output) -> anyhow::Result<Exit> {
         bail!("target `{}` has no bugs to find; see: fuzz targets", rig.target.name());
     }
     for agent in &args.agents {
-        rig.actions(agent, manifest.nodes)?;
+        Rig::actions(agent)?;
     }
     output.text(rig::headline(&rig, None));
     let mut trials = read(&args.raw)?;
@@ -116,7 +126,6 @@ fn search(rig: &Rig, wanted: Trial, raw: &Path) -> anyhow::Result<Trial> {
         }
         _ => {}
     })?;
-    drop(campaign);
     std::fs::remove_dir_all(&work).with_context(|| format!("cannot remove {}", work.display()))?;
     Ok(trial)
 }
@@ -126,7 +135,8 @@ fn read(raw: &Path) -> anyhow::Result<Vec<Trial>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(number, line)| {
-            let place = || format!("{} line {} is not a result; move the file away", raw.display(), number + 1);
+            let place =
+                || format!("{} line {} is not a result; move the file away", raw.display(), number + 1);
             serde_json::from_str(line).with_context(place)
         })
         .collect()
@@ -150,7 +160,8 @@ fn table(trials: &[Trial]) -> String {
     }
     let width = |text: fn(&Trial) -> usize| trials.iter().map(text).max().unwrap_or(0).max(5);
     let (bugs, agents) = (width(|trial| trial.bug.len()), width(|trial| trial.agent.len()));
-    let mut text = format!("{:bugs$}  {:agents$}  found  {:>22}  {:>24}\n", "bug", "agent", "executions", "seconds");
+    let mut text =
+        format!("{:bugs$}  {:agents$}  found  {:>22}  {:>24}\n", "bug", "agent", "executions", "seconds");
     for ((bug, agent), trials) in cells {
         let found = trials.iter().filter(|trial| trial.signature.is_some()).count();
         let executions = spread(&trials, |trial| trial.executions as f64, 0);

@@ -31,9 +31,10 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
     output.text(rig::headline(&rig, Some(args.seed)));
     let elsewhere = Elsewhere::make()?;
     let cpus = cpus();
-    let mut quiet = Worker::spawn(0, rig::program()?, rig.setup(&bugs, manifest.nodes, cpus.first().copied()))?;
+    let mut quiet =
+        Worker::spawn(0, rig::program()?, rig.setup(&bugs, manifest.nodes, cpus.first().copied()))?;
     let mut disturbed = elsewhere.worker(rig.setup(&bugs, manifest.nodes, cpus.last().copied()))?;
-    let agent = agents::build("uniform", &rig.actions("uniform", manifest.nodes)?)?;
+    let agent = agents::build("uniform", &Rig::actions("uniform")?)?;
     quiet.adopt(&agent)?;
     disturbed.adopt(&agent)?;
     let horizon_ms = u64::try_from(args.horizon.as_millis()).unwrap_or(u64::MAX);
@@ -74,8 +75,13 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
 }
 
 fn diverged(divergence: &Divergence, before: u64, output: &mut Output) -> Exit {
-    output.json(&json!({ "event": "diverged", "schedules": before + 1, "equal": before, "divergence": divergence }));
-    output.text(format!("schedule {} ran differently the second time; {before} before it were equal", before + 1));
+    output.json(
+        &json!({ "event": "diverged", "schedules": before + 1, "equal": before, "divergence": divergence }),
+    );
+    output.text(format!(
+        "schedule {} ran differently the second time; {before} before it were equal",
+        before + 1
+    ));
     output.text(format!("hashes {} and {}", divergence.hashes.0, divergence.hashes.1));
     match &divergence.difference {
         Some(difference) => output.text(difference.to_string()),

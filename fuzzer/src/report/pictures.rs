@@ -21,7 +21,8 @@ pub fn of(detail: &Detail, at_ns: u64) -> BTreeMap<String, String> {
     let certain = timeline.events().partition_point(|event| event.at.0 <= at_ns);
     let end = (certain + AFTERMATH).min(timeline.len());
     let start = end.saturating_sub(space_time::SHOWN_MAX);
-    let faults = timeline.events().iter().enumerate().filter(|(_, e)| matches!(e.kind, EventKind::Fault { .. }));
+    let faults =
+        timeline.events().iter().enumerate().filter(|(_, e)| matches!(e.kind, EventKind::Fault { .. }));
     let highlight: BTreeSet<usize> = faults.map(|(index, _)| index).chain(certain.checked_sub(1)).collect();
     BTreeMap::from([
         ("timeline.svg".to_owned(), space_time::svg(&timeline, &detail.hosts, start..end, &highlight)),
@@ -40,7 +41,11 @@ mod tests {
         let fault = |label: &str| EventKind::Fault { label: label.into(), on: true };
         let events = (0..1_000)
             .map(|at| {
-                let kind = if at % 500 == 499 { fault(&format!("cut-{at}")) } else { EventKind::Fsync { failed: false } };
+                let kind = if at % 500 == 499 {
+                    fault(&format!("cut-{at}"))
+                } else {
+                    EventKind::Fsync { failed: false }
+                };
                 Event { at: Instant(at), host: HostId(0), kind }
             })
             .collect();

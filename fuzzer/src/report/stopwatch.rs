@@ -4,7 +4,10 @@ use std::time::Duration;
 
 /// Time since it was started.
 #[derive(Clone, Copy, Debug)]
-#[allow(clippy::disallowed_types, reason = "host time is shown to people and decides nothing that is executed")]
+#[allow(
+    clippy::disallowed_types,
+    reason = "host time is shown to people and decides nothing that is executed"
+)]
 pub struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {

@@ -38,7 +38,8 @@ pub fn tell(execution: &Execution) -> String {
     let Verdict::Violation(violation) = &execution.verdict else {
         return format!("# No violation\n\n{}\n", setting(execution));
     };
-    let mut text = format!("# {}\n\n{}\n\n{}\n\n", violation.signature, violation.summary, setting(execution));
+    let mut text =
+        format!("# {}\n\n{}\n\n{}\n\n", violation.signature, violation.summary, setting(execution));
     let empty = Detail::default();
     let detail = execution.detail.as_deref().unwrap_or(&empty);
     let (lines, left_out) = shortened(lines_of(execution, violation, detail));
@@ -46,7 +47,10 @@ pub fn tell(execution: &Execution) -> String {
         let _ = writeln!(text, "{:>2}. {}  {}", number + 1, line.at, line.text);
     }
     if left_out > 0 {
-        let _ = writeln!(text, "\n({left_out} changes of less weight are left out; timeline.jsonl has them all.)");
+        let _ = writeln!(
+            text,
+            "\n({left_out} changes of less weight are left out; timeline.jsonl has them all.)"
+        );
     }
     let _ = writeln!(text, "\n## Why this is wrong\n\n{}", because(violation));
     text
@@ -55,7 +59,8 @@ pub fn tell(execution: &Execution) -> String {
 /// One line on what ran.
 fn setting(execution: &Execution) -> String {
     let Schedule { target, bugs, nodes, seed, workload, .. } = &execution.schedule;
-    let bugs = if bugs.is_empty() { "no planted bug".to_owned() } else { format!("with {}", bugs.join(", ")) };
+    let bugs =
+        if bugs.is_empty() { "no planted bug".to_owned() } else { format!("with {}", bugs.join(", ")) };
     format!(
         "Target {target} ({bugs}), {nodes} nodes, seed {seed}; {} clients, {} operations a second on {} keys. \
          Times are virtual seconds since power-on; the cluster was ready at {}.",
@@ -69,7 +74,12 @@ fn setting(execution: &Execution) -> String {
 fn because(violation: &Violation) -> String {
     let Evidence { lines, .. } = &violation.evidence;
     if lines.is_empty() {
-        return format!("{} (oracle `{}`, certain at {}).", violation.summary, violation.oracle, Instant(violation.at_ns));
+        return format!(
+            "{} (oracle `{}`, certain at {}).",
+            violation.summary,
+            violation.oracle,
+            Instant(violation.at_ns)
+        );
     }
     let mut shown: Vec<String> = lines.iter().take(EVIDENCE_MAX).map(|line| format!("- {line}")).collect();
     if lines.len() > EVIDENCE_MAX {
@@ -139,8 +149,12 @@ fn changes(detail: &Detail, nodes: u8) -> Vec<Line> {
                 roles.remove(&event.host);
                 line(Rank::Change, format!("{name} starts again"));
             }
-            EventKind::Exit(Exit::Status(status)) => line(Rank::Change, format!("{name} exits with status {status}")),
-            EventKind::Exit(Exit::Signal(signal)) => line(Rank::Change, format!("{name} crashes by signal {signal}")),
+            EventKind::Exit(Exit::Status(status)) => {
+                line(Rank::Change, format!("{name} exits with status {status}"))
+            }
+            EventKind::Exit(Exit::Signal(signal)) => {
+                line(Rank::Change, format!("{name} crashes by signal {signal}"))
+            }
             EventKind::Fsync { failed: true } => line(Rank::Detail, format!("an fsync of {name} fails")),
             EventKind::Report(report) => {
                 let Some(role) = report.text("role") else { continue };

@@ -11,7 +11,8 @@ pub fn text(summary: &Summary, findings: &Path) -> String {
     let mut text = String::new();
     let seconds = summary.elapsed_ms as f64 / 1e3;
     let _ = writeln!(text, "executions  {executions} in {seconds:.1} s ({per_second:.1} a second)");
-    let _ = writeln!(text, "coverage    {features} features, {states} states, {corpus} schedules in the corpus");
+    let _ =
+        writeln!(text, "coverage    {features} features, {states} states, {corpus} schedules in the corpus");
     let share = if *steps == 0 { 0.0 } else { *landed as f64 * 100.0 / *steps as f64 };
     let _ = writeln!(text, "faults      {steps}, of which {share:.0}% touched something");
     for (count, what) in [
@@ -45,7 +46,12 @@ mod tests {
 
     #[test]
     fn a_summary_names_each_finding_and_where_it_is() {
-        let finding = FindingSummary { signature: "register/stale-read".into(), slug: "register-stale-read".into(), count: 14, execution: 33 };
+        let finding = FindingSummary {
+            signature: "register/stale-read".into(),
+            slug: "register-stale-read".into(),
+            count: 14,
+            execution: 33,
+        };
         let summary = Summary {
             executions: 1234,
             elapsed_ms: 60_000,

@@ -41,7 +41,9 @@ impl Terminal {
     pub fn new(moving: bool, limits: Limits) -> Self {
         let bar = moving.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is fixed"));
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is fixed"),
+            );
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
@@ -53,10 +55,17 @@ impl Terminal {
         let now = self.watch.elapsed();
         match event {
             CampaignEvent::Started { executions, corpus, findings, .. } => {
-                self.latest =
-                    Latest { executions: *executions, before: *executions, corpus: *corpus, findings: *findings, ..self.latest };
+                self.latest = Latest {
+                    executions: *executions,
+                    before: *executions,
+                    corpus: *corpus,
+                    findings: *findings,
+                    ..self.latest
+                };
             }
-            CampaignEvent::Control { virtual_ns, .. } => self.latest.virtual_seconds = *virtual_ns as f64 / 1e9,
+            CampaignEvent::Control { virtual_ns, .. } => {
+                self.latest.virtual_seconds = *virtual_ns as f64 / 1e9
+            }
             CampaignEvent::NewCoverage { .. } => self.latest.new = Some(now),
             CampaignEvent::Executed { executions, corpus, features, findings, per_second, .. } => {
                 self.latest = Latest {
@@ -129,9 +138,13 @@ fn notable(event: &CampaignEvent) -> Option<String> {
             let what = signature.as_deref().unwrap_or("the control run");
             format!("warning: {what} did not repeat exactly; see `fuzz verify`")
         }
-        CampaignEvent::WorkerRestarted { worker, why } => format!("warning: worker {worker} was started again: {why}"),
+        CampaignEvent::WorkerRestarted { worker, why } => {
+            format!("warning: worker {worker} was started again: {why}")
+        }
         CampaignEvent::Skipped { why, .. } => format!("warning: a schedule could not be run: {why}"),
-        CampaignEvent::Quarantined { file, why, .. } => format!("warning: {} was set aside: {why}", file.display()),
+        CampaignEvent::Quarantined { file, why, .. } => {
+            format!("warning: {} was set aside: {why}", file.display())
+        }
         _ => return None,
     })
 }

@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn paths_of_the_host_are_not_kept() {
-        let shown = ["/home/me/bin/fuzz", "run", "--out=/home/me/x", "--target", "./here", "--bug=a,b"].map(without_path);
+        let shown = ["/home/me/bin/fuzz", "run", "--out=/home/me/x", "--target", "./here", "--bug=a,b"]
+            .map(without_path);
         assert_eq!(shown, ["fuzz", "run", "--out=x", "--target", "./here", "--bug=a,b"]);
     }
 }

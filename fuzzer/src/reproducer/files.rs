@@ -18,11 +18,20 @@ pub(super) fn of(finding: &Finding<'_>) -> Files {
     let verdict = &execution.verdict;
     let mut files = Files::new();
     let mut put = |name: &str, text: String| files.insert(name.to_owned(), text);
-    put("schedule.toml", schedule_text::write(&execution.schedule, &comments(finding, "the smallest schedule known")));
-    put("original.toml", schedule_text::write(finding.original, &comments(finding, "the schedule that showed it first")));
+    put(
+        "schedule.toml",
+        schedule_text::write(&execution.schedule, &comments(finding, "the smallest schedule known")),
+    );
+    put(
+        "original.toml",
+        schedule_text::write(finding.original, &comments(finding, "the schedule that showed it first")),
+    );
     put("verdict.json", serde_json::to_string_pretty(verdict).expect("a verdict is plain data") + "\n");
     put("hash.txt", format!("{}\n", execution.hash));
-    put("environment.toml", toml::to_string(finding.environment).expect("an environment is a table of plain values"));
+    put(
+        "environment.toml",
+        toml::to_string(finding.environment).expect("an environment is a table of plain values"),
+    );
     put("history.jsonl", oracle::jsonl::to_json_lines(&detail.history));
     put("timeline.jsonl", lines(&detail.events));
     put("coverage.json", coverage(finding));
@@ -50,7 +59,8 @@ fn lines<T: serde::Serialize>(items: &[T]) -> String {
 /// A node's output with virtual times; `err` marks standard error.
 fn log_of(detail: &Detail, host: usize) -> String {
     let mut text = String::new();
-    for line in detail.logs.iter().filter(|line| line.host == HostId(u16::try_from(host).unwrap_or(u16::MAX))) {
+    for line in detail.logs.iter().filter(|line| line.host == HostId(u16::try_from(host).unwrap_or(u16::MAX)))
+    {
         let stream = if line.stderr { "err" } else { "out" };
         let _ = writeln!(text, "{} {stream} {}", line.at, line.text);
     }
@@ -59,7 +69,8 @@ fn log_of(detail: &Detail, host: usize) -> String {
 
 /// Features in hex, since JSON readers lose the low bits of large numbers.
 fn coverage(finding: &Finding<'_>) -> String {
-    let features: Vec<String> = finding.execution.features.iter().map(|feature| format!("{feature:016x}")).collect();
+    let features: Vec<String> =
+        finding.execution.features.iter().map(|feature| format!("{feature:016x}")).collect();
     let coverage = serde_json::json!({
         "version": 1,
         "features": features,
@@ -75,10 +86,7 @@ fn readme(finding: &Finding<'_>) -> String {
          Begin with `story.md`. `schedule.toml` is the smallest schedule known, `original.toml` the first one;\n\
          `verdict.json` holds the proof, `history.jsonl` what clients asked and heard, `logs/` all output of all nodes\n\
          since the start with virtual times, `timeline.jsonl` and `timeline.svg` what they said to each other.\n",
-        violation.signature,
-        violation.summary,
-        finding.execution.schedule.target,
-        finding.slug,
+        violation.signature, violation.summary, finding.execution.schedule.target, finding.slug,
     )
 }
 

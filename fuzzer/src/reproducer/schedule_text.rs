@@ -17,7 +17,12 @@ pub fn write(schedule: &Schedule, comments: &[String]) -> String {
         let _ = writeln!(text, "{line}");
     }
     for step in &schedule.steps {
-        let _ = writeln!(text, "\n# {step}\n[[step]]\nwhen = {}\nfault = {}", inline(&step.when), inline(&step.fault));
+        let _ = writeln!(
+            text,
+            "\n# {step}\n[[step]]\nwhen = {}\nfault = {}",
+            inline(&step.when),
+            inline(&step.fault)
+        );
     }
     text
 }

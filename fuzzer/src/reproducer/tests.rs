@@ -19,7 +19,8 @@ fn violation() -> Violation {
 }
 
 fn execution() -> Execution {
-    let step = Step { when: Trigger::At { at_ms: 1_500 }, fault: Fault::Pause { node: Node(1), for_ms: 800 } };
+    let step =
+        Step { when: Trigger::At { at_ms: 1_500 }, fault: Fault::Pause { node: Node(1), for_ms: 800 } };
     let schedule = Schedule {
         version: 1,
         target: "toy".into(),
@@ -111,7 +112,10 @@ fn damage_is_named() {
         damaged("verdict.json", Some("\"valid\"")),
         damaged("verdict.json", Some("{")),
         damaged("schedule.toml", Some("version = 2\nwonder = 1")),
-        load(&dir.path().join("nowhere")).unwrap_err().to_string().replace(&dir.path().display().to_string(), "."),
+        load(&dir.path().join("nowhere"))
+            .unwrap_err()
+            .to_string()
+            .replace(&dir.path().display().to_string(), "."),
     ];
     insta::assert_snapshot!(messages.join("\n"), @"
     DIR/hash.txt: not a SHA-256 in hex

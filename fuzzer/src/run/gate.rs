@@ -2,7 +2,6 @@
 //! knows its leader. A state machine without sockets, like the clients.
 
 use crate::workload::Action;
-use crate::workload::client::Action as Do;
 use crate::workload::http::{self, Response, Responses};
 use serde_json::Value;
 
@@ -88,10 +87,10 @@ impl Gate {
             asked.is_waiting = true;
             asked.due_ns = now_ns.saturating_add(PATIENCE_NS);
             match asked.link {
-                Link::Up => actions.push((node, Do::Send(http::request("GET", &self.path, "")))),
+                Link::Up => actions.push((node, Action::Send(http::request("GET", &self.path, "")))),
                 Link::Closed | Link::Connecting => {
                     asked.link = Link::Connecting;
-                    actions.push((node, Do::Connect(node)));
+                    actions.push((node, Action::Connect(node)));
                 }
             }
         }
@@ -103,7 +102,7 @@ impl Gate {
         let asked = &mut self.nodes[node];
         if is_up {
             asked.link = Link::Up;
-            return vec![(node, Do::Send(http::request("GET", &self.path, "")))];
+            return vec![(node, Action::Send(http::request("GET", &self.path, "")))];
         }
         asked.failed("connection refused", now_ns);
         Vec::new()
@@ -167,7 +166,7 @@ impl Asked {
         self.responses = Responses::default();
         if self.link != Link::Closed {
             self.link = Link::Closed;
-            actions.push((node, Do::Close));
+            actions.push((node, Action::Close));
         }
     }
 }
@@ -200,7 +199,7 @@ mod tests {
     /// A gate of two nodes that are connected.
     fn gate() -> Gate {
         let mut gate = Gate::new("/status", 2, 0);
-        assert_eq!(gate.on_time(0), [(0, Do::Connect(0)), (1, Do::Connect(1))]);
+        assert_eq!(gate.on_time(0), [(0, Action::Connect(0)), (1, Action::Connect(1))]);
         assert_eq!(gate.on_connected(0, true, MS).len(), 1);
         assert_eq!(gate.on_connected(1, true, MS).len(), 1);
         gate
@@ -235,12 +234,12 @@ mod tests {
         let mut gate = gate();
         gate.on_closed(0, 2 * MS);
         assert_eq!(gate.holdup().1, "GET /status: connection lost");
-        assert_eq!(gate.on_time(22 * MS), [(0, Do::Connect(0))]);
+        assert_eq!(gate.on_time(22 * MS), [(0, Action::Connect(0))]);
         assert!(gate.on_connected(0, false, 23 * MS).is_empty());
         assert_eq!(gate.holdup().1, "GET /status: connection refused");
-        assert_eq!(gate.on_bytes(1, b"SSH-2.0\r\n\r\n", 30 * MS), [(1, Do::Close)]);
+        assert_eq!(gate.on_bytes(1, b"SSH-2.0\r\n\r\n", 30 * MS), [(1, Action::Close)]);
         gate.on_time(50 * MS);
-        assert_eq!(gate.on_time(600 * MS), [(0, Do::Connect(0)), (1, Do::Connect(1))]);
+        assert_eq!(gate.on_time(600 * MS), [(0, Action::Connect(0)), (1, Action::Connect(1))]);
         assert_eq!(gate.holdup().1, "GET /status: no answer");
     }
 }

@@ -111,7 +111,9 @@ fn durations(schedule: &Schedule, _: Limits) -> Vec<Schedule> {
     let mut all = Vec::new();
     for at in 0..schedule.steps.len() {
         for number in 0..3 {
-            let Some((now, floor)) = number_of(&mut schedule.steps[at].fault.clone(), number, None) else { continue };
+            let Some((now, floor)) = number_of(&mut schedule.steps[at].fault.clone(), number, None) else {
+                continue;
+            };
             let finest = (now / 8).clamp(1, 50);
             for value in lower(now, floor).into_iter().filter(|v| now - v >= finest || now <= 10) {
                 all.push(with(schedule, |s| {

@@ -34,8 +34,15 @@ fn run(start: &Schedule, executions: u32, fails: impl Fn(&Schedule) -> bool) -> 
 }
 
 fn noise() -> Schedule {
-    let mut steps: Vec<Step> = (0..12).map(|i| step(500 + 1_117 * i, Fault::Reset { a: Node(1), b: Node(2) })).collect();
-    steps.insert(4, step(3_333, Fault::Partition { side: vec![Node(1), Node(3)], direction: Default::default(), for_ms: 4_000 }));
+    let mut steps: Vec<Step> =
+        (0..12).map(|i| step(500 + 1_117 * i, Fault::Reset { a: Node(1), b: Node(2) })).collect();
+    steps.insert(
+        4,
+        step(
+            3_333,
+            Fault::Partition { side: vec![Node(1), Node(3)], direction: Default::default(), for_ms: 4_000 },
+        ),
+    );
     steps.insert(9, step(8_765, pause(2, 2_500)));
     schedule(steps)
 }
@@ -44,7 +51,10 @@ fn isolates_3_then_pauses_2(candidate: &Schedule) -> bool {
     let isolated = candidate.steps.iter().position(
         |s| matches!(&s.fault, Fault::Partition { side, for_ms, .. } if side.contains(&Node(3)) && *for_ms >= 900),
     );
-    let paused = candidate.steps.iter().position(|s| matches!(s.fault, Fault::Pause { node: Node(2), for_ms } if for_ms >= 300));
+    let paused = candidate
+        .steps
+        .iter()
+        .position(|s| matches!(s.fault, Fault::Pause { node: Node(2), for_ms } if for_ms >= 300));
     isolated.is_some_and(|i| paused.is_some_and(|p| i < p))
 }
 
@@ -80,13 +90,17 @@ fn only_what_matters_is_left() {
 
 #[test]
 fn the_same_answers_give_the_same_result() {
-    assert_eq!(run(&noise(), 2_000, isolates_3_then_pauses_2), run(&noise(), 2_000, isolates_3_then_pauses_2));
+    assert_eq!(
+        run(&noise(), 2_000, isolates_3_then_pauses_2),
+        run(&noise(), 2_000, isolates_3_then_pauses_2)
+    );
 }
 
 #[test]
 fn another_violation_is_not_this_one() {
-    let mut attempt =
-        |s: &Schedule| Ok::<_, String>(Some(if s.steps.len() == 14 { "bug".to_owned() } else { "other".to_owned() }));
+    let mut attempt = |s: &Schedule| {
+        Ok::<_, String>(Some(if s.steps.len() == 14 { "bug".to_owned() } else { "other".to_owned() }))
+    };
     let shrunk = shrink(&noise(), "bug", Limits::default(), &mut attempt, &mut |_| {}).unwrap();
     assert_eq!(shrunk.schedule.steps.len(), 14);
 }
@@ -104,7 +118,12 @@ fn the_budget_is_kept_and_said() {
 #[test]
 fn nodes_that_steps_name_stay() {
     let start = schedule(vec![step(100, pause(4, 50))]);
-    assert_eq!(run(&start, 500, |s| s.steps.iter().any(|s| matches!(s.fault, Fault::Pause { node: Node(4), .. }))).schedule.nodes, 5);
+    assert_eq!(
+        run(&start, 500, |s| s.steps.iter().any(|s| matches!(s.fault, Fault::Pause { node: Node(4), .. })))
+            .schedule
+            .nodes,
+        5
+    );
 }
 
 #[test]

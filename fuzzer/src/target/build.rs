@@ -28,7 +28,10 @@ impl Target {
         let Some((program, arguments)) = self.manifest.build.command.split_first() else {
             return Ok(());
         };
-        let io = |source| TargetError::Io { what: format!("cannot run `{program}` to build {}", self.name()), source };
+        let io = |source| TargetError::Io {
+            what: format!("cannot run `{program}` to build {}", self.name()),
+            source,
+        };
         let mut child = Command::new(program)
             .args(arguments)
             .current_dir(&self.root)
@@ -120,7 +123,12 @@ mod tests {
              command = [\"{{bin}}\"]\n[ready]\nhttp = \"/\"\nport = 1\n[workload]\nkind = \"kv-http\"\nport = 1\n"
         );
         let manifest = Manifest::parse(&text, "target.toml").unwrap();
-        Target { manifest, file: root.join("target.toml"), root: root.to_owned(), digest: sha256(text.as_bytes()) }
+        Target {
+            manifest,
+            file: root.join("target.toml"),
+            root: root.to_owned(),
+            digest: sha256(text.as_bytes()),
+        }
     }
 
     #[test]

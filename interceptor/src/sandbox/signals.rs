@@ -4,9 +4,11 @@ use super::guest::{Handled, Outcome};
 use super::log::What;
 use super::task::{Call, Key, ProcessId, SentSignal, State, ThreadId};
 use super::{ClockKind, Error, Sandbox};
-use tracer::Registers;
+use tracer::{Registers, Stop};
 
 const SIG_IGN: u64 = 1;
+/// Offset of `uc_sigmask` in the kernel's ucontext: flags, link, stack, 256 bytes of registers.
+const UCONTEXT_SIGMASK: u64 = 8 + 8 + 24 + 256;
 
 impl Sandbox {
     /// A thread is about to receive a signal.
@@ -18,16 +20,41 @@ impl Sandbox {
         let mut info = tid.signal_info()?;
         self.correct_signal_info(id, signal, &mut info);
         tid.set_signal_info(&info)?;
-        if let Some(mask) = self.thread_mut(id).saved_mask.take() {
-            tid.set_blocked_signals(mask)?;
-        }
         self.log_entry(id, What::Signal(signal));
         let node = self.thread(id).node;
         self.set_clock_page(node);
         self.thread_mut(id).after_call = false;
-        tid.resume(signal)?;
+        match self.thread_mut(id).saved_mask.take() {
+            Some(mask) => self.deliver_under_mask(id, signal, mask),
+            None => {
+                tid.resume(signal)?;
+                let stop = self.await_stop(id)?;
+                self.handle_stop(id, stop)
+            }
+        }
+    }
+
+    /// Delivers a signal to a thread whose call had replaced its mask: the handler runs, and what it returns to
+    /// has the old mask again. The kernel would requeue a signal that the old mask blocks, so the mask is put
+    /// into the frame that the handler returns through.
+    fn deliver_under_mask(&mut self, id: ThreadId, signal: i32, mask: u64) -> Result<(), Error> {
+        let tid = self.thread(id).tid;
+        let handled = self.process_of(id).actions.get(&signal).is_some_and(|a| a.handler > SIG_IGN);
+        if !handled {
+            tid.resume(signal)?;
+            let stop = self.await_stop(id)?;
+            return self.handle_stop(id, stop);
+        }
+        tid.step(signal)?;
         let stop = self.await_stop(id)?;
-        self.handle_stop(id, stop)
+        if stop != Stop::Signal(libc::SIGTRAP) {
+            return self.handle_stop(id, stop);
+        }
+        // The third argument of a handler is its ucontext.
+        let context = tid.registers()?.0.rdx;
+        tid.write(context + UCONTEXT_SIGMASK, &mask.to_le_bytes())?;
+        self.thread_mut(id).state = State::Ready;
+        Ok(())
     }
 
     /// Replaces what the kernel says of the sender (host ids, host times) by what the receiver may know.

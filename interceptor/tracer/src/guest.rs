@@ -113,6 +113,14 @@ impl Tid {
         self.request("resuming to the exit of a call", libc::PTRACE_SYSCALL, signal)
     }
 
+    /// Lets the thread receive `signal` and stops it before its handler's first instruction, with SIGTRAP.
+    ///
+    /// # Errors
+    /// When the thread is not stopped or is gone.
+    pub fn step(self, signal: i32) -> Result<(), Error> {
+        self.request("stepping into a handler", libc::PTRACE_SINGLESTEP, signal)
+    }
+
     fn request(self, what: &'static str, request: libc::c_uint, signal: i32) -> Result<(), Error> {
         // SAFETY: these requests take a signal number as data and touch no memory of ours.
         let done = unsafe {

@@ -148,7 +148,7 @@ pub const CATALOG: [Planted; 22] = [
     planted(
         Bug::EarlyMembership,
         "early-membership",
-        2,
+        1,
         "a leader takes a membership change before anything of its term, or the last change, is committed",
     ),
     planted(

@@ -8,7 +8,10 @@ use interceptor::event::{Event, Report};
 use oracle::{Call, Entry, Phase};
 
 fn execution(events: Vec<Event>) -> Execution {
-    let step = Step { when: Trigger::At { at_ms: 1_500 }, fault: Fault::Partition { side: vec![Node(1)], direction: Default::default(), for_ms: 2_000 } };
+    let step = Step {
+        when: Trigger::At { at_ms: 1_500 },
+        fault: Fault::Partition { side: vec![Node(1)], direction: Default::default(), for_ms: 2_000 },
+    };
     let read = |index, at_ns, phase, value: Option<&str>| Entry {
         index,
         at_ns,
@@ -17,7 +20,14 @@ fn execution(events: Vec<Event>) -> Execution {
         call: Call::Read { key: "k0".into(), value: value.map(|v| Some(v.to_owned())) },
         error: None,
     };
-    let write = |index, at_ns, phase| Entry { index, at_ns, process: 1, phase, call: Call::Write { key: "k0".into(), value: "7".into() }, error: None };
+    let write = |index, at_ns, phase| Entry {
+        index,
+        at_ns,
+        process: 1,
+        phase,
+        call: Call::Write { key: "k0".into(), value: "7".into() },
+        error: None,
+    };
     let entries = vec![
         write(0, 3_000_000_000, Phase::Invoke),
         write(1, 3_020_000_000, Phase::Ok),
@@ -28,7 +38,10 @@ fn execution(events: Vec<Event>) -> Execution {
         signature: "register/stale-read".into(),
         oracle: "register".into(),
         summary: "k0 was read as \"5\" after \"7\" had been written".into(),
-        evidence: Evidence { entries, lines: vec!["the write of \"7\" ended at 3.020000".into(), "the read began at 3.100000".into()] },
+        evidence: Evidence {
+            entries,
+            lines: vec!["the write of \"7\" ended at 3.020000".into(), "the read began at 3.100000".into()],
+        },
         at_ns: 3_150_000_000,
     };
     Execution {
@@ -49,14 +62,22 @@ fn execution(events: Vec<Event>) -> Execution {
         episode: vec![],
         landings: vec![Landing { step, fired_ns: Some(1_500_000_000), touched: 37 }],
         statistics: Statistics { ready_ns: 500_000_000, ..Statistics::default() },
-        detail: Some(Box::new(Detail { hosts: ["n1", "n2", "n3"].map(String::from).to_vec(), events, ..Detail::default() })),
+        detail: Some(Box::new(Detail {
+            hosts: ["n1", "n2", "n3"].map(String::from).to_vec(),
+            events,
+            ..Detail::default()
+        })),
     }
 }
 
 fn role(at_ms: u64, host: u16, role: &str, term: u64) -> Event {
     let fields = [("role", role.to_owned()), ("term", term.to_string())];
     let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Event { at: Instant(at_ms * 1_000_000), host: HostId(host), kind: EventKind::Report(Report { kind: "state".into(), fields }) }
+    Event {
+        at: Instant(at_ms * 1_000_000),
+        host: HostId(host),
+        kind: EventKind::Report(Report { kind: "state".into(), fields }),
+    }
 }
 
 #[test]
@@ -95,7 +116,9 @@ fn a_stale_read_is_told_from_the_cut_to_the_read() {
 
 #[test]
 fn a_long_run_is_told_in_few_lines() {
-    let events = (0..500).map(|i| role(i, (i % 3) as u16, ["candidate", "leader", "follower"][(i % 2) as usize], i)).collect();
+    let events = (0..500)
+        .map(|i| role(i, (i % 3) as u16, ["candidate", "leader", "follower"][(i % 2) as usize], i))
+        .collect();
     let text = tell(&execution(events));
     assert!(text.lines().count() <= 45, "{text}");
     assert!(text.contains("cut off n1") && text.contains("changes of less weight are left out"), "{text}");

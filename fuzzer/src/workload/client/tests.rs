@@ -241,8 +241,5 @@ proptest! {
         prop_assert!(client.is_idle());
         let ends = out.iter().filter(|action| matches!(action, Action::Complete { .. })).count();
         prop_assert_eq!(ends, 1);
-        let sent = out.iter().filter(|action| matches!(action, Action::Send(_))).count();
-        let done = out.iter().any(|action| matches!(action, Action::Complete { phase: Phase::Fail, .. }));
-        prop_assert!(!(done && sent > 0) || out.iter().all(|action| !matches!(action, Action::Complete { phase: Phase::Info, .. })));
     }
 }

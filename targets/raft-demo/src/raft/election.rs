@@ -24,8 +24,9 @@ impl Raft {
     /// No leader was heard for an election timeout.
     pub(super) fn on_election_due(&mut self) {
         self.arm_election();
+        self.ask_to_join();
         if !self.is_member(self.settings.id) {
-            return self.ask_to_join();
+            return;
         }
         self.role = Role::PreCandidate;
         self.leader = None;
@@ -115,9 +116,6 @@ impl Raft {
     }
 
     pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, last_index: Index, last_term: Term) {
-        if self.role == Role::Leader && !self.is_member(from) {
-            return self.on_stranger(from);
-        }
         let free = term > self.term || (term == self.term && (self.vote == 0 || self.vote == from));
         let granted = free && !self.leader_is_alive() && self.log_is_current(last_index, last_term);
         let term = if granted { term } else { self.term };

@@ -86,7 +86,7 @@ impl Raft {
         }
     }
 
-    /// Autopilot: a node outside the configuration asks to be taken in.
+    /// Autopilot: a node that hears no leader may have been removed, and may not know; it asks to be taken in.
     pub(super) fn ask_to_join(&mut self) {
         if self.settings.autopilot_ns == 0 {
             return;
@@ -104,13 +104,6 @@ impl Raft {
             let mut members = self.members().to_vec();
             members.push(member);
             self.change(None, members);
-        }
-    }
-
-    /// A removed node that does not know it yet wants an election: autopilot takes it in again.
-    pub(super) fn on_stranger(&mut self, id: NodeId) {
-        if let Some(member) = self.settings.peers.iter().find(|member| member.id == id) {
-            self.on_join(member.clone());
         }
     }
 }

@@ -245,18 +245,19 @@ impl Raft {
         entries: Option<Vec<Entry>>,
     ) {
         let heartbeat = entries.is_none();
-        let verdict = if self.follow(from, term) {
-            self.accept(prev, commit, entries.unwrap_or_default())
-        } else if self.role == Role::Leader && term == self.term {
+        if !self.follow(from, term) {
+            // Our term tells an outdated leader that it is one. Of two leaders in a term there is nothing to say.
+            if term < self.term {
+                let hint = self.log.last_index() + 1;
+                self.send(from, Body::AppendReply { ok: false, match_index: 0, hint, heartbeat, probe });
+            }
             return;
-        } else {
-            Err(self.log.last_index() + 1)
-        };
-        let (ok, match_index, hint) = match verdict {
+        }
+        let (ok, match_index, hint) = match self.accept(prev, commit, entries.unwrap_or_default()) {
             Ok(match_index) => (true, match_index, 0),
             Err(hint) => (false, 0, hint),
         };
-        self.send(from, Body::AppendReply { ok, match_index, hint, heartbeat, probe });
+        self.send_in_term(from, term, Body::AppendReply { ok, match_index, hint, heartbeat, probe });
     }
 
     /// Follows the sender of a leader's message, unless its term is over.

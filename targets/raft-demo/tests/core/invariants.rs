@@ -12,6 +12,7 @@ pub struct Invariants {
     applied: BTreeMap<Index, (Term, u32)>,
     logs: BTreeMap<NodeId, BTreeMap<Index, (Term, u32)>>,
     snapshots: BTreeMap<Index, u32>,
+    commits: BTreeMap<NodeId, Index>,
     terms: BTreeMap<NodeId, Term>,
     votes: BTreeMap<(NodeId, Term), NodeId>,
     broken: Option<String>,
@@ -29,8 +30,12 @@ impl Invariants {
 
     pub fn observe(&mut self, node: NodeId, report: &Report) {
         match report {
-            Report::Start { term, .. } => self.observe_term(node, *term),
-            Report::State { role, term, vote, .. } => {
+            Report::Start { term, .. } => {
+                self.commits.remove(&node);
+                self.observe_term(node, *term);
+            }
+            Report::State { role, term, vote, commit, .. } => {
+                self.commits.insert(node, *commit);
                 self.observe_term(node, *term);
                 if *vote != 0 {
                     let first = *self.votes.entry((node, *term)).or_insert(*vote);
@@ -57,7 +62,12 @@ impl Invariants {
                 }
                 self.logs.entry(node).or_default().insert(*index, entry);
             }
-            Report::Truncate { from } => drop(self.logs.entry(node).or_default().split_off(from)),
+            Report::Truncate { from } => {
+                self.logs.entry(node).or_default().split_off(from);
+                if self.commits.get(&node).is_some_and(|commit| from <= commit) {
+                    self.break_with(format!("what is committed stays: {node} truncates from {from}"));
+                }
+            }
             Report::Apply { index, term, digest, .. } => {
                 let first = *self.applied.entry(*index).or_insert((*term, *digest));
                 if first != (*term, *digest) {

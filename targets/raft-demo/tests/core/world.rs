@@ -47,6 +47,8 @@ pub struct World {
     pub loss_one_in: u32,
     pub wall_ns: BTreeMap<NodeId, u64>,
     bugs: Bugs,
+    lease: bool,
+    autopilot: bool,
     members: Vec<Member>,
     up: BTreeMap<NodeId, Raft>,
     paused: BTreeSet<NodeId>,
@@ -61,6 +63,11 @@ pub struct World {
 impl World {
     /// A cluster of `size` nodes, all started.
     pub fn new(size: u64, bugs: Bugs, seed: u64) -> World {
+        World::with(size, bugs, seed, bugs.has(Bug::LeaseWallClock), bugs.has(Bug::EarlyMembership))
+    }
+
+    /// A cluster that may serve reads under a lease, and remove silent voters by itself.
+    pub fn with(size: u64, bugs: Bugs, seed: u64, lease: bool, autopilot: bool) -> World {
         let members = (1..=size).map(|id| Member { id, addr: format!("10.0.0.{id}:7000") }).collect();
         let mut world = World {
             now_ns: 0,
@@ -71,6 +78,8 @@ impl World {
             loss_one_in: 0,
             wall_ns: BTreeMap::new(),
             bugs,
+            lease,
+            autopilot,
             members,
             up: BTreeMap::new(),
             paused: BTreeSet::new(),
@@ -118,12 +127,12 @@ impl World {
             members: self.members.clone(),
             peers: self.members.clone(),
             bugs: self.bugs,
-            reads: if self.bugs.has(Bug::LeaseWallClock) { ReadMode::Lease } else { ReadMode::ReadIndex },
+            reads: if self.lease { ReadMode::Lease } else { ReadMode::ReadIndex },
             heartbeat_ns: 100 * MS,
             election_ns: 300 * MS..600 * MS,
             boot_election_ns: 50 * MS..150 * MS,
             snapshot_every: 8,
-            autopilot_ns: if self.bugs.has(Bug::EarlyMembership) { 800 * MS } else { 0 },
+            autopilot_ns: if self.autopilot { 800 * MS } else { 0 },
             patience_ns: 2000 * MS,
         };
         let raft = Raft::new(settings, disk, self.rng.random(), self.clock(id));

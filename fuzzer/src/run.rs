@@ -1,0 +1,135 @@
+//! The runner: executes one schedule on one target in this process.
+//!
+//! It owns the room and the target's program in it, and the replica of the agent. Everything about a run is a
+//! function of target, schedule and agent; only its wall time is not.
+
+mod connections;
+mod gate;
+mod session;
+mod supervisor;
+
+use crate::action::Bounds;
+use crate::execution::Execution;
+use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
+use crate::schedule::Schedule;
+use crate::target::{Manifest, Place, Target};
+use crate::workload::kv_http;
+use agents::AnyAgent;
+use interceptor::room::Room;
+use interceptor::sandbox::{Config, Limits, NodeConfig};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+/// Runs schedules on one target, one at a time.
+#[derive(Debug)]
+pub struct Runner {
+    manifest: Manifest,
+    /// The target's program, in the room.
+    program: PathBuf,
+    agent: Option<AnyAgent>,
+    bounds: Bounds,
+    limits: Limits,
+    room: Room,
+    /// A cluster has become ready before: what does not now is the schedule's doing.
+    was_ready: bool,
+}
+
+impl Runner {
+    /// Puts the program of a target into the room. Without an agent no schedule can ask for one.
+    ///
+    /// # Errors
+    /// When the program cannot be copied or the target's workload is not known.
+    pub fn new(target: &Target, binary: &Path, agent: Option<AnyAgent>, room: Room) -> Result<Self, ExecutorError> {
+        let manifest = target.manifest.clone();
+        if manifest.workload.kind != kv_http::NAME {
+            return Err(ExecutorError::SetUp {
+                why: format!(
+                    "target `{}` asks for the workload `{}`; the only one is `{}`",
+                    manifest.name,
+                    manifest.workload.kind,
+                    kv_http::NAME
+                ),
+            });
+        }
+        let program = room.install(binary, &manifest.name).map_err(|error| ExecutorError::SetUp {
+            why: format!("cannot copy {} into {}: {error}", binary.display(), room.root().display()),
+        })?;
+        let bounds = Bounds { max_down: manifest.faults.max_down, ..Bounds::default() };
+        Ok(Self { manifest, program, agent, bounds, limits: Limits::default(), room, was_ready: false })
+    }
+
+    /// Restricts what the agent may do; the target's own limits stay.
+    #[must_use]
+    pub fn with_bounds(mut self, bounds: Bounds) -> Self {
+        let least = [bounds.max_down, self.bounds.max_down].into_iter().flatten().min();
+        self.bounds = Bounds { max_down: least, ..bounds };
+        self
+    }
+
+    /// Sets bounds on what the nodes may use.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    fn config(&self, schedule: &Schedule, options: RunOptions) -> Config {
+        let ips: Vec<String> = (1..=schedule.nodes).map(|id| Ipv4Addr::new(10, 0, 0, id).to_string()).collect();
+        let node = |id: u8| {
+            let name = format!("n{id}");
+            let data = self.room.root().join(&name).display().to_string();
+            let bin = self.program.display().to_string();
+            let place = Place { bin: &bin, id, ips: &ips, data: &data, bugs: &schedule.bugs };
+            let mut words = self.manifest.command_of(&place).into_iter();
+            let mut environment = vec![
+                ("HOME".to_owned(), data.clone()),
+                ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            ];
+            for (key, value) in self.manifest.env_of(&place) {
+                environment.retain(|(known, _)| *known != key);
+                environment.push((key, value));
+            }
+            NodeConfig { name, program: words.next().unwrap_or(bin).into(), arguments: words.collect(), environment }
+        };
+        Config {
+            seed: schedule.seed,
+            nodes: (1..=schedule.nodes).map(node).collect(),
+            // One more asks the nodes whether they are ready.
+            clients: usize::from(schedule.workload.clients) + 1,
+            dissectors: self.manifest.ports.iter().map(|port| (port.port, port.dissector.clone())).collect(),
+            limits: self.limits.clone(),
+            keep_log: options.calls,
+        }
+    }
+}
+
+impl Executor for Runner {
+    fn adopt(&mut self, agent: &AnyAgent) -> Result<(), ExecutorError> {
+        self.agent = Some(agent.clone());
+        Ok(())
+    }
+
+    fn learn(&mut self, episodes: &[Learned]) -> Result<(), ExecutorError> {
+        if let Some(agent) = &mut self.agent {
+            episodes.iter().for_each(|episode| episode.teach(agent));
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, input: &Schedule, options: RunOptions) -> Result<Execution, ExecutorError> {
+        #[allow(clippy::disallowed_types, reason = "wall time of a run, for people")]
+        let begun = std::time::Instant::now();
+        input.check().map_err(|refusal| ExecutorError::Run { why: refusal.to_string() })?;
+        if input.agent_from_ms.is_some() && self.agent.is_none() {
+            return Err(ExecutorError::Run { why: "the schedule asks for an agent and there is none".into() });
+        }
+        let session = session::Session::begin(self, input, options).map_err(|error| match error {
+            ExecutorError::SetUp { why } if self.was_ready => ExecutorError::Run { why },
+            other => other,
+        })?;
+        self.was_ready = true;
+        let mut execution = session.finish()?;
+        execution.statistics.wall_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Ok(execution)
+    }
+}

@@ -1,0 +1,434 @@
+//! One execution, from switching on to the verdict: start, readiness, faults, quiet, final reads.
+//!
+//! One loop: let the sandbox run until something is due or happens, take in what happened, do what is due. The
+//! instants at which it stops are the same whether faults are chosen or replayed, and so is the order of what is
+//! done at one instant; therefore an executed schedule repeats the run that it came from, call by call.
+
+use super::Runner;
+use super::connections::{Connections, Happening};
+use super::gate::Gate;
+use super::supervisor::Supervisor;
+use crate::action::{self, Bounds, View};
+use crate::execution::{Choice, Detail, Execution, Statistics};
+use crate::executor::{ExecutorError, RunOptions, agent_rng};
+use crate::nemesis::Nemesis;
+use crate::observe::Observer;
+use crate::schedule::{Schedule, Step, Trigger};
+use crate::workload::{Action, Command, Workload};
+use agents::{ActionId, Agent, AnyAgent, StateId};
+use interceptor::event::{EventKind, Exit};
+use interceptor::rng::{Rng, split};
+use interceptor::sandbox::{Pause, Sandbox};
+use interceptor::time::{Instant, Span};
+use oracle::{Call, Entry, Observations, Phase, Quiet, Verdict};
+use rand::RngExt;
+use std::collections::VecDeque;
+
+/// How often the agent is asked and windows are summarised.
+const WINDOW: Span = Span::from_millis(250);
+/// Nodes are started within this time of each other.
+const START_SPREAD_NS: u64 = 5_000_000;
+/// How long a cluster may take to become ready.
+const READY_MAX: Span = Span::from_secs(30);
+/// How long the cluster is watched at least and at most before final reads.
+const PROBE_MIN: Span = Span::from_millis(1_500);
+const PROBE_MAX: Span = Span::from_secs(5);
+/// The longest time from the last fault to the end.
+const QUIET_MAX: Span = Span::from_secs(10);
+/// Lines shown of a node that did not become ready.
+const LINES_SHOWN: usize = 8;
+/// Statuses with which a node may end by itself: in order, and because its disk failed.
+const EXITS_ALLOWED: [i32; 2] = [0, 70];
+
+/// Where the run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Faults,
+    Probing,
+    FinalReads,
+    Over,
+}
+
+/// The agent of this run: a clone, for it learns nothing meanwhile.
+struct Explorer {
+    agent: AnyAgent,
+    rng: Rng,
+    /// Draws victims and figures.
+    details: Rng,
+    bounds: Bounds,
+    from: Instant,
+    /// The last choice, as long as nobody knows where it leads.
+    open: Option<(StateId, Vec<ActionId>, ActionId)>,
+}
+
+/// A run under way.
+pub(super) struct Session {
+    input: Schedule,
+    options: RunOptions,
+    port: u16,
+    sandbox: Sandbox,
+    connections: Connections,
+    nemesis: Nemesis,
+    supervisor: Supervisor,
+    workload: Workload,
+    observer: Observer,
+    explorer: Option<Explorer>,
+    episode: Vec<Choice>,
+    history: Vec<Entry>,
+    /// How many events were taken in.
+    taken: usize,
+    ready: Instant,
+    horizon: Instant,
+    window_end: Instant,
+    stage: Stage,
+}
+
+fn broken(error: interceptor::sandbox::Error) -> ExecutorError {
+    ExecutorError::Run { why: format!("the sandbox failed: {error}") }
+}
+
+impl Session {
+    /// Switches the cluster on and waits until it is ready.
+    ///
+    /// # Errors
+    /// When the sandbox fails or the cluster does not become ready.
+    pub fn begin(runner: &Runner, input: &Schedule, options: RunOptions) -> Result<Self, ExecutorError> {
+        let config = runner.config(input, options);
+        let nodes = config.nodes.len();
+        let hosts = nodes + config.clients;
+        let mut sandbox = Sandbox::new(&runner.room, config)
+            .map_err(|error| ExecutorError::SetUp { why: format!("cannot prepare the room: {error}") })?;
+        start_nodes(&mut sandbox, nodes, input.seed)?;
+        let manifest = &runner.manifest;
+        pass_gate(&mut sandbox, &manifest.ready.http, manifest.ready.port, nodes, usize::from(input.workload.clients))?;
+        let mut observer = Observer::new(nodes, hosts);
+        let taken = sandbox.events().len();
+        sandbox.events().iter().for_each(|event| observer.take(event, sandbox.logs()));
+        let ready = sandbox.now();
+        let explorer = input.agent_from_ms.zip(runner.agent.clone()).map(|(from_ms, mut agent)| {
+            let mut rng = agent_rng(input.seed);
+            agent.begin(&mut rng);
+            let (details, from) = (split(input.seed, "details"), ready + Span::from_millis(from_ms));
+            Explorer { agent, rng, details, bounds: runner.bounds.clone(), from, open: None }
+        });
+        Ok(Self {
+            input: input.clone(),
+            options,
+            port: manifest.workload.port,
+            connections: Connections::default(),
+            nemesis: Nemesis::new(nodes, ready, &input.steps),
+            supervisor: Supervisor::new(nodes),
+            workload: Workload::new(&input.workload, nodes, input.seed, ready.0),
+            observer,
+            explorer,
+            episode: Vec::new(),
+            history: Vec::new(),
+            taken,
+            ready,
+            horizon: ready + Span::from_millis(input.horizon_ms),
+            window_end: ready,
+            stage: Stage::Faults,
+            sandbox,
+        })
+    }
+
+    /// Runs to the end and judges.
+    ///
+    /// # Errors
+    /// When the sandbox fails.
+    pub fn finish(mut self) -> Result<Execution, ExecutorError> {
+        // The first window ends as the run begins: what led to readiness is the state of the first choice.
+        self.do_what_is_due()?;
+        while self.stage != Stage::Over {
+            let pause = self.sandbox.run(self.next_stop()).map_err(broken)?;
+            self.take_events()?;
+            if pause == Pause::Stopped {
+                break;
+            }
+            self.take_client_events();
+            self.do_what_is_due()?;
+        }
+        self.take_events()?;
+        self.end_window();
+        Ok(self.conclude())
+    }
+
+    /// The next instant at which there is something to do.
+    fn next_stop(&self) -> Instant {
+        let quiet = |span: Span| Some(self.horizon + span);
+        let stage = match self.stage {
+            Stage::Faults => Some(self.horizon),
+            Stage::Probing if self.sandbox.now() < self.horizon + PROBE_MIN => quiet(PROBE_MIN),
+            Stage::Probing => quiet(PROBE_MAX),
+            Stage::FinalReads | Stage::Over => quiet(QUIET_MAX),
+        };
+        let workload = self.workload.deadline_ns().map(Instant);
+        let all = [Some(self.window_end), stage, workload, self.nemesis.deadline(), self.supervisor.deadline()];
+        all.into_iter().flatten().min().unwrap_or(self.window_end)
+    }
+
+    /// Takes in new events; steps that waited for one fire right after it.
+    fn take_events(&mut self) -> Result<(), ExecutorError> {
+        while let Some(event) = self.sandbox.events().get(self.taken).cloned() {
+            self.taken += 1;
+            self.observer.take(&event, self.sandbox.logs());
+            if let EventKind::Exit(Exit::Status(_) | Exit::Signal(_)) = event.kind {
+                self.supervisor.on_exit(usize::from(event.host.0), event.at);
+            }
+            self.nemesis.on_event(&event, &mut self.sandbox).map_err(broken)?;
+        }
+        Ok(())
+    }
+
+    fn take_client_events(&mut self) {
+        while let Some(event) = self.sandbox.next_client_event() {
+            for (client, happening) in self.connections.on_event(&mut self.sandbox, event) {
+                let now_ns = self.sandbox.now().0;
+                let commands = match happening {
+                    Happening::Connected(is_up) => self.workload.on_connected(client, is_up, now_ns),
+                    Happening::Bytes(bytes) => self.workload.on_bytes(client, &bytes, now_ns),
+                    Happening::Closed => self.workload.on_closed(client, now_ns),
+                };
+                self.carry_out(commands);
+            }
+        }
+    }
+
+    /// Does what clients ask.
+    fn carry_out(&mut self, commands: Vec<Command>) {
+        let mut commands = VecDeque::from(commands);
+        while let Some((client, action)) = commands.pop_front() {
+            match action {
+                Action::Connect(node) => {
+                    let from = self.sandbox.client(client);
+                    self.connections.connect(&mut self.sandbox, client, from, node, self.port);
+                }
+                Action::Send(bytes) => {
+                    if !self.connections.send(&mut self.sandbox, client, &bytes) {
+                        commands.extend(self.workload.on_closed(client, self.sandbox.now().0));
+                    }
+                }
+                Action::Close => self.connections.close(&mut self.sandbox, client),
+                Action::Invoke { process, call } => self.write_down(client, process, Phase::Invoke, call, None),
+                Action::Complete { process, phase, call, error } => {
+                    self.write_down(client, process, phase, call, error);
+                }
+            }
+        }
+    }
+
+    fn write_down(&mut self, client: usize, process: u32, phase: Phase, call: Call, error: Option<String>) {
+        let label = format!("{}:{}", phase.name(), call.function().name());
+        self.sandbox.note(self.sandbox.client(client), EventKind::Client { label });
+        let (index, at_ns) = (self.history.len() as u64, self.sandbox.now().0);
+        self.history.push(Entry { index, at_ns, process, phase, call, error });
+    }
+
+    /// Everything whose time has come, always in the same order.
+    fn do_what_is_due(&mut self) -> Result<(), ExecutorError> {
+        let now = self.sandbox.now();
+        self.nemesis.on_time(&mut self.sandbox).map_err(broken)?;
+        if now >= self.window_end {
+            let state = self.end_window();
+            self.explore(state);
+            self.nemesis.on_time(&mut self.sandbox).map_err(broken)?;
+            while self.window_end <= now {
+                self.window_end += WINDOW;
+            }
+        }
+        for node in self.supervisor.due(now) {
+            if !self.nemesis.holds_down(node) {
+                self.sandbox.start(node).map_err(broken)?;
+            }
+        }
+        if self.stage == Stage::Faults && now >= self.horizon {
+            self.heal()?;
+        }
+        let commands = self.workload.on_time(now.0);
+        self.carry_out(commands);
+        self.go_on(now);
+        Ok(())
+    }
+
+    /// Faults are over.
+    fn heal(&mut self) -> Result<(), ExecutorError> {
+        self.end_window();
+        self.stage = Stage::Probing;
+        self.nemesis.heal(&mut self.sandbox).map_err(broken)?;
+        self.supervisor.pardon();
+        (0..usize::from(self.input.nodes)).try_for_each(|node| self.sandbox.start(node)).map_err(broken)?;
+        self.workload.probe();
+        Ok(())
+    }
+
+    fn go_on(&mut self, now: Instant) {
+        let quiet = now.since(self.horizon);
+        match self.stage {
+            Stage::Probing if quiet >= PROBE_MAX || (quiet >= PROBE_MIN && self.workload.is_settled()) => {
+                self.stage = Stage::FinalReads;
+                self.workload.finish(now.0);
+            }
+            Stage::FinalReads if self.workload.is_finished() || quiet >= QUIET_MAX => self.stage = Stage::Over,
+            _ => {}
+        }
+    }
+
+    /// Ends the window; the state it leads to is where the last choice led.
+    fn end_window(&mut self) -> StateId {
+        let state = self.observer.window(self.window_end > self.ready);
+        let choice = self.explorer.as_mut().and_then(|explorer| explorer.open.take());
+        self.episode.extend(choice.map(|(from, legal, action)| Choice { state: from, legal, action, next: state }));
+        state
+    }
+
+    /// Lets the agent choose, if it is its turn; what it chose strikes now.
+    fn explore(&mut self, state: StateId) {
+        let now = self.sandbox.now();
+        let Some(explorer) = self.explorer.as_mut().filter(|explorer| explorer.from <= self.window_end) else { return };
+        if self.window_end >= self.horizon || self.stage != Stage::Faults {
+            return;
+        }
+        debug_assert!(now >= self.window_end, "a window has passed when it ends");
+        let view = View {
+            roles: self.observer.roles(),
+            up: (0..usize::from(self.input.nodes)).map(|node| self.sandbox.is_up(node)).collect(),
+            active: self.nemesis.active().cloned().collect(),
+        };
+        let at_ms = self.window_end.since(self.ready).as_millis();
+        let so_far = Schedule { steps: self.nemesis.steps(), ..self.input.clone() };
+        let legal = action::legal(&view, &explorer.bounds, &so_far, at_ms);
+        let Some(chosen) = explorer.agent.choose(state, &legal, &mut explorer.rng) else { return };
+        for fault in action::resolve(chosen, &view, &mut explorer.details) {
+            self.nemesis.arm(Step { when: Trigger::At { at_ms }, fault });
+        }
+        explorer.open = Some((state, legal, chosen));
+    }
+
+    fn conclude(self) -> Execution {
+        let now = self.sandbox.now();
+        let operations = self.history.iter().filter(|entry| entry.phase == Phase::Invoke).count() as u64;
+        let stopped = self.sandbox.stopped().map(str::to_owned);
+        let observations = Observations {
+            history: self.history,
+            reports: self.observer.reports().to_vec(),
+            exits: self.observer.exits().to_vec(),
+            quiet: stopped.is_none().then_some(Quiet { from_ns: self.horizon.0, to_ns: now.0 }),
+            final_from_ns: self.workload.final_from_ns(),
+        };
+        let judges = oracle::Config { exit_allowed: EXITS_ALLOWED.to_vec(), ..oracle::Config::default() };
+        let verdict = match (oracle::judge(&observations, &judges).verdict(), stopped) {
+            (Verdict::Violation(violation), _) => Verdict::Violation(violation),
+            (_, Some(why)) => Verdict::Unknown { why },
+            (verdict, None) => verdict,
+        };
+        let detail = self.options.detail.then(|| {
+            Box::new(Detail {
+                history: observations.history.clone(),
+                events: self.sandbox.events().to_vec(),
+                logs: self.sandbox.logs().to_vec(),
+                hosts: self.sandbox.host_names().into_values().collect(),
+                calls: self.sandbox.log().entries().iter().map(ToString::to_string).collect(),
+            })
+        });
+        Execution {
+            schedule: Schedule { agent_from_ms: None, steps: self.nemesis.steps(), ..self.input },
+            hash: self.sandbox.log().hash(),
+            verdict,
+            features: self.observer.features(),
+            episode: self.episode,
+            landings: self.nemesis.landings(&self.sandbox),
+            statistics: Statistics {
+                virtual_ns: now.0,
+                ready_ns: self.ready.0,
+                wall_ns: 0,
+                calls: self.sandbox.calls(),
+                messages: self.observer.messages(),
+                operations,
+                windows: self.observer.windows(),
+                leaks: self.sandbox.leaks().map(str::to_owned).collect(),
+            },
+            detail,
+        }
+    }
+}
+
+/// Starts all nodes, each a little later than the switching on.
+fn start_nodes(sandbox: &mut Sandbox, nodes: usize, seed: u64) -> Result<(), ExecutorError> {
+    let mut rng = split(seed, "start");
+    let mut starts: Vec<(u64, usize)> = (0..nodes).map(|node| (rng.random_range(0..START_SPREAD_NS), node)).collect();
+    starts.sort_unstable();
+    for (at_ns, node) in starts {
+        while sandbox.run(Instant(at_ns)).map_err(broken)? == Pause::Activity {}
+        sandbox
+            .start(node)
+            .map_err(|error| ExecutorError::SetUp { why: format!("cannot start n{}: {error}", node + 1) })?;
+    }
+    Ok(())
+}
+
+/// Runs until the cluster is ready; the questions come from the client host `probe`.
+fn pass_gate(
+    sandbox: &mut Sandbox,
+    path: &str,
+    port: u16,
+    nodes: usize,
+    probe: usize,
+) -> Result<(), ExecutorError> {
+    let latest = sandbox.now() + READY_MAX;
+    let mut gate = Gate::new(path, nodes, sandbox.now().0);
+    let mut connections = Connections::default();
+    let from = sandbox.client(probe);
+    let mut seen = 0;
+    loop {
+        let mut actions = VecDeque::from(gate.on_time(sandbox.now().0));
+        while let Some(event) = sandbox.next_client_event() {
+            for (node, happening) in connections.on_event(sandbox, event) {
+                let now_ns = sandbox.now().0;
+                actions.extend(match happening {
+                    Happening::Connected(is_up) => gate.on_connected(node, is_up, now_ns),
+                    Happening::Bytes(bytes) => gate.on_bytes(node, &bytes, now_ns),
+                    Happening::Closed => gate.on_closed(node, now_ns),
+                });
+            }
+        }
+        while let Some((node, action)) = actions.pop_front() {
+            match action {
+                Action::Connect(to) => connections.connect(sandbox, node, from, to, port),
+                Action::Send(bytes) if !connections.send(sandbox, node, &bytes) => {
+                    actions.extend(gate.on_closed(node, sandbox.now().0));
+                }
+                Action::Close => connections.close(sandbox, node),
+                _ => {}
+            }
+        }
+        if gate.is_open() {
+            connections.close_all(sandbox);
+            return Ok(());
+        }
+        let ended = sandbox.events()[seen..].iter().find_map(|event| match &event.kind {
+            EventKind::Exit(exit) => Some((usize::from(event.host.0), format!("{exit:?}"))),
+            _ => None,
+        });
+        seen = sandbox.events().len();
+        if let Some((node, exit)) = ended {
+            return Err(not_ready(sandbox, node, &format!("it ended before the cluster was ready: {exit}")));
+        }
+        if sandbox.now() >= latest {
+            let (node, why) = gate.holdup();
+            return Err(not_ready(sandbox, node, &format!("not ready after {READY_MAX}, {why}")));
+        }
+        let until = gate.deadline_ns().map_or(latest, |at| latest.min(Instant(at)));
+        if sandbox.run(until).map_err(broken)? == Pause::Stopped {
+            let why = sandbox.stopped().unwrap_or("the run was stopped").to_owned();
+            return Err(not_ready(sandbox, gate.holdup().0, &why));
+        }
+    }
+}
+
+fn not_ready(sandbox: &Sandbox, node: usize, why: &str) -> ExecutorError {
+    let lines = sandbox.logs().iter().filter(|line| usize::from(line.host.0) == node);
+    let lines: Vec<&str> = lines.map(|line| line.text.as_str()).collect();
+    let shown = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n  ");
+    let shown = if shown.is_empty() { "it wrote nothing".to_owned() } else { format!("its last lines:\n  {shown}") };
+    ExecutorError::SetUp { why: format!("n{}: {why}; {shown}\ncheck [node] and [ready] in target.toml", node + 1) }
+}
