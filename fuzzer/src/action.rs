@@ -13,7 +13,7 @@ use rand::seq::IndexedRandom;
 use std::collections::BTreeSet;
 
 /// Most faults in force at once that the agent adds to.
-const ACTIVE_MAX: usize = 6;
+const ACTIVE_MAX: usize = 3;
 /// Time between the restarts of nodes that were taken down together, in milliseconds.
 const STAGGER_MS: u64 = 150;
 

@@ -32,7 +32,9 @@ pub enum CodecError {
         found: [u8; 4],
     },
     /// The format is younger than this program.
-    #[error("frame version {found} was written by a newer version of this program, which reads up to {VERSION}; update fuzz")]
+    #[error(
+        "frame version {found} was written by a newer version of this program, which reads up to {VERSION}; update fuzz"
+    )]
     Newer {
         /// The version in the frame.
         found: u16,
@@ -64,7 +66,8 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
         .map_err(|e| CodecError::Malformed(e.to_string()))?;
     let payload = &frame[HEADER..];
     let bytes = payload.len();
-    let length = u32::try_from(bytes).ok().filter(|_| bytes <= PAYLOAD_MAX).ok_or(CodecError::TooLarge { bytes })?;
+    let length =
+        u32::try_from(bytes).ok().filter(|_| bytes <= PAYLOAD_MAX).ok_or(CodecError::TooLarge { bytes })?;
     let checksum = crc32fast::hash(payload);
     frame[..4].copy_from_slice(&MAGIC);
     frame[4..6].copy_from_slice(&VERSION.to_le_bytes());

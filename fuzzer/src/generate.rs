@@ -222,9 +222,7 @@ pub fn fault(kind: Kind, nodes: u8, horizon_ms: u64, rng: &mut Rng) -> Fault {
             node: victim,
             count: u32::try_from(log_uniform(1, 16, rng)).expect("at most 16"),
         },
-        Kind::NoSpace => {
-            Fault::NoSpace { node: victim, bytes: log_uniform(1, 1 << 20, rng) - 1, for_ms }
-        }
+        Kind::NoSpace => Fault::NoSpace { node: victim, bytes: log_uniform(1, 1 << 20, rng) - 1, for_ms },
     }
 }
 
@@ -321,7 +319,10 @@ mod tests {
         assert_eq!(kinds, BTreeSet::from(Kind::ALL));
         let events = steps.iter().filter(|step| matches!(step.when, Trigger::On { .. })).count();
         assert!((steps.len() / 5..steps.len() / 2).contains(&events), "{events} of {}", steps.len());
-        let swarms: BTreeSet<usize> = schedules.iter().map(|s| s.steps.iter().map(|s| s.fault.kind()).collect::<BTreeSet<_>>().len()).collect();
+        let swarms: BTreeSet<usize> = schedules
+            .iter()
+            .map(|s| s.steps.iter().map(|s| s.fault.kind()).collect::<BTreeSet<_>>().len())
+            .collect();
         assert!(swarms.contains(&1) && swarms.len() > 4, "{swarms:?}");
     }
 

@@ -1,5 +1,6 @@
 //! The campaign.
 
+pub mod action;
 pub mod campaign;
 pub mod codec;
 pub mod doctor;
@@ -12,12 +13,16 @@ pub mod generate;
 pub mod keep;
 pub mod mutate;
 pub mod nearest;
+pub mod nemesis;
+pub mod observe;
 pub mod pool;
 pub mod replay;
 pub mod report;
 pub mod reproducer;
+pub mod run;
 pub mod schedule;
 pub mod shrink;
 pub mod smoke;
 pub mod target;
 pub mod verify;
+pub mod workload;

@@ -134,7 +134,9 @@ fn retarget(fault: &mut Fault, nodes: u8, rng: &mut Rng) {
             if rng.random() {
                 *side = generate::side(nodes, rng);
             } else {
-                *direction = *[Direction::Both, Direction::Outbound, Direction::Inbound].choose(rng).expect("not empty");
+                *direction = *[Direction::Both, Direction::Outbound, Direction::Inbound]
+                    .choose(rng)
+                    .expect("not empty");
             }
         }
         Fault::Link { from, to, .. } | Fault::Delay { from, to, .. } | Fault::Stall { from, to, .. } => {
@@ -264,7 +266,9 @@ fn repair_step(step: &mut Step, nodes: u8, horizon_ms: u64) {
             side.dedup();
             side.truncate(usize::from(nodes.saturating_sub(1)));
         }
-        Fault::Link { from, to, .. } | Fault::Delay { from, to, .. } | Fault::Stall { from, to, .. } if from == to => {
+        Fault::Link { from, to, .. } | Fault::Delay { from, to, .. } | Fault::Stall { from, to, .. }
+            if from == to =>
+        {
             *to = next(*from);
         }
         Fault::Reset { a, b } if a == b => *b = next(*a),
@@ -373,7 +377,8 @@ mod tests {
     fn the_agent_goes_on_after_the_last_kept_instant() {
         let ground = ground(3, None);
         let mut schedule = ground.control(4);
-        let at = |at_ms| Step { when: Trigger::At { at_ms }, fault: Fault::Kill { node: Node(1), down_ms: 5 } };
+        let at =
+            |at_ms| Step { when: Trigger::At { at_ms }, fault: Fault::Kill { node: Node(1), down_ms: 5 } };
         schedule.steps = vec![at(100), at(700)];
         let mut froms = std::collections::BTreeSet::new();
         for seed in 0..40 {

@@ -10,6 +10,7 @@ fn a_small_program_runs() {
         println!("{program}: {:?} {:?} {:?} {:?} {} {:?}", ran.stdout, ran.stderr, ran.exit, ran.stopped, ran.virtual_ms, ran.leaks);
         let again = support::sandboxed(Path::new(program), &args, 1, Limits::default());
         println!("equal: {}", ran == again);
+        for (i,(a,b)) in ran.calls.iter().zip(&again.calls).enumerate() { if a != b { println!("{i} of {} {}: {a}\n   {b}\n prev {:?}", ran.calls.len(), again.calls.len(), &ran.calls[i.saturating_sub(4)..i]); break; } }
         if ran.exit.is_none() { for c in &ran.calls { println!("{c}"); } }
     }
 }

@@ -66,7 +66,12 @@ impl Engine {
     }
 
     /// An engine from what [`Self::save`] wrote.
-    pub(super) fn restore(saved: &[u8], ground: Ground, mix: Mix, seed: u64) -> Result<Self, postcard::Error> {
+    pub(super) fn restore(
+        saved: &[u8],
+        ground: Ground,
+        mix: Mix,
+        seed: u64,
+    ) -> Result<Self, postcard::Error> {
         let (state, scheduler) = postcard::from_bytes::<(State, RareFirst)>(saved)?;
         Ok(Self::with(state, scheduler, ground, mix, seed))
     }
@@ -101,7 +106,11 @@ impl Engine {
     }
 
     /// Draws the candidate of this number.
-    pub(super) fn draw(&mut self, candidate: u64, coverage: &Coverage) -> Result<(Schedule, Source), CampaignError> {
+    pub(super) fn draw(
+        &mut self,
+        candidate: u64,
+        coverage: &Coverage,
+    ) -> Result<(Schedule, Source), CampaignError> {
         *self.state.rand_mut() = Random::of(self.seed, candidate);
         let source = self.source();
         let schedule = match source {
@@ -166,8 +175,14 @@ impl Engine {
         let exit = if is_violating { ExitKind::Crash } else { ExitKind::Ok };
         let observers: Observers = (seen, ());
         let input = ScheduleInput(input);
-        let (result, id) =
-            self.fuzzer.evaluate_execution(&mut self.state, &mut self.manager, &input, &observers, &exit, false)?;
+        let (result, id) = self.fuzzer.evaluate_execution(
+            &mut self.state,
+            &mut self.manager,
+            &input,
+            &observers,
+            &exit,
+            false,
+        )?;
         let (Seen { executed, is_new, .. }, ()) = observers;
         // An objective hides what is new about it from the corpus; there may be more behind it.
         let id = match id {

@@ -34,7 +34,9 @@ pub enum CampaignError {
         found: String,
     },
     /// The directory holds another campaign.
-    #[error("{path} holds a campaign with {field} = {theirs}, this one has {ours}; choose another --out, or the same settings to resume it")]
+    #[error(
+        "{path} holds a campaign with {field} = {theirs}, this one has {ours}; choose another --out, or the same settings to resume it"
+    )]
     Foreign {
         /// The directory.
         path: PathBuf,
@@ -46,7 +48,9 @@ pub enum CampaignError {
         ours: String,
     },
     /// The directory was written by a newer version.
-    #[error("{path} was written by a newer version of this program (format {found}, this one reads {known}); update fuzz")]
+    #[error(
+        "{path} was written by a newer version of this program (format {found}, this one reads {known}); update fuzz"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -73,7 +77,9 @@ pub enum CampaignError {
     #[error(transparent)]
     Memory(#[from] MemoryError),
     /// The control run, which has no faults, was called bad.
-    #[error("the control run, without any fault, violates {signature} ({summary}): the target is broken or the oracle is noisy; nothing can be found until it passes")]
+    #[error(
+        "the control run, without any fault, violates {signature} ({summary}): the target is broken or the oracle is noisy; nothing can be found until it passes"
+    )]
     Control {
         /// What was violated.
         signature: String,

@@ -29,10 +29,11 @@ struct Record {
 impl Findings {
     /// Counts one sight; how often it was seen by now, and whether it is still to be confirmed.
     pub(super) fn see(&mut self, signature: &str) -> (u64, bool) {
-        let record = self
-            .records
-            .entry(signature.to_owned())
-            .or_insert(Record { count: 0, attempts: 0, confirmed: None });
+        let record = self.records.entry(signature.to_owned()).or_insert(Record {
+            count: 0,
+            attempts: 0,
+            confirmed: None,
+        });
         record.count += 1;
         (record.count, record.confirmed.is_none() && record.attempts < ATTEMPTS_MAX)
     }
@@ -70,12 +71,17 @@ impl Findings {
     fn free_slug(&self, signature: &str) -> String {
         let base = slug(signature);
         let taken = |slug: &str| {
-            self.records.values().any(|record| record.confirmed.as_ref().is_some_and(|(taken, _)| taken == slug))
+            self.records
+                .values()
+                .any(|record| record.confirmed.as_ref().is_some_and(|(taken, _)| taken == slug))
         };
         if !taken(&base) {
             return base;
         }
-        (2_u64..).map(|n| format!("{base}-{n}")).find(|slug| !taken(slug)).expect("there are more numbers than findings")
+        (2_u64..)
+            .map(|n| format!("{base}-{n}"))
+            .find(|slug| !taken(slug))
+            .expect("there are more numbers than findings")
     }
 }
 

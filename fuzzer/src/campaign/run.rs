@@ -49,13 +49,8 @@ impl Campaign {
     /// When the control run is bad, nothing can be run, or nothing can be written.
     pub fn run(&mut self, stop: &AtomicBool, sink: Sink<'_>) -> Result<Summary, CampaignError> {
         self.watch = Stopwatch::start();
-        let mut session = Session {
-            watch: self.watch,
-            executions: 0,
-            findings: 0,
-            saved: self.watch,
-            save_soon: true,
-        };
+        let mut session =
+            Session { watch: self.watch, executions: 0, findings: 0, saved: self.watch, save_soon: true };
         sink(&self.started());
         self.news.drain(..).for_each(|event| sink(&event));
         self.control(sink)?;
@@ -162,7 +157,9 @@ impl Campaign {
             session.executions += 1;
             let checked = result.and_then(|execution| match execution.schedule.check() {
                 Ok(()) => Ok(execution),
-                Err(e) => Err(ExecutorError::Run { why: format!("the executed schedule cannot be run again: {e}") }),
+                Err(e) => {
+                    Err(ExecutorError::Run { why: format!("the executed schedule cannot be run again: {e}") })
+                }
             });
             match checked {
                 Ok(execution) => episodes.extend(self.admit(candidate, execution, session, sink)?),
@@ -241,7 +238,12 @@ impl Campaign {
     }
 
     /// Counts a violation and, if it is new, runs its schedule again; whether it is a finding from now on.
-    fn judge(&mut self, execution: &Execution, signature: &str, sink: Sink<'_>) -> Result<bool, CampaignError> {
+    fn judge(
+        &mut self,
+        execution: &Execution,
+        signature: &str,
+        sink: Sink<'_>,
+    ) -> Result<bool, CampaignError> {
         let (count, to_confirm) = self.memory.findings.see(signature);
         if !to_confirm {
             sink(&CampaignEvent::Repeat { signature: signature.to_owned(), count });
@@ -285,7 +287,12 @@ impl Campaign {
     }
 
     /// A schedule that could not be run; too many in a row, or a reason that will not pass, end the campaign.
-    fn skip(&mut self, schedule: Schedule, error: ExecutorError, sink: Sink<'_>) -> Result<(), CampaignError> {
+    fn skip(
+        &mut self,
+        schedule: Schedule,
+        error: ExecutorError,
+        sink: Sink<'_>,
+    ) -> Result<(), CampaignError> {
         self.failures += 1;
         let is_lasting = matches!(error, ExecutorError::SetUp { .. } | ExecutorError::Worker { .. });
         if is_lasting || self.failures >= FAILURES_MAX {
@@ -421,7 +428,8 @@ fn event_key(event: &Event) -> Option<String> {
     }
 }
 
+/// A second, to one decimal.
 #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
 fn rate(count: u64, elapsed_ms: u64) -> f64 {
-    if elapsed_ms == 0 { 0.0 } else { count as f64 * 1000.0 / elapsed_ms as f64 }
+    if elapsed_ms == 0 { 0.0 } else { (count as f64 * 10_000.0 / elapsed_ms as f64).round() / 10.0 }
 }

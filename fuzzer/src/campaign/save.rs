@@ -65,7 +65,9 @@ impl Campaign {
                 engine.remove(id)?;
             }
         }
-        memory.take_in(entries.into_iter().filter(|(name, _)| !known.contains(name)).map(|(_, schedule)| schedule));
+        memory.take_in(
+            entries.into_iter().filter(|(name, _)| !known.contains(name)).map(|(_, schedule)| schedule),
+        );
         for executor in &mut executors {
             executor.adopt(&memory.agent.agent)?;
         }
@@ -79,9 +81,8 @@ impl Campaign {
         let counters = self.memory.counters;
         self.memory.counters.elapsed_ms += self.watch.elapsed_ms();
         let engine = self.engine.save().map_err(|e| CampaignError::Corpus(e.to_string()));
-        let bytes = engine.and_then(|engine| {
-            Ok(codec::encode(&Saving { format: FORMAT, engine, memory: &self.memory })?)
-        });
+        let bytes = engine
+            .and_then(|engine| Ok(codec::encode(&Saving { format: FORMAT, engine, memory: &self.memory })?));
         // The watch goes on running.
         self.memory.counters = counters;
         self.store.write_state(&bytes?)?;
@@ -135,7 +136,10 @@ fn check(config: &CampaignConfig, executors: usize) -> Result<(), CampaignError>
         return refuse(format!("nodes = {} is out of range; 1 to {NODES_MAX} are possible", config.nodes));
     }
     if !(1..=HORIZON_MS_MAX).contains(&config.horizon_ms) {
-        return refuse(format!("a horizon of {} ms is out of range; 1 to {HORIZON_MS_MAX} are possible", config.horizon_ms));
+        return refuse(format!(
+            "a horizon of {} ms is out of range; 1 to {HORIZON_MS_MAX} are possible",
+            config.horizon_ms
+        ));
     }
     Ok(())
 }

@@ -74,7 +74,8 @@ impl RareFirst {
             .collect();
         for id in &next {
             if let Some(entry) = self.entries.get_mut(id) {
-                entry.rarest = entry.found.iter().map(|feature| coverage.count(*feature)).min().unwrap_or(u32::MAX);
+                entry.rarest =
+                    entry.found.iter().map(|feature| coverage.count(*feature)).min().unwrap_or(u32::MAX);
             }
         }
         self.cursor = next.last().map_or(0, |id| id + 1);
@@ -121,7 +122,8 @@ mod tests {
 
     #[test]
     fn rare_fresh_and_harmless_entries_weigh_most() {
-        let entry = |rarest, chosen, is_violating| Entry { found: vec![1], rarest, chosen, is_violating }.weight();
+        let entry =
+            |rarest, chosen, is_violating| Entry { found: vec![1], rarest, chosen, is_violating }.weight();
         assert!(entry(1, 0, false) > entry(8, 0, false));
         assert!(entry(1, 0, false) > entry(1, 1, false));
         assert!(entry(1, 0, false) > entry(1, 0, true));
@@ -137,7 +139,8 @@ mod tests {
             coverage.admit(&[id]);
             scheduler.describe(CorpusId::from(id), &[id], false);
         }
-        let stale = |scheduler: &RareFirst| scheduler.entries.values().filter(|entry| entry.rarest == 1).count();
+        let stale =
+            |scheduler: &RareFirst| scheduler.entries.values().filter(|entry| entry.rarest == 1).count();
         assert_eq!(stale(&scheduler), 100);
         scheduler.review(&coverage);
         assert_eq!(stale(&scheduler), 36);

@@ -112,10 +112,8 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(CampaignError::io("read", &path)(error)),
         };
-        let bad = |e: toml::de::Error| CampaignError::Identity {
-            path: path.clone(),
-            why: e.message().to_owned(),
-        };
+        let bad =
+            |e: toml::de::Error| CampaignError::Identity { path: path.clone(), why: e.message().to_owned() };
         let Format { format } = toml::from_str(&text).map_err(bad)?;
         if format > FORMAT {
             return Err(CampaignError::Newer { path, found: format, known: FORMAT });
@@ -334,8 +332,11 @@ mod tests {
             fs::write(out.join(name), "half").unwrap();
         }
         Store::open(out, &identity()).unwrap();
-        let left: Vec<String> =
-            files(out).unwrap().iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect();
+        let left: Vec<String> = files(out)
+            .unwrap()
+            .iter()
+            .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
         assert_eq!(left, ["campaign.toml", "corpus", "events.jsonl", "lock", "worker-0.log"]);
         assert!(files(&out.join("corpus")).unwrap().is_empty());
     }

@@ -102,7 +102,9 @@ impl Fault {
                 within("delay_ms", *delay_ms, DURATION_MS_MAX)
             }
             Self::Reset { a, b } => distinct(*a, *b),
-            Self::ClockJump { by_ms, .. } => within("by_ms without its sign", by_ms.unsigned_abs(), JUMP_MS_MAX),
+            Self::ClockJump { by_ms, .. } => {
+                within("by_ms without its sign", by_ms.unsigned_abs(), JUMP_MS_MAX)
+            }
             Self::ClockRate { percent, .. } => within("percent", u64::from(*percent), 1000),
             Self::SlowFsync { delay_ms, .. } => within("delay_ms", *delay_ms, DURATION_MS_MAX),
             Self::FsyncError { count, .. } => within("count", u64::from(*count), u64::from(u32::MAX)),
@@ -146,7 +148,11 @@ fn distinct(from: Node, to: Node) -> Result<(), String> {
 }
 
 fn within(what: &str, value: u64, max: u64) -> Result<(), String> {
-    if (1..=max).contains(&value) { Ok(()) } else { Err(format!("{what} is {value}; 1 to {max} are possible")) }
+    if (1..=max).contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("{what} is {value}; 1 to {max} are possible"))
+    }
 }
 
 #[cfg(test)]

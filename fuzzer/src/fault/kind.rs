@@ -137,6 +137,11 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(kind));
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
         }
-        assert!("part".parse::<Kind>().unwrap_err().starts_with("`part` is not a kind of fault; the kinds are partition, "));
+        assert!(
+            "part"
+                .parse::<Kind>()
+                .unwrap_err()
+                .starts_with("`part` is not a kind of fault; the kinds are partition, ")
+        );
     }
 }

@@ -66,5 +66,7 @@ fn pin(cpu: Option<usize>) -> Result<(), ExecutorError> {
     let Some(cpu) = cpu else { return Ok(()) };
     let mut set = CpuSet::new();
     let pinned = set.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
-    pinned.map_err(|e| ExecutorError::SetUp { why: format!("cannot keep to processor {cpu}: {e}; use fewer cores") })
+    pinned.map_err(|e| ExecutorError::SetUp {
+        why: format!("cannot keep to processor {cpu}: {e}; use fewer cores"),
+    })
 }

@@ -35,7 +35,8 @@ impl Executor for Echo {
 
     fn run(&mut self, input: &Schedule, _: RunOptions) -> Result<Execution, ExecutorError> {
         if input.seed == DEADLY {
-            let left = self.deaths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            let left =
+                self.deaths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
             assert!(left.is_err(), "killed on purpose");
         }
         if input.seed == 1 {

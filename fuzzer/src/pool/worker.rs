@@ -213,7 +213,9 @@ impl Worker {
     fn tell(&mut self, request: &Request) -> Result<(), ExecutorError> {
         match self.ask(request)? {
             Reply::Done => Ok(()),
-            Reply::Ran(_) | Reply::Failed(_) => Err(self.unusable("it answered something else than was asked")),
+            Reply::Ran(_) | Reply::Failed(_) => {
+                Err(self.unusable("it answered something else than was asked"))
+            }
         }
     }
 }

@@ -31,7 +31,10 @@ impl Schedule {
         if self.version > VERSION {
             return refuse(
                 "version",
-                format!("{} was written by a newer version of this program, which reads up to {VERSION}; update fuzz", self.version),
+                format!(
+                    "{} was written by a newer version of this program, which reads up to {VERSION}; update fuzz",
+                    self.version
+                ),
             );
         }
         if self.version == 0 {
@@ -44,10 +47,16 @@ impl Schedule {
             return refuse("nodes", format!("{} is out of range; 1 to {NODES_MAX} are possible", self.nodes));
         }
         if i64::try_from(self.seed).is_err() {
-            return refuse("seed", format!("{} does not fit in 63 bits, which is all that TOML writes", self.seed));
+            return refuse(
+                "seed",
+                format!("{} does not fit in 63 bits, which is all that TOML writes", self.seed),
+            );
         }
         if !(1..=HORIZON_MS_MAX).contains(&self.horizon_ms) {
-            return refuse("horizon_ms", format!("{} is out of range; 1 to {HORIZON_MS_MAX} are possible", self.horizon_ms));
+            return refuse(
+                "horizon_ms",
+                format!("{} is out of range; 1 to {HORIZON_MS_MAX} are possible", self.horizon_ms),
+            );
         }
         if let Err(why) = self.workload.check() {
             return refuse("workload", why);
@@ -118,7 +127,9 @@ impl Step {
             Trigger::At { .. } => {}
             Trigger::On { event, node, peer, nth } => {
                 if event.is_empty() || event.chars().any(char::is_control) {
-                    return Err(format!("`{event}` is not an event key; keys look like `send:append` or `fsync`"));
+                    return Err(format!(
+                        "`{event}` is not an event key; keys look like `send:append` or `fsync`"
+                    ));
                 }
                 if *nth == 0 {
                     return Err("nth counts from 1".into());
@@ -141,7 +152,8 @@ impl Workload {
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), String> {
-        let fields = [("clients", u32::from(self.clients)), ("rate", self.rate), ("keys", u32::from(self.keys))];
+        let fields =
+            [("clients", u32::from(self.clients)), ("rate", self.rate), ("keys", u32::from(self.keys))];
         match fields.into_iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(format!("{name} is 0; give at least 1")),
             None if self.rate > 1_000_000 => Err(format!("rate = {} is over 1000000 a second", self.rate)),

@@ -59,7 +59,12 @@ mod tests {
         ];
         assert_eq!(
             shown,
-            ["at 1.25s", "on 1st send:append", "on 12th send:append of n2", "on 23rd send:append of n2 with n3"]
+            [
+                "at 1.25s",
+                "on 1st send:append",
+                "on 12th send:append of n2",
+                "on 23rd send:append of n2 with n3"
+            ]
         );
     }
 }

@@ -12,7 +12,9 @@ pub enum ScheduleError {
     #[error("{0}")]
     Syntax(String),
     /// It was written by a newer version.
-    #[error("schedule version {found} was written by a newer version of this program, which reads up to {VERSION}; update fuzz")]
+    #[error(
+        "schedule version {found} was written by a newer version of this program, which reads up to {VERSION}; update fuzz"
+    )]
     Newer {
         /// The version it names.
         found: u32,
@@ -103,8 +105,14 @@ fault = { kind = "power-loss", node = "n2", loss = "torn", down_ms = 400 }
         assert_eq!(crate::codec::decode::<Schedule>(&frame).unwrap(), schedule);
         let parts = (schedule.steps.clone(), schedule.workload.clone());
         let frame = crate::codec::encode(&parts).unwrap();
-        assert_eq!(crate::codec::decode::<(Vec<crate::schedule::Step>, crate::schedule::Workload)>(&frame).unwrap(), parts);
-        assert_eq!(postcard::from_bytes::<Schedule>(&postcard::to_allocvec(&schedule).unwrap()).unwrap(), schedule);
+        assert_eq!(
+            crate::codec::decode::<(Vec<crate::schedule::Step>, crate::schedule::Workload)>(&frame).unwrap(),
+            parts
+        );
+        assert_eq!(
+            postcard::from_bytes::<Schedule>(&postcard::to_allocvec(&schedule).unwrap()).unwrap(),
+            schedule
+        );
     }
 
     #[test]

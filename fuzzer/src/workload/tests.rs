@@ -14,6 +14,7 @@ struct Toy {
     requests: u32,
     leader: usize,
     is_dead: bool,
+    is_reliable: bool,
 }
 
 enum Fate {
@@ -46,7 +47,7 @@ impl Toy {
         } else {
             (421, format!("{{\"leader\":{}}}", self.leader + 1))
         };
-        if self.requests % 8 == 0 {
+        if self.requests % 8 == 0 && !self.is_reliable {
             return Fate::Lost;
         }
         Fate::Answer(format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
@@ -96,9 +97,9 @@ impl Stage {
 
     fn run_until(&mut self, until_ns: u64) {
         while let Some(at) = self.workload.deadline_ns().filter(|at| *at <= until_ns) {
-            assert!(at >= self.now_ns, "time goes on: {at} after {}", self.now_ns);
-            self.now_ns = at;
-            let mut commands: VecDeque<Command> = self.workload.on_time(at).into();
+            // An operation that is overdue begins at once.
+            self.now_ns = at.max(self.now_ns);
+            let mut commands: VecDeque<Command> = self.workload.on_time(self.now_ns).into();
             while let Some((number, action)) = commands.pop_front() {
                 commands.extend(self.carry_out(number, action));
             }
@@ -207,7 +208,7 @@ fn operations_are_bounded_and_the_rate_is_kept() {
     assert_eq!(stage.history.iter().filter(|entry| entry.phase == Phase::Invoke).count(), 17);
     assert_eq!(stage.workload.deadline_ns(), None);
     let mut stage = Stage::new(settings(None), 3);
-    stage.toy.requests = 1;
+    stage.toy.is_reliable = true;
     stage.run_until(10_000 * MS);
     let begun = stage.history.iter().filter(|entry| entry.phase == Phase::Invoke).count();
     assert!((250..=420).contains(&begun), "{begun} operations in 10 s at 40 a second");

@@ -1,5 +1,7 @@
 //! Three real processes on loopback: they elect, write, survive the death of their leader, and recover.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The disk on real files: torn tails, damage, crashes between two files.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::fs;
 use std::path::Path;
 

@@ -84,7 +84,9 @@ fn think(schedule: &Schedule) -> (u32, u64, Vec<u64>) {
         features.push(hash(&[&before, &what]));
         before = Some(kind);
         match &step.fault {
-            Fault::Partition { side, direction: Direction::Both, for_ms } if *side == [Node(1)] && *for_ms > 500 => {
+            Fault::Partition { side, direction: Direction::Both, for_ms }
+                if *side == [Node(1)] && *for_ms > 500 =>
+            {
                 (stage, since) = (1, at);
             }
             Fault::Kill { node: Node(2), .. } if stage == 1 && at > since && at < since + 1500 => {
@@ -155,7 +157,12 @@ impl Executor for Fake {
         let sent = Event {
             at: Instant(1),
             host: HostId(0),
-            kind: EventKind::Send { message: MessageId(0), peer: HostId(1), label: "append".into(), bytes: 9 },
+            kind: EventKind::Send {
+                message: MessageId(0),
+                peer: HostId(1),
+                label: "append".into(),
+                bytes: 9,
+            },
         };
         Ok(Execution {
             hash: format!("{:016x}", hash(&[&executed, &noise])),

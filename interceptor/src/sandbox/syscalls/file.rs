@@ -69,6 +69,11 @@ impl Sandbox {
         if self.nodes[node].disk.covers(&path) {
             return self.open_disk(id, call, &path, flags);
         }
+        // What a run leaves on the host, the next one would find.
+        let changes = flags as i32 & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) != 0;
+        if changes && !path.starts_with("/dev/") && !path.starts_with("/proc/self/") {
+            return Err(if path.exists() || flags as i32 & libc::O_CREAT != 0 { Errno::EROFS } else { Errno::ENOENT }.into());
+        }
         let fd = self.native_fd(id)?;
         self.bind_host(id, fd, path, flags)
     }

@@ -74,7 +74,7 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_sync | libc::SYS_syncfs => s.sync(id, call),
         libc::SYS_msync => Ok(Outcome::Continue),
         libc::SYS_ftruncate => s.ftruncate(id, a, b),
-        libc::SYS_truncate => s.truncate(id, call, a, b),
+        libc::SYS_truncate => s.truncate(id, a, b),
         libc::SYS_fallocate => s.fallocate(id, call),
         libc::SYS_fadvise64 | libc::SYS_readahead => super::guest::returns(0),
         // file.rs

@@ -15,6 +15,24 @@ impl Sandbox {
     fn journaled(&mut self, id: ThreadId, change: NameCall<'_>, creates: bool) -> Handled {
         let node = self.thread(id).node;
         let disk = &mut self.nodes[node].disk;
+        let (NameCall::Create(path)
+        | NameCall::Mkdir(path)
+        | NameCall::Link(path)
+        | NameCall::Unlink(path)
+        | NameCall::Rmdir(path)
+        | NameCall::Exchange(path, _)
+        | NameCall::Rename { from: path, .. }) = change;
+        if !disk.covers(path) {
+            // What a run leaves on the host, the next one would find.
+            let exists = path.symlink_metadata().is_ok();
+            let needed = matches!(change, NameCall::Unlink(_) | NameCall::Rmdir(_) | NameCall::Rename { .. });
+            let errno = match (needed, exists) {
+                (true, false) => Errno::ENOENT,
+                (false, true) => Errno::EEXIST,
+                _ => Errno::EROFS,
+            };
+            return Err(errno.into());
+        }
         if creates {
             disk.admit_create()?;
         } else {
@@ -32,7 +50,7 @@ impl Sandbox {
         let node = self.thread(id).node;
         let disk = &self.nodes[node].disk;
         match (disk.covers(&from), disk.covers(&to)) {
-            (false, false) => return self.native(id),
+            (false, false) => return Err(Errno::EROFS.into()),
             (true, true) => {}
             _ => return Err(Errno::EXDEV.into()),
         }
@@ -51,9 +69,14 @@ impl Sandbox {
     pub(super) fn remove(&mut self, id: ThreadId, _: &Call, directory: u64, path: u64, is_directory: bool) -> Handled {
         let path = self.resolve(id, directory, path)?;
         let node = self.thread(id).node;
-        self.nodes[node].unix_names.remove(&path);
+        let bound = self.nodes[node].unix_names.remove(&path).is_some();
         let change = if is_directory { NameCall::Rmdir(&path) } else { NameCall::Unlink(&path) };
-        self.journaled(id, change, false)
+        let outcome = self.journaled(id, change, false)?;
+        if bound && matches!(outcome, Outcome::Ran(0)) {
+            let host = self.nodes[node].host;
+            self.net.unlink(host, path.as_os_str().as_bytes());
+        }
+        Ok(outcome)
     }
 
     pub(super) fn hard_link(&mut self, id: ThreadId, _: &Call, directory: u64, path: u64) -> Handled {

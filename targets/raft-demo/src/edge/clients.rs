@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,6 +16,8 @@ use crate::entry::{Command, Member, NodeId, Session};
 use crate::machine::Outcome;
 use crate::raft::{Reply, Request};
 
+/// After a failed accept, so that running out of descriptors does not become a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const KEY_BYTES_MAX: usize = 256;
 const CLIENT_BYTES_MAX: usize = 64;
 const VALUE_BYTES_MAX: usize = 64 << 10;
@@ -30,7 +33,7 @@ pub async fn serve(listener: TcpListener, events: mpsc::Sender<Event>, addresses
                 tokio::spawn(converse(stream, events.clone(), Arc::clone(&addresses)));
             }
             // Out of descriptors, or the connection is gone already.
-            Err(_) => tokio::task::yield_now().await,
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }

@@ -18,6 +18,8 @@ use crate::message;
 const QUEUE_FRAMES: usize = 256;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1000);
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// After a failed accept, so that running out of descriptors does not become a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A peer that says nothing for so long while we write gets a new connection: after a long cut, an old one
 /// would wait for TCP's backed-off retransmission.
 const SILENCE_MAX: Duration = Duration::from_millis(2000);
@@ -120,7 +122,7 @@ pub async fn serve(listener: TcpListener, events: mpsc::Sender<Event>) {
             Ok((stream, _)) => {
                 tokio::spawn(listen(stream, events.clone()));
             }
-            Err(_) => tokio::task::yield_now().await,
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }

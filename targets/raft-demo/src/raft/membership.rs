@@ -106,4 +106,28 @@ impl Raft {
             self.change(None, members);
         }
     }
+
+    /// A configuration is committed: a leader that is not in it has done its duty.
+    pub(super) fn on_config_committed(&mut self, members: &[Member]) {
+        let removed = !members.iter().any(|member| member.id == self.settings.id);
+        if self.role == Role::Leader && removed && !self.is_member(self.settings.id) {
+            self.become_follower(self.term, None);
+        }
+    }
+
+    /// Whether the newest configuration is not committed yet.
+    pub(super) fn change_is_pending(&self) -> bool {
+        self.configs.last().is_some_and(|(index, _)| *index > self.commit)
+    }
+
+    /// Rebuilds the list of configurations from the snapshot's and those in the log.
+    pub(super) fn reload_configs(&mut self) {
+        self.configs.truncate(1);
+        for entry in self.log.entries() {
+            if let Command::Config { members } = &entry.command {
+                self.configs.push((entry.index, members.clone()));
+            }
+        }
+        self.on_config_changed();
+    }
 }
