@@ -5,7 +5,7 @@ use crate::executor::{Executor, ExecutorError, RunOptions};
 use crate::report::story;
 use crate::reproducer::environment::Environment;
 use crate::reproducer::{Finding, ReproducerError};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Step, Trigger};
 use crate::shrink::{self, Limits, Progress};
 use oracle::{Verdict, Violation};
 use std::path::{Path, PathBuf};
@@ -75,14 +75,27 @@ impl Found<'_> {
         findings: &Path,
         limits: Limits,
         executor: &mut dyn Executor,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Progress) -> bool,
     ) -> Result<Kept, KeepError> {
         let kept = self.write(findings)?;
         let Verdict::Violation(violation) = &self.execution.verdict else { return Ok(kept) };
+        let signature = &violation.signature;
+        let mut start = self.execution.schedule.clone();
+        let mut executions = 0;
+        for hint in [without_untouched, without_aftermath] {
+            let candidate = hint(self.execution, violation, &start);
+            if candidate != start && candidate.check().is_ok() {
+                executions += 1;
+                if signature_of(executor, &candidate)?.as_ref() == Some(signature) {
+                    start = candidate;
+                }
+            }
+        }
+        let limits = Limits { executions: limits.executions.saturating_sub(executions), ..limits };
         let mut attempt = |schedule: &Schedule| signature_of(executor, schedule);
-        let shrunk =
-            shrink::shrink(&self.execution.schedule, &violation.signature, limits, &mut attempt, progress)?;
-        let kept = Kept { executions: shrunk.executions, ..kept };
+        let shrunk = shrink::shrink(&start, signature, limits, &mut attempt, progress)?;
+        executions += shrunk.executions;
+        let kept = Kept { executions, ..kept };
         if shrunk.schedule == self.execution.schedule {
             return Ok(kept);
         }
@@ -111,6 +124,21 @@ impl Found<'_> {
     }
 }
 
+/// The schedule without steps that never fired or touched nothing.
+fn without_untouched(run: &Execution, _: &Violation, schedule: &Schedule) -> Schedule {
+    let idle: Vec<&Step> = run.landings.iter().filter(|it| it.touched == 0).map(|it| &it.step).collect();
+    let steps = schedule.steps.iter().filter(|step| !idle.contains(step)).cloned().collect();
+    Schedule { steps, ..schedule.clone() }
+}
+
+/// The schedule without what came after the violation.
+fn without_aftermath(run: &Execution, violation: &Violation, schedule: &Schedule) -> Schedule {
+    let end_ms = violation.at_ns.saturating_sub(run.statistics.ready_ns) / 1_000_000 + 1;
+    let mut cut = Schedule { horizon_ms: schedule.horizon_ms.min(end_ms), ..schedule.clone() };
+    cut.steps.retain(|step| !matches!(step.when, Trigger::At { at_ms } if at_ms > end_ms));
+    cut
+}
+
 /// What a schedule violates. A run that could not be made violates nothing; that nothing can be run is an error.
 fn signature_of(executor: &mut dyn Executor, schedule: &Schedule) -> Result<Option<String>, ExecutorError> {
     match executor.run(schedule, RunOptions::default()) {
@@ -126,7 +154,6 @@ mod tests {
     use crate::fake::Fake;
     use crate::fault::{Fault, Node};
     use crate::reproducer::load;
-    use crate::schedule::{Step, Trigger};
 
     #[test]
     fn the_smaller_schedule_takes_the_place_of_the_first_which_stays_beside_it() {
@@ -139,7 +166,7 @@ mod tests {
         let environment = Environment { version: 1, ..Environment::default() };
         let found =
             Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
-        let kept = found.shrink(dir.path(), Limits::default(), &mut fake, &mut |_| {}).unwrap();
+        let kept = found.shrink(dir.path(), Limits::default(), &mut fake, &mut |_| true).unwrap();
         assert_eq!((kept.steps_before, kept.steps, kept.shrunk), (1, 0, true));
         assert_eq!(load(&kept.path.join("schedule.toml")).unwrap().schedule.steps, vec![]);
         assert_eq!(load(&kept.path.join("original.toml")).unwrap().schedule, original);
@@ -153,7 +180,7 @@ mod tests {
         let environment = Environment { version: 1, ..Environment::default() };
         let found =
             Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
-        let kept = found.shrink(dir.path(), Limits::default(), &mut Fake::clean(), &mut |_| {}).unwrap();
+        let kept = found.shrink(dir.path(), Limits::default(), &mut Fake::clean(), &mut |_| true).unwrap();
         assert!(!kept.shrunk && kept.path.join("schedule.toml").exists());
     }
 }

@@ -89,7 +89,10 @@ struct Armed {
 #[derive(Debug)]
 enum Wait {
     Instant(Instant),
-    Events { pattern: Pattern, left: u32 },
+    Events {
+        pattern: Pattern,
+        left: u32,
+    },
     /// It has been disarmed.
     Never,
 }
@@ -168,7 +171,8 @@ impl Nemesis {
     /// When the sandbox fails.
     pub fn on_time(&mut self, levers: &mut impl Levers) -> Result<(), Error> {
         let now = levers.now();
-        let over = |active: &Active| active.until.filter(|until| *until <= now).map(|until| (until, active.index));
+        let over =
+            |active: &Active| active.until.filter(|until| *until <= now).map(|until| (until, active.index));
         while let Some((_, index)) = self.active.iter().filter_map(over).min() {
             self.end(index, levers)?;
         }
@@ -308,7 +312,8 @@ impl Nemesis {
         let same = |active: &&Active| active.fault.victims().first() == Some(&victim);
         match fault {
             Fault::SlowFsync { .. } | Fault::FsyncError { .. } | Fault::NoSpace { .. } => {
-                let faults = self.active.iter().filter(same).map(|active| (&active.fault, active.failures_left));
+                let faults =
+                    self.active.iter().filter(same).map(|active| (&active.fault, active.failures_left));
                 levers.operate(Operation::Disk(position(victim), effect::disk(faults)))?;
             }
             Fault::ClockRate { .. } => {
@@ -344,7 +349,9 @@ impl Nemesis {
         match active.fault {
             Fault::SlowFsync { node, .. } | Fault::NoSpace { node, .. } => {
                 let node = position(node);
-                levers.disk_landed(node).saturating_sub(self.fsyncs_failed.get(node).copied().unwrap_or_default())
+                levers
+                    .disk_landed(node)
+                    .saturating_sub(self.fsyncs_failed.get(node).copied().unwrap_or_default())
             }
             _ => active.links.iter().map(|(from, to)| levers.link_landed(*from, *to)).sum(),
         }

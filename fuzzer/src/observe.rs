@@ -212,7 +212,8 @@ mod tests {
     #[test]
     fn windows_that_do_not_count_leave_no_features() {
         let mut observer = Observer::new(2, 2);
-        let send = |n| EventKind::Send { message: MessageId(n), peer: HostId(1), label: "a".into(), bytes: 1 };
+        let send =
+            |n| EventKind::Send { message: MessageId(n), peer: HostId(1), label: "a".into(), bytes: 1 };
         observer.take(&event(1, 0, send(0)), &[]);
         observer.window(false);
         assert_eq!((observer.features().len(), observer.windows()), (0, 0));

@@ -6,6 +6,7 @@
 mod connections;
 mod gate;
 mod session;
+mod start;
 mod supervisor;
 
 use crate::action::Bounds;
@@ -39,7 +40,12 @@ impl Runner {
     ///
     /// # Errors
     /// When the program cannot be copied or the target's workload is not known.
-    pub fn new(target: &Target, binary: &Path, agent: Option<AnyAgent>, room: Room) -> Result<Self, ExecutorError> {
+    pub fn new(
+        target: &Target,
+        binary: &Path,
+        agent: Option<AnyAgent>,
+        room: Room,
+    ) -> Result<Self, ExecutorError> {
         let manifest = target.manifest.clone();
         if manifest.workload.kind != kv_http::NAME {
             return Err(ExecutorError::SetUp {
@@ -74,7 +80,8 @@ impl Runner {
     }
 
     fn config(&self, schedule: &Schedule, options: RunOptions) -> Config {
-        let ips: Vec<String> = (1..=schedule.nodes).map(|id| Ipv4Addr::new(10, 0, 0, id).to_string()).collect();
+        let ips: Vec<String> =
+            (1..=schedule.nodes).map(|id| Ipv4Addr::new(10, 0, 0, id).to_string()).collect();
         let node = |id: u8| {
             let name = format!("n{id}");
             let data = self.room.root().join(&name).display().to_string();
@@ -89,7 +96,12 @@ impl Runner {
                 environment.retain(|(known, _)| *known != key);
                 environment.push((key, value));
             }
-            NodeConfig { name, program: words.next().unwrap_or(bin).into(), arguments: words.collect(), environment }
+            NodeConfig {
+                name,
+                program: words.next().unwrap_or(bin).into(),
+                arguments: words.collect(),
+                environment,
+            }
         };
         Config {
             seed: schedule.seed,
@@ -121,7 +133,9 @@ impl Executor for Runner {
         let begun = std::time::Instant::now();
         input.check().map_err(|refusal| ExecutorError::Run { why: refusal.to_string() })?;
         if input.agent_from_ms.is_some() && self.agent.is_none() {
-            return Err(ExecutorError::Run { why: "the schedule asks for an agent and there is none".into() });
+            return Err(ExecutorError::Run {
+                why: "the schedule asks for an agent and there is none".into(),
+            });
         }
         let session = session::Session::begin(self, input, options).map_err(|error| match error {
             ExecutorError::SetUp { why } if self.was_ready => ExecutorError::Run { why },
@@ -132,4 +146,8 @@ impl Executor for Runner {
         execution.statistics.wall_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(execution)
     }
+}
+
+fn broken(error: interceptor::sandbox::Error) -> ExecutorError {
+    ExecutorError::Run { why: format!("the sandbox failed: {error}") }
 }

@@ -45,12 +45,12 @@ pub struct Shrunk {
     pub schedule: Schedule,
     /// Executions it took.
     pub executions: u32,
-    /// Nothing smaller was found by any pass; false when the budget ended first.
+    /// Nothing smaller was found by any pass; false when the budget or the caller ended it.
     pub minimal: bool,
 }
 
 /// Shrinks `schedule`, which shows the violation `signature`. `attempt` runs a schedule and returns the signature of the
-/// violation it showed, if any; `progress` is called after each attempt.
+/// violation it showed, if any; `progress` is called after each attempt and says whether to go on.
 ///
 /// # Errors
 /// The first error of `attempt`.
@@ -59,19 +59,27 @@ pub fn shrink<E>(
     signature: &str,
     limits: Limits,
     attempt: &mut dyn FnMut(&Schedule) -> Result<Option<String>, E>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Shrunk, E> {
     let mut best = schedule.clone();
     best.agent_from_ms = None;
-    let mut shrinker =
-        Shrinker { signature, limits, attempt, progress, best, executions: 0, refused: BTreeSet::new() };
+    let mut shrinker = Shrinker {
+        signature,
+        limits,
+        attempt,
+        progress,
+        best,
+        executions: 0,
+        stopped: false,
+        refused: BTreeSet::new(),
+    };
     loop {
         let before = shrinker.best.clone();
         shrinker.ddmin()?;
         for (pass, candidates) in candidates::PASSES {
             shrinker.descend(pass, *candidates)?;
         }
-        let minimal = shrinker.best == before;
+        let minimal = shrinker.best == before && !shrinker.spent();
         if minimal || shrinker.spent() {
             let Shrinker { best, executions, .. } = shrinker;
             return Ok(Shrunk { schedule: best, executions, minimal });
@@ -83,16 +91,18 @@ struct Shrinker<'a, E> {
     signature: &'a str,
     limits: Limits,
     attempt: &'a mut dyn FnMut(&Schedule) -> Result<Option<String>, E>,
-    progress: &'a mut dyn FnMut(Progress),
+    progress: &'a mut dyn FnMut(Progress) -> bool,
     best: Schedule,
     executions: u32,
+    /// Enough, says the caller.
+    stopped: bool,
     /// Schedules that were tried and did not show the violation, as text.
     refused: BTreeSet<String>,
 }
 
 impl<E> Shrinker<'_, E> {
     fn spent(&self) -> bool {
-        self.executions >= self.limits.executions
+        self.stopped || self.executions >= self.limits.executions
     }
 
     /// Runs `candidate` unless it was refused before; keeps it when it shows the violation.
@@ -110,12 +120,13 @@ impl<E> Shrinker<'_, E> {
         } else {
             self.refused.insert(key);
         }
-        (self.progress)(Progress {
+        let go_on = (self.progress)(Progress {
             pass,
             executions: self.executions,
             limit: self.limits.executions,
             steps: self.best.steps.len(),
         });
+        self.stopped |= !go_on;
         Ok(holds)
     }
 

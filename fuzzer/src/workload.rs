@@ -82,7 +82,12 @@ impl Workload {
         let interval_ns = interval_ns(settings.clients, settings.rate);
         let clients = (0..settings.clients)
             .map(|number| Slot {
-                client: Client::new(format!("c{}", number + 1), u32::from(number), usize::from(number) % nodes, nodes),
+                client: Client::new(
+                    format!("c{}", number + 1),
+                    u32::from(number),
+                    usize::from(number) % nodes,
+                    nodes,
+                ),
                 next_ns: now_ns.saturating_add(rng.random_range(0..=interval_ns)),
                 values: 0,
                 known: BTreeMap::new(),
@@ -126,7 +131,9 @@ impl Workload {
     /// Every key was read.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.stage == Stage::Final && self.unread.is_empty() && self.clients.iter().all(|slot| slot.client.is_idle())
+        self.stage == Stage::Final
+            && self.unread.is_empty()
+            && self.clients.iter().all(|slot| slot.client.is_idle())
     }
 
     /// When final reads began.
@@ -256,7 +263,8 @@ impl Workload {
         self.begun += 1;
         if self.stage != Stage::Final {
             let interval_ns = interval_ns(self.settings.clients, self.settings.rate);
-            let jittered = self.rng.random_range(interval_ns / 2..=interval_ns.saturating_add(interval_ns / 2));
+            let jittered =
+                self.rng.random_range(interval_ns / 2..=interval_ns.saturating_add(interval_ns / 2));
             self.clients[number].next_ns = now_ns.saturating_add(jittered.max(1));
         }
         self.tell(number, now_ns, commands, |client, out| client.begin(task, now_ns, out));

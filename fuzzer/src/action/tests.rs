@@ -27,7 +27,10 @@ fn schedule(nodes: u8, steps: Vec<Step>) -> Schedule {
 fn legal_names(view: &View, bounds: &Bounds) -> Vec<String> {
     let space = space();
     let nodes = u8::try_from(view.count()).unwrap();
-    legal(view, bounds, &schedule(nodes, Vec::new()), 0).into_iter().map(|id| space.info(id).name.clone()).collect()
+    legal(view, bounds, &schedule(nodes, Vec::new()), 0)
+        .into_iter()
+        .map(|id| space.info(id).name.clone())
+        .collect()
 }
 
 #[test]
@@ -124,7 +127,8 @@ fn bounds_hold() {
     let names = legal_names(&view(3, Some(0)), &bounds);
     assert!(names.len() == 6 && names[1..].iter().all(|name| name.starts_with("pause")), "{names:?}");
     let bounds = |max| Bounds { max_down: Some(max), ..Bounds::default() };
-    let taking_down = |names: &[String]| names.iter().filter(|n| n.starts_with("kill") || n.starts_with("power")).count();
+    let taking_down =
+        |names: &[String]| names.iter().filter(|n| n.starts_with("kill") || n.starts_with("power")).count();
     assert_eq!(taking_down(&legal_names(&view(3, Some(0)), &bounds(0))), 0);
     assert_eq!(taking_down(&legal_names(&view(3, Some(0)), &bounds(1))), 10);
     assert_eq!(taking_down(&legal_names(&view(3, Some(0)), &bounds(3))), 12);
@@ -139,7 +143,10 @@ fn the_same_is_not_done_twice_to_one_node() {
     let mut view = view(3, Some(0));
     view.active.push(Fault::Pause { node: Node(1), for_ms: 5 });
     let names = legal_names(&view, &Bounds::default());
-    assert!(!names.contains(&"pause leader short".to_owned()) && names.contains(&"pause follower short".to_owned()));
+    assert!(
+        !names.contains(&"pause leader short".to_owned())
+            && names.contains(&"pause follower short".to_owned())
+    );
     view.active = vec![Fault::Pause { node: Node(1), for_ms: 5 }; ACTIVE_MAX];
     assert_eq!(legal_names(&view, &Bounds::default()), ["nothing"]);
 }

@@ -10,6 +10,7 @@ use fuzzer::campaign::{Campaign, CampaignConfig, CampaignEvent, Limits, Summary}
 use fuzzer::execution::Execution;
 use fuzzer::keep::{Found, Kept};
 use fuzzer::pool::Worker;
+use fuzzer::report::stopwatch::Stopwatch;
 use fuzzer::report::terminal::Terminal;
 use fuzzer::report::{json, summary};
 use fuzzer::reproducer::environment::Environment;
@@ -19,9 +20,13 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Most directories tried when none is named.
 const PLACES_MAX: u32 = 1_000;
+
+/// Host time spent on shrinking one finding: a search must go on. `fuzz shrink` takes all the time there is.
+const SHRINK_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Runs a campaign.
 pub fn main(args: &Run, output: &mut Output) -> anyhow::Result<Exit> {
@@ -69,7 +74,7 @@ pub fn campaign(
     output.text(format!("bugs {bugs} · agent {} · out {}", config.agent, rig::typed(&config.out).display()));
     let executors = rig.workers(&config.bugs, config.nodes, plan.cores)?;
     let (out, limits) = (config.out.clone(), config.limits);
-    let mut keeper = Keeper::new(rig, &config, plan);
+    let mut keeper = Keeper::new(rig, &config, plan, stop);
     let mut campaign = Campaign::open(config, executors)?;
     let events = out.join("events.jsonl");
     let file = OpenOptions::new().create(true).append(true).open(&events);
@@ -202,10 +207,11 @@ struct Keeper<'a> {
     bugs: Vec<String>,
     nodes: u8,
     limits: shrinking::Limits,
+    stop: Arc<AtomicBool>,
 }
 
 impl<'a> Keeper<'a> {
-    fn new(rig: &'a Rig, config: &CampaignConfig, plan: &Plan) -> Self {
+    fn new(rig: &'a Rig, config: &CampaignConfig, plan: &Plan, stop: &Arc<AtomicBool>) -> Self {
         let nodes_min = rig.target.manifest.nodes.min(3);
         Self {
             rig,
@@ -215,6 +221,7 @@ impl<'a> Keeper<'a> {
             bugs: config.bugs.clone(),
             nodes: config.nodes,
             limits: shrinking::Limits { executions: plan.shrink, nodes_min },
+            stop: Arc::clone(stop),
         }
     }
 
@@ -227,7 +234,11 @@ impl<'a> Keeper<'a> {
             Some(worker) => worker,
             None => self.worker.insert(self.rig.worker(&self.bugs, self.nodes)?),
         };
-        let mut progress = |progress| terminal.busy(&shrink::line(progress));
+        let watch = Stopwatch::start();
+        let mut progress = |progress| {
+            terminal.busy(&shrink::line(progress));
+            watch.elapsed() < SHRINK_TIME_MAX && !self.stop.load(Ordering::Relaxed)
+        };
         Ok(found.shrink(&self.findings, self.limits, worker, &mut progress)?)
     }
 }

@@ -43,7 +43,11 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
     let found = Found { slug, execution: &execution, original: &original, environment: &environment };
     let terminal = Terminal::new(super::output::coloured(), campaign::Limits::default());
     let limits = Limits { executions: args.executions, nodes_min: rig.target.manifest.nodes.min(3) };
-    let kept = found.shrink(findings, limits, &mut worker, &mut |progress| terminal.busy(&line(progress)));
+    let mut progress = |progress| {
+        terminal.busy(&line(progress));
+        true
+    };
+    let kept = found.shrink(findings, limits, &mut worker, &mut progress);
     terminal.finish();
     let kept = kept?;
     output.json(&json!({

@@ -22,7 +22,9 @@ pub(super) fn links(fault: &Fault, nodes: usize) -> BTreeSet<(HostId, HostId)> {
     match fault {
         Fault::Partition { side, direction, .. } => {
             let inside: BTreeSet<HostId> = side.iter().map(|node| host(*node)).collect();
-            let outside = || (0..nodes).filter_map(|i| u16::try_from(i).ok()).map(HostId).filter(|h| !inside.contains(h));
+            let outside = || {
+                (0..nodes).filter_map(|i| u16::try_from(i).ok()).map(HostId).filter(|h| !inside.contains(h))
+            };
             let pairs = inside.iter().flat_map(|a| outside().map(|b| (*a, b)));
             pairs
                 .flat_map(|(a, b)| match direction {
@@ -69,7 +71,9 @@ pub(super) fn disk<'a>(faults: impl Iterator<Item = (&'a Fault, u32)>) -> DiskFa
                 let sum = disk.fsync_error.unwrap_or_default().saturating_add(failures_left);
                 disk.fsync_error = (sum > 0).then_some(sum);
             }
-            Fault::NoSpace { bytes, .. } => disk.space = Some(disk.space.map_or(*bytes, |space| space.min(*bytes))),
+            Fault::NoSpace { bytes, .. } => {
+                disk.space = Some(disk.space.map_or(*bytes, |space| space.min(*bytes)))
+            }
             _ => {}
         }
     }

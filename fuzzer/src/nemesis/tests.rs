@@ -29,7 +29,13 @@ impl Levers for Recorder {
                 self.links.insert((from.0, to.0), link);
                 0
             }
-            Operation::Pause(node) | Operation::Resume(node) => if self.down.contains(&node) { 0 } else { 3 },
+            Operation::Pause(node) | Operation::Resume(node) => {
+                if self.down.contains(&node) {
+                    0
+                } else {
+                    3
+                }
+            }
             Operation::Reset(..) => 2,
             _ => 1,
         })
@@ -153,7 +159,8 @@ fn overlapping_faults_of_one_link_end_one_by_one() {
 #[test]
 fn a_node_starts_when_the_last_fault_lets_it() {
     let power = Fault::PowerLoss { node: n(1), loss: Loss::Torn, down_ms: 50 };
-    let mut play = Play::new(&[at(10, kill(1, 30)), at(20, power.clone()), at(30, power), at(80, kill(1, 5))]);
+    let mut play =
+        Play::new(&[at(10, kill(1, 30)), at(20, power.clone()), at(30, power), at(80, kill(1, 5))]);
     insta::assert_snapshot!(play.run(100), @r"
     10: kill of n1 begins, Kill(0)
     20: power-loss of n1 begins, PowerOff(0, Torn)
@@ -225,8 +232,14 @@ fn steps_count_events_from_readiness_and_fire_once() {
         when: Trigger::On { event: event.into(), node, peer, nth },
         fault: kill(3, 10),
     };
-    let mut play = Play::new(&[on("send:append", Some(n(1)), Some(n(2)), 2), on("fault:on:kill", None, None, 1)]);
-    let send = |peer| EventKind::Send { message: MessageId(0), peer: HostId(peer), label: "append".into(), bytes: 1 };
+    let mut play =
+        Play::new(&[on("send:append", Some(n(1)), Some(n(2)), 2), on("fault:on:kill", None, None, 1)]);
+    let send = |peer| EventKind::Send {
+        message: MessageId(0),
+        peer: HostId(peer),
+        label: "append".into(),
+        bytes: 1,
+    };
     assert_eq!(play.event(0, send(1)), "");
     assert_eq!(play.event(0, send(2)), "");
     assert_eq!(play.event(1, send(1)), "");

@@ -239,7 +239,8 @@ mod tests {
         assert_eq!(gate.holdup().1, "GET /status: connection refused");
         assert_eq!(gate.on_bytes(1, b"SSH-2.0\r\n\r\n", 30 * MS), [(1, Action::Close)]);
         gate.on_time(50 * MS);
-        let again = [(0, Action::Close), (0, Action::Connect(0)), (1, Action::Close), (1, Action::Connect(1))];
+        let again =
+            [(0, Action::Close), (0, Action::Connect(0)), (1, Action::Close), (1, Action::Connect(1))];
         assert_eq!(gate.on_time(600 * MS), again);
         assert_eq!(gate.holdup().1, "GET /status: no answer");
     }

@@ -4,10 +4,10 @@
 //! instants at which it stops are the same whether faults are chosen or replayed, and so is the order of what is
 //! done at one instant; therefore an executed schedule repeats the run that it came from, call by call.
 
-use super::Runner;
 use super::connections::{Connections, Happening};
-use super::gate::Gate;
+use super::start::{pass_gate, start_nodes};
 use super::supervisor::Supervisor;
+use super::{Runner, broken};
 use crate::action::{self, Bounds, View};
 use crate::execution::{Choice, Detail, Execution, Statistics};
 use crate::executor::{ExecutorError, RunOptions, agent_rng};
@@ -21,22 +21,15 @@ use interceptor::rng::{Rng, split};
 use interceptor::sandbox::{Pause, Sandbox};
 use interceptor::time::{Instant, Span};
 use oracle::{Call, Entry, Observations, Phase, Quiet, Verdict};
-use rand::RngExt;
 use std::collections::VecDeque;
 
 /// How often the agent is asked and windows are summarised.
 const WINDOW: Span = Span::from_millis(250);
-/// Nodes are started within this time of each other.
-const START_SPREAD_NS: u64 = 5_000_000;
-/// How long a cluster may take to become ready.
-const READY_MAX: Span = Span::from_secs(30);
 /// How long the cluster is watched at least and at most before final reads.
 const PROBE_MIN: Span = Span::from_millis(1_500);
 const PROBE_MAX: Span = Span::from_secs(5);
 /// The longest time from the last fault to the end.
 const QUIET_MAX: Span = Span::from_secs(10);
-/// Lines shown of a node that did not become ready.
-const LINES_SHOWN: usize = 8;
 /// Statuses with which a node may end by itself: in order, and because its disk failed.
 const EXITS_ALLOWED: [i32; 2] = [0, 70];
 
@@ -83,10 +76,6 @@ pub(super) struct Session {
     stage: Stage,
 }
 
-fn broken(error: interceptor::sandbox::Error) -> ExecutorError {
-    ExecutorError::Run { why: format!("the sandbox failed: {error}") }
-}
-
 impl Session {
     /// Switches the cluster on and waits until it is ready.
     ///
@@ -100,7 +89,13 @@ impl Session {
             .map_err(|error| ExecutorError::SetUp { why: format!("cannot prepare the room: {error}") })?;
         start_nodes(&mut sandbox, nodes, input.seed)?;
         let manifest = &runner.manifest;
-        pass_gate(&mut sandbox, &manifest.ready.http, manifest.ready.port, nodes, usize::from(input.workload.clients))?;
+        pass_gate(
+            &mut sandbox,
+            &manifest.ready.http,
+            manifest.ready.port,
+            nodes,
+            usize::from(input.workload.clients),
+        )?;
         let mut observer = Observer::new(nodes, hosts);
         let taken = sandbox.events().len();
         sandbox.events().iter().for_each(|event| observer.take(event, sandbox.logs()));
@@ -163,7 +158,8 @@ impl Session {
             Stage::FinalReads | Stage::Over => quiet(QUIET_MAX),
         };
         let workload = self.workload.deadline_ns().map(Instant);
-        let all = [Some(self.window_end), stage, workload, self.nemesis.deadline(), self.supervisor.deadline()];
+        let all =
+            [Some(self.window_end), stage, workload, self.nemesis.deadline(), self.supervisor.deadline()];
         all.into_iter().flatten().min().unwrap_or(self.window_end)
     }
 
@@ -209,7 +205,9 @@ impl Session {
                     }
                 }
                 Action::Close => self.connections.close(&mut self.sandbox, client),
-                Action::Invoke { process, call } => self.write_down(client, process, Phase::Invoke, call, None),
+                Action::Invoke { process, call } => {
+                    self.write_down(client, process, Phase::Invoke, call, None)
+                }
                 Action::Complete { process, phase, call, error } => {
                     self.write_down(client, process, phase, call, error);
                 }
@@ -268,7 +266,9 @@ impl Session {
                 self.stage = Stage::FinalReads;
                 self.workload.finish(now.0);
             }
-            Stage::FinalReads if self.workload.is_finished() || quiet >= QUIET_MAX => self.stage = Stage::Over,
+            Stage::FinalReads if self.workload.is_finished() || quiet >= QUIET_MAX => {
+                self.stage = Stage::Over
+            }
             _ => {}
         }
     }
@@ -277,14 +277,22 @@ impl Session {
     fn end_window(&mut self) -> StateId {
         let state = self.observer.window(self.window_end > self.ready);
         let choice = self.explorer.as_mut().and_then(|explorer| explorer.open.take());
-        self.episode.extend(choice.map(|(from, legal, action)| Choice { state: from, legal, action, next: state }));
+        self.episode.extend(choice.map(|(from, legal, action)| Choice {
+            state: from,
+            legal,
+            action,
+            next: state,
+        }));
         state
     }
 
     /// Lets the agent choose, if it is its turn; what it chose strikes now.
     fn explore(&mut self, state: StateId) {
         let now = self.sandbox.now();
-        let Some(explorer) = self.explorer.as_mut().filter(|explorer| explorer.from <= self.window_end) else { return };
+        let Some(explorer) = self.explorer.as_mut().filter(|explorer| explorer.from <= self.window_end)
+        else {
+            return;
+        };
         if self.window_end >= self.horizon || self.stage != Stage::Faults {
             return;
         }
@@ -350,85 +358,4 @@ impl Session {
             detail,
         }
     }
-}
-
-/// Starts all nodes, each a little later than the switching on.
-fn start_nodes(sandbox: &mut Sandbox, nodes: usize, seed: u64) -> Result<(), ExecutorError> {
-    let mut rng = split(seed, "start");
-    let mut starts: Vec<(u64, usize)> = (0..nodes).map(|node| (rng.random_range(0..START_SPREAD_NS), node)).collect();
-    starts.sort_unstable();
-    for (at_ns, node) in starts {
-        while sandbox.run(Instant(at_ns)).map_err(broken)? == Pause::Activity {}
-        sandbox
-            .start(node)
-            .map_err(|error| ExecutorError::SetUp { why: format!("cannot start n{}: {error}", node + 1) })?;
-    }
-    Ok(())
-}
-
-/// Runs until the cluster is ready; the questions come from the client host `probe`.
-fn pass_gate(
-    sandbox: &mut Sandbox,
-    path: &str,
-    port: u16,
-    nodes: usize,
-    probe: usize,
-) -> Result<(), ExecutorError> {
-    let latest = sandbox.now() + READY_MAX;
-    let mut gate = Gate::new(path, nodes, sandbox.now().0);
-    let mut connections = Connections::default();
-    let from = sandbox.client(probe);
-    let mut seen = 0;
-    loop {
-        let mut actions = VecDeque::from(gate.on_time(sandbox.now().0));
-        while let Some(event) = sandbox.next_client_event() {
-            for (node, happening) in connections.on_event(sandbox, event) {
-                let now_ns = sandbox.now().0;
-                actions.extend(match happening {
-                    Happening::Connected(is_up) => gate.on_connected(node, is_up, now_ns),
-                    Happening::Bytes(bytes) => gate.on_bytes(node, &bytes, now_ns),
-                    Happening::Closed => gate.on_closed(node, now_ns),
-                });
-            }
-        }
-        while let Some((node, action)) = actions.pop_front() {
-            match action {
-                Action::Connect(to) => connections.connect(sandbox, node, from, to, port),
-                Action::Send(bytes) if !connections.send(sandbox, node, &bytes) => {
-                    actions.extend(gate.on_closed(node, sandbox.now().0));
-                }
-                Action::Close => connections.close(sandbox, node),
-                _ => {}
-            }
-        }
-        if gate.is_open() {
-            connections.close_all(sandbox);
-            return Ok(());
-        }
-        let ended = sandbox.events()[seen..].iter().find_map(|event| match &event.kind {
-            EventKind::Exit(exit) => Some((usize::from(event.host.0), format!("{exit:?}"))),
-            _ => None,
-        });
-        seen = sandbox.events().len();
-        if let Some((node, exit)) = ended {
-            return Err(not_ready(sandbox, node, &format!("it ended before the cluster was ready: {exit}")));
-        }
-        if sandbox.now() >= latest {
-            let (node, why) = gate.holdup();
-            return Err(not_ready(sandbox, node, &format!("not ready after {READY_MAX}, {why}")));
-        }
-        let until = gate.deadline_ns().map_or(latest, |at| latest.min(Instant(at)));
-        if sandbox.run(until).map_err(broken)? == Pause::Stopped {
-            let why = sandbox.stopped().unwrap_or("the run was stopped").to_owned();
-            return Err(not_ready(sandbox, gate.holdup().0, &why));
-        }
-    }
-}
-
-fn not_ready(sandbox: &Sandbox, node: usize, why: &str) -> ExecutorError {
-    let lines = sandbox.logs().iter().filter(|line| usize::from(line.host.0) == node);
-    let lines: Vec<&str> = lines.map(|line| line.text.as_str()).collect();
-    let shown = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n  ");
-    let shown = if shown.is_empty() { "it wrote nothing".to_owned() } else { format!("its last lines:\n  {shown}") };
-    ExecutorError::SetUp { why: format!("n{}: {why}; {shown}\ncheck [node] and [ready] in target.toml", node + 1) }
 }

@@ -30,7 +30,7 @@ fn schedule(steps: Vec<Step>) -> Schedule {
 fn run(start: &Schedule, executions: u32, fails: impl Fn(&Schedule) -> bool) -> Shrunk {
     let limits = Limits { executions, ..Limits::default() };
     let mut attempt = |candidate: &Schedule| Ok::<_, String>(fails(candidate).then(|| "bug".to_owned()));
-    shrink(start, "bug", limits, &mut attempt, &mut |_| {}).unwrap()
+    shrink(start, "bug", limits, &mut attempt, &mut |_| true).unwrap()
 }
 
 fn noise() -> Schedule {
@@ -101,7 +101,7 @@ fn another_violation_is_not_this_one() {
     let mut attempt = |s: &Schedule| {
         Ok::<_, String>(Some(if s.steps.len() == 14 { "bug".to_owned() } else { "other".to_owned() }))
     };
-    let shrunk = shrink(&noise(), "bug", Limits::default(), &mut attempt, &mut |_| {}).unwrap();
+    let shrunk = shrink(&noise(), "bug", Limits::default(), &mut attempt, &mut |_| true).unwrap();
     assert_eq!(shrunk.schedule.steps.len(), 14);
 }
 
@@ -110,9 +110,20 @@ fn the_budget_is_kept_and_said() {
     let mut seen = 0;
     let mut attempt = |s: &Schedule| Ok::<_, String>(isolates_3_then_pauses_2(s).then(|| "bug".to_owned()));
     let limits = Limits { executions: 10, ..Limits::default() };
-    let shrunk = shrink(&noise(), "bug", limits, &mut attempt, &mut |p| seen = p.executions).unwrap();
+    let shrunk = shrink(&noise(), "bug", limits, &mut attempt, &mut |p| {
+        seen = p.executions;
+        true
+    })
+    .unwrap();
     assert_eq!((shrunk.executions, shrunk.minimal, seen), (10, false, 10));
     assert!(isolates_3_then_pauses_2(&shrunk.schedule));
+}
+
+#[test]
+fn the_caller_may_end_it() {
+    let mut attempt = |s: &Schedule| Ok::<_, String>(isolates_3_then_pauses_2(s).then(|| "bug".to_owned()));
+    let shrunk = shrink(&noise(), "bug", Limits::default(), &mut attempt, &mut |p| p.executions < 5).unwrap();
+    assert_eq!((shrunk.executions, shrunk.minimal), (5, false));
 }
 
 #[test]
@@ -129,7 +140,7 @@ fn nodes_that_steps_name_stay() {
 #[test]
 fn a_failed_run_ends_shrinking() {
     let mut attempt = |_: &Schedule| Err("no room");
-    assert_eq!(shrink(&noise(), "bug", Limits::default(), &mut attempt, &mut |_| {}), Err("no room"));
+    assert_eq!(shrink(&noise(), "bug", Limits::default(), &mut attempt, &mut |_| true), Err("no room"));
 }
 
 proptest::proptest! {

@@ -273,7 +273,8 @@ impl Client {
         open.turned_away += 1;
         open.error = why;
         // Two nodes may each believe in the other: a hint is followed at once the first time only.
-        let at_once = if leader.is_some() { open.turned_away <= 1 } else { open.turned_away % self.nodes != 0 };
+        let at_once =
+            if leader.is_some() { open.turned_away <= 1 } else { open.turned_away % self.nodes != 0 };
         self.move_to(leader.unwrap_or((self.node + 1) % self.nodes), out);
         self.pause_or_attempt(at_once, now_ns, out);
     }

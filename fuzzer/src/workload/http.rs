@@ -33,7 +33,8 @@ pub enum HttpError {
 pub fn request(method: &str, target: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
-    format!("{method} {target} HTTP/1.1\r\nhost: node\r\n{kind}content-length: {length}\r\n\r\n{body}").into_bytes()
+    format!("{method} {target} HTTP/1.1\r\nhost: node\r\n{kind}content-length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }
 
 /// The bytes of one connection that are not yet a whole response.
@@ -117,7 +118,8 @@ impl Head {
         let text = std::str::from_utf8(&buffer[..end]).map_err(|_| HttpError::Malformed)?;
         let mut lines = text.split("\r\n");
         let mut words = lines.next().unwrap_or_default().split(' ');
-        let version = words.next().filter(|version| version.starts_with("HTTP/1.")).ok_or(HttpError::Malformed)?;
+        let version =
+            words.next().filter(|version| version.starts_with("HTTP/1.")).ok_or(HttpError::Malformed)?;
         let digits = words.next().filter(|word| word.len() == 3).ok_or(HttpError::Malformed)?;
         let status: u16 = digits.parse().map_err(|_| HttpError::Malformed)?;
         let mut head = Self { status, keep_alive: version != "HTTP/1.0", framing: Framing::End };
@@ -270,7 +272,10 @@ mod tests {
         }
         let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(HEAD_BYTES_MAX));
         assert_eq!(read(&long, &[]), [Err(HttpError::TooLong)]);
-        assert_eq!(read("HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n", &[]), [Err(HttpError::TooLong)]);
+        assert_eq!(
+            read("HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n", &[]),
+            [Err(HttpError::TooLong)]
+        );
     }
 
     proptest! {

@@ -62,7 +62,9 @@ pub fn answer(call: &Call, response: &Response, nodes: usize) -> Answer {
     };
     match (response.status, call) {
         (200, Call::Read { key, .. }) => match &body["value"] {
-            Value::String(value) => Answer::Done(Call::Read { key: key.clone(), value: Some(Some(value.clone())) }),
+            Value::String(value) => {
+                Answer::Done(Call::Read { key: key.clone(), value: Some(Some(value.clone())) })
+            }
             _ => Answer::Unclear("200 without a value".into()),
         },
         (404, Call::Read { key, .. }) => Answer::Done(Call::Read { key: key.clone(), value: Some(None) }),
@@ -152,7 +154,10 @@ mod tests {
         for unknown in [r#"{"leader":null}"#, r#"{"leader":4}"#, r#"{"leader":0}"#, "{}", ""] {
             assert_eq!(say(&write, 421, unknown), Answer::Elsewhere(None));
         }
-        assert_eq!(say(&write, 503, r#"{"error":"unknown outcome"}"#), Answer::Unclear("503: unknown outcome".into()));
+        assert_eq!(
+            say(&write, 503, r#"{"error":"unknown outcome"}"#),
+            Answer::Unclear("503: unknown outcome".into())
+        );
         assert_eq!(say(&write, 507, ""), Answer::Refused("507".into()));
         assert_eq!(say(&write, 404, ""), Answer::Refused("404".into()));
     }

@@ -25,7 +25,7 @@ enum Fate {
 impl Toy {
     fn serve(&mut self, node: usize, bytes: &[u8]) -> Fate {
         self.requests += 1;
-        if self.requests % 20 == 0 {
+        if self.requests.is_multiple_of(20) {
             self.leader = (self.leader + 1) % 3;
         }
         if self.is_dead {
@@ -47,7 +47,7 @@ impl Toy {
         } else {
             (421, format!("{{\"leader\":{}}}", self.leader + 1))
         };
-        if self.requests % 8 == 0 && !self.is_reliable {
+        if self.requests.is_multiple_of(8) && !self.is_reliable {
             return Fate::Lost;
         }
         Fate::Answer(format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
@@ -163,9 +163,11 @@ fn a_correct_store_that_loses_answers_is_found_correct() {
         assert_eq!(stage.verdict(Some(quiet)), Verdict::Valid, "seed {seed}");
         let of = |phase| stage.history.iter().filter(|entry| entry.phase == phase).count();
         assert!(of(Phase::Ok) > 150 && of(Phase::Info) > 5, "{} {}", of(Phase::Ok), of(Phase::Info));
-        let functions: std::collections::BTreeSet<_> = stage.history.iter().map(|e| e.call.function()).collect();
+        let functions: std::collections::BTreeSet<_> =
+            stage.history.iter().map(|e| e.call.function()).collect();
         assert_eq!(functions.len(), 4);
-        let swaps = stage.history.iter().filter(|e| matches!(e.call, Call::Cas { result: Some(true), .. })).count();
+        let swaps =
+            stage.history.iter().filter(|e| matches!(e.call, Call::Cas { result: Some(true), .. })).count();
         assert!(swaps > 3, "{swaps} swaps");
     }
 }
@@ -197,7 +199,9 @@ fn a_dead_store_is_not_live_and_leaves_keys_unread() {
     stage.run_until(11_000 * MS);
     assert!(!stage.workload.is_finished());
     let quiet = oracle::Quiet { from_ns: 1_000 * MS, to_ns: 11_000 * MS };
-    let Verdict::Violation(violation) = stage.verdict(Some(quiet)) else { panic!("{:?}", stage.verdict(Some(quiet))) };
+    let Verdict::Violation(violation) = stage.verdict(Some(quiet)) else {
+        panic!("{:?}", stage.verdict(Some(quiet)))
+    };
     assert_eq!(violation.signature, "liveness/no-progress-after-heal");
 }
 

@@ -204,7 +204,10 @@ fn garbage_and_unasked_bytes_end_the_connection() {
     client.on_connected(true, 4 * MS, &mut out);
     out.clear();
     client.on_bytes(b"SSH-2.0\r\n\r\n", 5 * MS, &mut out);
-    assert_eq!(show("garbage", &mut out), "garbage: close, info p0 write k0 = \"v0.1\" (malformed response)\n");
+    assert_eq!(
+        show("garbage", &mut out),
+        "garbage: close, info p0 write k0 = \"v0.1\" (malformed response)\n"
+    );
 }
 
 proptest! {
