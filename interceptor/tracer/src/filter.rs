@@ -37,7 +37,7 @@ impl Filter {
         let compiled = rules
             .iter()
             .map(|(&number, rules)| {
-                let any = rules.iter().any(|rule| *rule == Rule::Always);
+                let any = rules.contains(&Rule::Always);
                 let chain = if any { Vec::new() } else { rules.iter().filter_map(condition).collect() };
                 (number, chain)
             })

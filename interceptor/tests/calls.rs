@@ -1,0 +1,61 @@
+//! Every family of calls: a guest that checks itself, natively and in the sandbox.
+
+mod support;
+
+use interceptor::sandbox::Limits;
+use support::{assert_clean, check_guest, compiled, sandboxed};
+
+#[test]
+fn files() {
+    check_guest(&compiled("files.c"), &[]);
+    assert!(!std::path::Path::new("/tmp/from-the-sandbox").exists());
+}
+
+#[test]
+fn pipes() {
+    check_guest(&compiled("pipes.c"), &[]);
+}
+
+#[test]
+fn processes() {
+    check_guest(&compiled("processes.c"), &[]);
+}
+
+#[test]
+fn signals() {
+    check_guest(&compiled("signals.c"), &[]);
+}
+
+#[test]
+fn timers() {
+    check_guest(&compiled("timers.c"), &[]);
+}
+
+#[test]
+fn threads() {
+    check_guest(&compiled("threads.c"), &[]);
+}
+
+#[test]
+fn sockets() {
+    check_guest(&compiled("sockets.c"), &[]);
+}
+
+#[test]
+fn clocks() {
+    check_guest(&compiled("clocks.c"), &[]);
+}
+
+#[test]
+fn identity_is_the_nodes_own_and_follows_the_seed() {
+    let guest = compiled("identity.c");
+    check_guest(&guest, &[]);
+    let [one, two] = [1, 2].map(|seed| sandboxed(&guest, &[], seed, Limits::default()));
+    assert_clean(&one);
+    let about = |ran: &support::Ran| ran.stderr.last().cloned().unwrap_or_default();
+    assert!(about(&one).starts_with("pid 1 thread 2 host n1 cpus 1 1 1 ram 8589934592"), "{}", about(&one));
+    assert_eq!(about(&one), about(&two), "what a seed does not change");
+    for (a, b) in one.stderr.iter().zip(&two.stderr).take(3) {
+        assert_ne!(a, b, "random bytes of another seed");
+    }
+}

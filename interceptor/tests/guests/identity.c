@@ -1,0 +1,62 @@
+/* Who and where a guest is. What differs natively goes to standard error. */
+#include "check.h"
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+
+static void show(const char *what, const unsigned char *bytes, int len) {
+    fprintf(stderr, "%s ", what);
+    for (int i = 0; i < len; i++) fprintf(stderr, "%02x", bytes[i]);
+    fprintf(stderr, "\n");
+}
+
+static void *own_id(void *arg) {
+    *(pid_t *)arg = syscall(SYS_gettid);
+    return NULL;
+}
+
+int main(void) {
+    unsigned char bytes[16] = {0}, more[16] = {0};
+    EQUAL("getrandom", getrandom(bytes, 16, 0), 16);
+    show("getrandom", bytes, 16);
+    int fd = open("/dev/urandom", O_RDONLY);
+    EQUAL("/dev/urandom", read(fd, more, 16), 16);
+    CHECK("not the same", memcmp(bytes, more, 16) != 0);
+    show("urandom", more, 16);
+    close(fd);
+    show("AT_RANDOM", (unsigned char *)getauxval(AT_RANDOM), 16);
+    int pid = getpid(), tid = syscall(SYS_gettid);
+    EQUAL("gettid", tid, pid);
+    pid_t other = 0;
+    pthread_t thread;
+    pthread_create(&thread, NULL, own_id, &other);
+    pthread_join(thread, NULL);
+    CHECK("a thread's own id", other > 0 && other != tid);
+    struct utsname name;
+    EQUAL("uname", uname(&name) == 0 && strcmp(name.sysname, "Linux") == 0 && strcmp(name.machine, "x86_64") == 0, 1);
+    char host[65] = {0};
+    EQUAL("gethostname", gethostname(host, 64) == 0 && strcmp(host, name.nodename) == 0, 1);
+    struct sysinfo info;
+    EQUAL("sysinfo", sysinfo(&info) == 0 && info.totalram > 0, 1);
+    cpu_set_t set;
+    EQUAL("affinity", sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) >= 1, 1);
+    CHECK("a processor", sched_getcpu() >= 0);
+    struct rlimit limit;
+    EQUAL("getrlimit", getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > 0, 1);
+    char text[512];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    int processors = 0;
+    while (fgets(text, sizeof text, file)) processors += strncmp(text, "processor", 9) == 0;
+    CHECK("/proc/cpuinfo", processors >= 1);
+    fclose(file);
+    file = fopen("/proc/self/stat", "r");
+    CHECK("/proc/self/stat", fgets(text, sizeof text, file) && strchr(text, ')'));
+    fclose(file);
+    fprintf(stderr, "pid %d thread %d host %s cpus %d %d %ld ram %lu uid %d brk %p stack %p code %p\n", pid, other, host,
+            CPU_COUNT(&set), processors, sysconf(_SC_NPROCESSORS_ONLN), info.totalram, getuid(), sbrk(0), (void *)&set, (void *)main);
+    return 0;
+}
