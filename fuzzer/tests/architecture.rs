@@ -24,7 +24,10 @@ fn dependencies(directory: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(root().join(directory).join("Cargo.toml")).expect("a crate has a manifest");
     let manifest: toml::Table = text.parse().expect("a manifest is TOML");
     let table = |name: &str| manifest.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
-    ["dependencies", "build-dependencies"].into_iter().flat_map(|name| table(name).into_iter().map(|(k, _)| k)).collect()
+    ["dependencies", "build-dependencies"]
+        .into_iter()
+        .flat_map(|name| table(name).into_iter().map(|(k, _)| k))
+        .collect()
 }
 
 /// Rust sources under a directory, without build output.
@@ -32,7 +35,9 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_path_buf()];
     while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(directory).expect("a source directory").map(|entry| entry.expect("an entry").path()) {
+        for entry in
+            fs::read_dir(directory).expect("a source directory").map(|entry| entry.expect("an entry").path())
+        {
             if entry.is_dir() && entry.file_name().is_some_and(|name| name != "target") {
                 open.push(entry);
             } else if entry.extension().is_some_and(|extension| extension == "rs") {
@@ -54,7 +59,10 @@ fn lines_where(directory: &str, found: impl Fn(&str) -> bool) -> Vec<String> {
     for path in sources(&root().join(directory)) {
         let text = fs::read_to_string(&path).expect("sources are text");
         hits.extend(
-            text.lines().enumerate().filter(|(_, line)| found(line)).map(|(i, _)| format!("{}:{}", relative(&path), i + 1)),
+            text.lines()
+                .enumerate()
+                .filter(|(_, line)| found(line))
+                .map(|(i, _)| format!("{}:{}", relative(&path), i + 1)),
         );
     }
     hits
@@ -73,7 +81,8 @@ fn crates_depend_only_on_what_the_architecture_allows() {
         ("raft-demo", vec![]),
     ]);
     for (name, directory) in CRATES {
-        let used: Vec<String> = dependencies(directory).into_iter().filter(|d| ours.contains(d.as_str())).collect();
+        let used: Vec<String> =
+            dependencies(directory).into_iter().filter(|d| ours.contains(d.as_str())).collect();
         assert_eq!(used, allowed[name], "{name}");
     }
 }
@@ -93,14 +102,17 @@ fn only_the_campaign_names_libafl() {
         assert!(!dependencies(directory).iter().any(|d| d.starts_with("libafl")), "{name}");
     }
     let code = |line: &str| line.contains("libafl") && !line.trim_start().starts_with("//");
-    let elsewhere: Vec<String> =
-        lines_where("fuzzer/src", code).into_iter().filter(|hit| !hit.starts_with("fuzzer/src/campaign")).collect();
+    let elsewhere: Vec<String> = lines_where("fuzzer/src", code)
+        .into_iter()
+        .filter(|hit| !hit.starts_with("fuzzer/src/campaign"))
+        .collect();
     assert_eq!(elsewhere, Vec::<String>::new());
 }
 
 #[test]
 fn only_the_tracer_has_unsafe_code() {
-    let code = |line: &str| line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl");
+    let code =
+        |line: &str| line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl");
     let elsewhere: Vec<String> = ["agents", "fuzzer/src", "fuzzer/oracle", "interceptor/src", "targets"]
         .into_iter()
         .flat_map(|directory| lines_where(directory, code))
@@ -119,10 +131,11 @@ fn the_sandbox_knows_no_fault_by_name() {
 fn no_test_sleeps_or_is_ignored() {
     let banned = [concat!("#[ig", "nore"), concat!("thread::", "sleep(")];
     let found = |line: &str| banned.iter().any(|b| line.contains(b)) && !line.trim_start().starts_with("//");
-    let hits: Vec<String> = ["agents", "fuzzer", "interceptor/src", "interceptor/tests", "interceptor/tracer", "targets"]
-        .into_iter()
-        .flat_map(|directory| lines_where(directory, found))
-        .collect();
+    let hits: Vec<String> =
+        ["agents", "fuzzer", "interceptor/src", "interceptor/tests", "interceptor/tracer", "targets"]
+            .into_iter()
+            .flat_map(|directory| lines_where(directory, found))
+            .collect();
     assert_eq!(hits, Vec::<String>::new());
 }
 

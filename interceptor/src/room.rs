@@ -131,7 +131,13 @@ fn private(disk_max: u64) -> io::Result<Isolation> {
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
     let options = format!("size={disk_max},mode=0755");
-    mount(Some("fuzz"), MOUNT_POINT, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some(options.as_str()))?;
+    mount(
+        Some("fuzz"),
+        MOUNT_POINT,
+        Some("tmpfs"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+        Some(options.as_str()),
+    )?;
     Ok(isolation)
 }
 
@@ -167,7 +173,8 @@ mod tests {
             fs::write(path.join(OWNER), owner.to_string()).unwrap();
             path
         };
-        let (dead, alive) = (room("fuzz-room-0000", u32::MAX - 1), room("fuzz-room-0001", std::process::id()));
+        let (dead, alive) =
+            (room("fuzz-room-0000", u32::MAX - 1), room("fuzz-room-0001", std::process::id()));
         let foreign = room("other", u32::MAX - 1);
         clear_stale(base.path());
         assert_eq!([dead, alive, foreign].map(|path| path.exists()), [false, true, true]);

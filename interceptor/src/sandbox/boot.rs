@@ -1,7 +1,7 @@
 //! Starting a node's program, and what every program needs before its first instruction.
 
 use super::files::Kind;
-use super::log::{What, Entry};
+use super::log::{Entry, What};
 use super::task::{ProcessId, ThreadId};
 use super::{Error, Sandbox};
 use crate::event::EventKind;

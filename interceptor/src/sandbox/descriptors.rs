@@ -45,10 +45,11 @@ impl Sandbox {
             }
             Kind::PipeWrite(pipe) => {
                 let pipe = &self.files.pipes[pipe];
-                when(Pipe::CAPACITY - pipe.bytes.len() >= Pipe::ATOMIC, OUT) | when(pipe.reader.is_none(), ERR)
+                when(Pipe::CAPACITY - pipe.bytes.len() >= Pipe::ATOMIC, OUT)
+                    | when(pipe.reader.is_none(), ERR)
             }
             Kind::Timer(timer) => when(timer.expirations > 0, IN),
-            Kind::Signals(_) => 0,
+            Kind::Signals(mask) => when(self.is_signal_queued(id, *mask), IN),
             Kind::Output { .. } => OUT,
             Kind::Random | Kind::Disk { .. } | Kind::Directory { .. } | Kind::Host { .. } => IN | OUT,
         }
@@ -176,7 +177,11 @@ impl Sandbox {
         let owner = &mut self.nodes[node];
         owner.output_bytes += bytes.len() as u64;
         if owner.output_bytes > self.config.limits.output_max {
-            let why = format!("node n{} wrote more than {} bytes of output", node + 1, self.config.limits.output_max);
+            let why = format!(
+                "node n{} wrote more than {} bytes of output",
+                node + 1,
+                self.config.limits.output_max
+            );
             self.stop_run(why);
             return;
         }

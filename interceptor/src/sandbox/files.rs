@@ -221,7 +221,13 @@ impl Files {
 
     /// Lets `fd` stand for `description`; returns what it stood for before, if that is now unused.
     #[must_use]
-    pub fn bind(&mut self, files: FilesId, fd: i32, id: DescriptionId, close_on_exec: bool) -> Option<Description> {
+    pub fn bind(
+        &mut self,
+        files: FilesId,
+        fd: i32,
+        id: DescriptionId,
+        close_on_exec: bool,
+    ) -> Option<Description> {
         if let Some(description) = self.descriptions.get_mut(&id) {
             description.refs += 1;
         }
@@ -311,7 +317,8 @@ mod tests {
         assert!(files.bind(table, 3, id, false).is_none());
         assert!(files.bind(table, 7, id, true).is_none());
         let fork = files.copy(table);
-        for (files_id, fd, last) in [(table, 3, false), (table, 7, false), (fork, 3, false), (fork, 7, true)] {
+        for (files_id, fd, last) in [(table, 3, false), (table, 7, false), (fork, 3, false), (fork, 7, true)]
+        {
             assert_eq!(files.unbind(files_id, fd).is_some(), last, "{fd}");
         }
         assert_eq!(files.len(), 0);

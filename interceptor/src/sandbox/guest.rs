@@ -52,9 +52,10 @@ impl From<tracer::Error> for Trouble {
     /// Memory that is not there is the guest's mistake; all else is ours.
     fn from(error: tracer::Error) -> Self {
         match error {
-            tracer::Error::Call { source: source @ (Errno::EFAULT | Errno::ENAMETOOLONG | Errno::EIO), .. } => {
-                Self::Fails(source)
-            }
+            tracer::Error::Call {
+                source: source @ (Errno::EFAULT | Errno::ENAMETOOLONG | Errno::EIO),
+                ..
+            } => Self::Fails(source),
             other => Self::Broken(other.into()),
         }
     }
@@ -129,7 +130,12 @@ impl Sandbox {
     }
 
     /// The buffers of a vectored call.
-    pub(super) fn load_vector(&self, id: ThreadId, address: u64, count: u64) -> Result<Vec<(u64, usize)>, Trouble> {
+    pub(super) fn load_vector(
+        &self,
+        id: ThreadId,
+        address: u64,
+        count: u64,
+    ) -> Result<Vec<(u64, usize)>, Trouble> {
         if count > 1024 {
             return Err(Errno::EINVAL.into());
         }
@@ -149,7 +155,12 @@ impl Sandbox {
     }
 
     /// Spreads bytes over a vector of buffers.
-    pub(super) fn scatter(&self, id: ThreadId, vector: &[(u64, usize)], mut bytes: &[u8]) -> Result<(), Trouble> {
+    pub(super) fn scatter(
+        &self,
+        id: ThreadId,
+        vector: &[(u64, usize)],
+        mut bytes: &[u8],
+    ) -> Result<(), Trouble> {
         for &(address, len) in vector {
             let (part, rest) = bytes.split_at(len.min(bytes.len()));
             self.store(id, address, part)?;

@@ -67,7 +67,11 @@ impl Sandbox {
                     return Ok(None);
                 }
                 stop => {
-                    return Err(Error::Stop { thread: self.thread(id).vtid, node, stop: format!("{stop:?} in a call") });
+                    return Err(Error::Stop {
+                        thread: self.thread(id).vtid,
+                        node,
+                        stop: format!("{stop:?} in a call"),
+                    });
                 }
             }
         }
@@ -76,8 +80,7 @@ impl Sandbox {
     /// The first stop of a new thread or process.
     pub(super) fn await_birth(&mut self, child: Tid) -> Result<(), Error> {
         if self.early.remove(&child.0).is_none() {
-            loop {
-                let Some((who, stop)) = wait_any()? else { break };
+            while let Some((who, stop)) = wait_any()? {
                 if who == child {
                     break;
                 }
@@ -149,6 +152,8 @@ impl Sandbox {
                 vfork_parent: None,
                 saved_mask: None,
                 after_call: true,
+                progress: 0,
+                left: false,
             },
         );
         self.by_tid.insert(tid.0, id);
@@ -175,7 +180,8 @@ impl Sandbox {
         let process = self.thread(id).process;
         self.wake_clear_tid(id);
         self.forget_thread(id);
-        if status >= 256 {
+        let rest = self.processes.get(&process).map(|p| p.threads.clone()).unwrap_or_default();
+        if status >= 256 || rest.iter().all(|&other| self.thread(other).left) {
             self.await_death(process)?;
         }
         if self.processes.get(&process).is_some_and(|p| p.threads.is_empty()) {
@@ -226,7 +232,7 @@ impl Sandbox {
         let (address, process) = (thread.clear_tid, thread.process);
         if address != 0 {
             let memory = self.processes[&process].memory;
-            self.futex_wake(memory, address, 1, u32::MAX);
+            self.futex_wake(Key::Futex(memory, address), 1, u32::MAX);
         }
     }
 

@@ -178,8 +178,10 @@ mod tests {
 
     #[test]
     fn the_checksum_tells_every_byte() {
-        let sums: std::collections::BTreeSet<u64> =
-            ["", "a", "b", "abcdefgh", "abcdefgi", "abcdefgha"].iter().map(|s| checksum(s.as_bytes())).collect();
+        let sums: std::collections::BTreeSet<u64> = ["", "a", "b", "abcdefgh", "abcdefgi", "abcdefgha"]
+            .iter()
+            .map(|s| checksum(s.as_bytes()))
+            .collect();
         assert_eq!(sums.len(), 6);
     }
 }

@@ -163,6 +163,8 @@ struct Node {
     paused: bool,
     output: [Vec<u8>; 2],
     output_bytes: u64,
+    /// Bytes its files may still grow before their length is counted again.
+    unchecked: u64,
     unix_names: BTreeMap<PathBuf, SocketId>,
 }
 
@@ -215,7 +217,8 @@ impl Sandbox {
             let host = net.add_host(Ipv4Addr::new(10, 0, 0, index as u8 + 1));
             nodes.push(Node::new(&root, config.seed, index, host, node.clone())?);
         }
-        let clients = (0..config.clients).map(|j| net.add_host(Ipv4Addr::new(10, 0, 1, j as u8 + 1))).collect();
+        let clients =
+            (0..config.clients).map(|j| net.add_host(Ipv4Addr::new(10, 0, 1, j as u8 + 1))).collect();
         let mut dissectors = BTreeMap::new();
         for (port, spec) in &config.dissectors {
             dissectors.insert(*port, Dissector::parse(spec)?);
@@ -323,14 +326,22 @@ impl Sandbox {
 const EPOCH_NS: u64 = 1_700_000_000_000_000_000;
 
 impl Node {
-    fn new(root: &std::path::Path, seed: u64, index: usize, host: HostId, config: NodeConfig) -> Result<Self, Error> {
+    fn new(
+        root: &std::path::Path,
+        seed: u64,
+        index: usize,
+        host: HostId,
+        config: NodeConfig,
+    ) -> Result<Self, Error> {
         use rand::RngExt;
         let label = format!("node/{index}");
         let mut rng = split(seed, &label);
         let data = root.join(&config.name);
         let pages_path = root.join(format!(".pages-{}", config.name));
-        let pages = SharedPages::create(&pages_path)
-            .map_err(|source| Error::Io { what: format!("cannot create {}", pages_path.display()), source })?;
+        let pages = SharedPages::create(&pages_path).map_err(|source| Error::Io {
+            what: format!("cannot create {}", pages_path.display()),
+            source,
+        })?;
         // Nodes were not switched on together, and their wall clocks agree as well as NTP makes them.
         let uptime = Span::from_secs(1_000 + 977 * index as u64).0 + rng.random_range(0..1_000_000_000);
         let skew = rng.random_range(0..1_000_000);
@@ -347,6 +358,7 @@ impl Node {
             paused: false,
             output: [Vec::new(), Vec::new()],
             output_bytes: 0,
+            unchecked: 0,
             unix_names: BTreeMap::new(),
             config,
         })

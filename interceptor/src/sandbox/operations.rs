@@ -3,9 +3,9 @@
 
 use super::{ClockKind, Error, Sandbox};
 use crate::disk::{DiskFaults, Landed, Loss};
+use crate::dissector::Direction;
 use crate::event::{EventKind, Exit, HostId, Link};
 use crate::net::{Address, Domain, Kind, Ready, SocketId};
-use crate::dissector::Direction;
 use crate::timeline::Flow;
 use nix::errno::Errno;
 use std::net::SocketAddr;

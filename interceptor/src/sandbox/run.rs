@@ -157,7 +157,9 @@ impl Sandbox {
                     Outcome::Return(failed)
                 }
             }
-            Err(Trouble::Broken(Error::Tracer(error))) if error.is_gone() && self.is_dying(id) => Outcome::Gone,
+            Err(Trouble::Broken(Error::Tracer(error))) if error.is_gone() && self.is_dying(id) => {
+                Outcome::Gone
+            }
             Err(Trouble::Broken(error)) => return Err(error),
         };
         self.finish_call(id, call, outcome)
@@ -217,6 +219,8 @@ impl Sandbox {
             let timer = self.timers.set(at, Due::Wake(id));
             self.thread_mut(id).timer = Some(timer);
         }
+        // What a part of a call has moved counts where it arrives.
+        self.moved = 0;
         let thread = self.thread_mut(id);
         thread.call = Some(*call);
         thread.state = State::Parked(keys);
@@ -229,6 +233,7 @@ impl Sandbox {
         thread.call = None;
         thread.until = None;
         thread.woken = false;
+        thread.progress = 0;
         if let Some(timer) = thread.timer.take() {
             self.timers.cancel(timer);
         }

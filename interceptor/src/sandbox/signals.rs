@@ -1,12 +1,16 @@
 //! Signals: sent by the sandbox in the senders' names, received only at stops.
 
+use super::descriptors::IN;
+use super::files::{DescriptionId, Kind};
 use super::guest::{Handled, Outcome};
 use super::log::What;
-use super::task::{Call, Key, ProcessId, SentSignal, State, ThreadId};
+use super::task::{Call, Key, Process, ProcessId, SentSignal, State, ThreadId};
 use super::{ClockKind, Error, Sandbox};
 use tracer::{Registers, Stop};
 
 const SIG_IGN: u64 = 1;
+/// The first real-time signal.
+const REAL_TIME: i32 = 32;
 /// Offset of `uc_sigmask` in the kernel's ucontext: flags, link, stack, 256 bytes of registers.
 const UCONTEXT_SIGMASK: u64 = 8 + 8 + 24 + 256;
 
@@ -58,7 +62,7 @@ impl Sandbox {
     }
 
     /// Replaces what the kernel says of the sender (host ids, host times) by what the receiver may know.
-    fn correct_signal_info(&mut self, id: ThreadId, signal: i32, info: &mut [u8; 128]) {
+    pub(super) fn correct_signal_info(&mut self, id: ThreadId, signal: i32, info: &mut [u8; 128]) {
         let process = self.process_of_mut(id);
         if let Some(position) = process.sent.iter().position(|sent| sent.signal == signal) {
             let sent = process.sent.remove(position).expect("the position was just found");
@@ -100,7 +104,12 @@ impl Sandbox {
     }
 
     /// Sends a signal to one thread, or to a process as a whole.
-    pub(super) fn send(&mut self, process: ProcessId, to: Option<ThreadId>, sent: SentSignal) -> Result<(), Error> {
+    pub(super) fn send(
+        &mut self,
+        process: ProcessId,
+        to: Option<ThreadId>,
+        sent: SentSignal,
+    ) -> Result<(), Error> {
         let signal = sent.signal;
         let Some(target) = self.processes.get(&process).filter(|p| p.ended.is_none()) else { return Ok(()) };
         match signal {
@@ -122,9 +131,11 @@ impl Sandbox {
         let target = &self.processes[&process];
         let ignored = target.actions.get(&signal).map_or(0, |a| a.handler) == SIG_IGN
             || (target.actions.get(&signal).is_none_or(|a| a.handler == 0) && ignored_by_default(signal));
-        let candidates: Vec<ThreadId> = to.map_or_else(|| target.threads.iter().copied().collect(), |t| vec![t]);
+        let mut candidates: Vec<ThreadId> =
+            to.map_or_else(|| target.threads.iter().copied().collect(), |t| vec![t]);
+        candidates.retain(|&id| !self.thread(id).left);
         let mut receiver = None;
-        for id in candidates {
+        for &id in &candidates {
             let blocked = self.thread(id).tid.blocked_signals()?;
             if blocked & bit(signal) == 0 {
                 receiver = Some(id);
@@ -134,14 +145,22 @@ impl Sandbox {
         if ignored && receiver.is_some() {
             return Ok(());
         }
-        let target = self.processes.get_mut(&process).expect("just found");
-        target.sent.push_back(sent);
         let leader = target.tid;
-        match receiver.or(to) {
+        let addressee = receiver.or(to).filter(|&id| !self.thread(id).left);
+        // A signal that is queued already is not queued twice, unless it is a real-time one (signal(7)).
+        let queued = match addressee {
+            Some(id) => self.queued(id).0,
+            None => candidates.first().map_or(0, |&id| self.queued(id).1),
+        };
+        if signal < REAL_TIME && queued & bit(signal) != 0 {
+            return Ok(());
+        }
+        self.processes.get_mut(&process).expect("just found").sent.push_back(sent);
+        match addressee {
             Some(id) => self.thread(id).tid.send_signal(leader, signal)?,
             None => leader.send_process_signal(signal)?,
         }
-        self.wake(Key::Signals(process));
+        self.signal_queued(process);
         if let Some(id) = receiver {
             self.interrupt(id, signal)?;
         }
@@ -152,12 +171,12 @@ impl Sandbox {
     pub(super) fn child_signal(&mut self, parent: ProcessId) -> Result<(), Error> {
         let Some(process) = self.processes.get(&parent) else { return Ok(()) };
         let handled = process.actions.get(&libc::SIGCHLD).is_some_and(|a| a.handler > SIG_IGN);
-        self.wake(Key::Signals(parent));
+        self.signal_queued(parent);
         if !handled {
             return Ok(());
         }
         for id in self.processes[&parent].threads.clone() {
-            if self.thread(id).tid.blocked_signals()? & bit(libc::SIGCHLD) == 0 {
+            if !self.thread(id).left && self.thread(id).tid.blocked_signals()? & bit(libc::SIGCHLD) == 0 {
                 return self.interrupt(id, libc::SIGCHLD);
             }
         }
@@ -170,7 +189,11 @@ impl Sandbox {
         let waiting = matches!(self.thread(id).state, State::Parked(_) | State::Retry);
         let Some(call) = self.thread(id).call.filter(|_| waiting) else { return Ok(()) };
         let flags = self.process_of(id).actions.get(&signal).map_or(0, |a| a.flags);
-        let outcome = if flags & libc::SA_RESTART as u64 != 0 && restartable(&call) {
+        self.store_rest_of_sleep(id, &call)?;
+        let moved = self.thread(id).progress;
+        let outcome = if moved > 0 {
+            Outcome::Return(moved as i64)
+        } else if flags & libc::SA_RESTART as u64 != 0 && restartable(&call) {
             Outcome::Restart
         } else {
             Outcome::Return(-i64::from(libc::EINTR))
@@ -180,7 +203,11 @@ impl Sandbox {
 
     /// Puts a temporary signal mask in place for the call (ppoll, pselect, epoll_pwait, sigsuspend). A signal
     /// that waits for just that ends the call at once.
-    pub(super) fn swap_mask(&mut self, id: ThreadId, mask: u64) -> Result<Option<Outcome>, super::guest::Trouble> {
+    pub(super) fn swap_mask(
+        &mut self,
+        id: ThreadId,
+        mask: u64,
+    ) -> Result<Option<Outcome>, super::guest::Trouble> {
         if self.thread(id).saved_mask.is_some() {
             return Ok(None);
         }
@@ -208,13 +235,40 @@ impl Sandbox {
 
     /// Signals that are queued for the thread or its process (proc(5), SigPnd and ShdPnd).
     pub(super) fn pending_signals(&self, id: ThreadId) -> u64 {
+        let (own, shared) = self.queued(id);
+        own | shared
+    }
+
+    /// Signals that are queued for the thread, and for its process.
+    fn queued(&self, id: ThreadId) -> (u64, u64) {
         let path = format!("/proc/{}/status", self.thread(id).tid);
         let status = std::fs::read_to_string(path).unwrap_or_default();
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
         };
-        field("SigPnd:") | field("ShdPnd:")
+        (field("SigPnd:"), field("ShdPnd:"))
+    }
+
+    /// Whoever waits for a signal of the process may go on: sigwait, and readers of its signal descriptors.
+    fn signal_queued(&mut self, process: ProcessId) {
+        self.wake(Key::Signals(process));
+        let Some(files) = self.processes.get(&process).map(|p| p.files) else { return };
+        for (_, slot) in self.files.slots(files) {
+            if matches!(self.files.get(slot.description).map(|d| &d.kind), Some(Kind::Signals(_))) {
+                self.notify(slot.description, IN);
+            }
+        }
+    }
+
+    /// Whether a process that has this signal descriptor has one of its signals queued.
+    pub(super) fn is_signal_queued(&self, description: DescriptionId, mask: u64) -> bool {
+        let has_it = |process: &Process| {
+            process.ended.is_none()
+                && self.files.slots(process.files).iter().any(|(_, slot)| slot.description == description)
+        };
+        let owners = self.processes.values().filter(|process| has_it(process));
+        owners.flat_map(|process| &process.threads).any(|&id| self.pending_signals(id) & mask != 0)
     }
 
     /// sigwait and its kin: takes a queued signal of `set`, or waits for one.
@@ -230,7 +284,8 @@ impl Sandbox {
             let Some(signal) = self.run_call(id)? else { return Ok(Outcome::Gone) };
             self.restore_arguments(id, call)?;
             if signal > 0 && info != 0 {
-                let mut bytes: [u8; 128] = self.load(id, scratch + 64, 128)?.try_into().expect("as asked for");
+                let mut bytes: [u8; 128] =
+                    self.load(id, scratch + 64, 128)?.try_into().expect("as asked for");
                 self.correct_signal_info(id, signal as i32, &mut bytes);
                 self.store(id, info, &bytes)?;
             } else if signal > 0 {

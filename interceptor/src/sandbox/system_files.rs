@@ -25,17 +25,37 @@ pub enum Place {
 
 /// Files with constant contents: path, name of the replacement, contents.
 const REPLACED: &[(&str, &str, &str)] = &[
-    ("/proc/cpuinfo", "cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: virtual\ncpu cores\t: 1\nflags\t\t: fpu sse2\n\n"),
-    ("/proc/stat", "stat", "cpu  100 0 100 1000 0 0 0 0 0 0\ncpu0 100 0 100 1000 0 0 0 0 0 0\nctxt 1000\nbtime 1699990000\nprocesses 100\n"),
+    (
+        "/proc/cpuinfo",
+        "cpuinfo",
+        "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: virtual\ncpu cores\t: 1\nflags\t\t: fpu sse2\n\n",
+    ),
+    (
+        "/proc/stat",
+        "stat",
+        "cpu  100 0 100 1000 0 0 0 0 0 0\ncpu0 100 0 100 1000 0 0 0 0 0 0\nctxt 1000\nbtime 1699990000\nprocesses 100\n",
+    ),
     ("/proc/loadavg", "loadavg", "0.00 0.00 0.00 1/64 100\n"),
     ("/proc/uptime", "uptime", "1000.00 1000.00\n"),
     ("/proc/version", "version", "Linux version 6.1.0\n"),
-    ("/proc/self/stat", "self-stat", "1 (node) R 0 1 1 0 -1 4194304 100 0 0 0 10 10 0 0 20 0 1 0 100 10000000 1000 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"),
-    ("/proc/self/status", "self-status", "Name:\tnode\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nVmRSS:\t10000 kB\nThreads:\t1\n"),
+    (
+        "/proc/self/stat",
+        "self-stat",
+        "1 (node) R 0 1 1 0 -1 4194304 100 0 0 0 10 10 0 0 20 0 1 0 100 10000000 1000 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+    ),
+    (
+        "/proc/self/status",
+        "self-status",
+        "Name:\tnode\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nVmRSS:\t10000 kB\nThreads:\t1\n",
+    ),
     ("/proc/self/statm", "self-statm", "2500 1000 500 100 0 500 0\n"),
     ("/proc/self/cgroup", "cgroup", "0::/\n"),
     ("/proc/self/mountinfo", "mountinfo", "1 0 0:1 / / rw - rootfs rootfs rw\n"),
-    ("/proc/self/limits", "limits", "Limit                     Soft Limit           Hard Limit           Units     \nMax open files            1024                 1024                 files     \n"),
+    (
+        "/proc/self/limits",
+        "limits",
+        "Limit                     Soft Limit           Hard Limit           Units     \nMax open files            1024                 1024                 files     \n",
+    ),
     ("/proc/sys/vm/overcommit_memory", "overcommit", "0\n"),
     ("/proc/sys/vm/max_map_count", "max-map-count", "65530\n"),
     ("/proc/sys/net/core/somaxconn", "somaxconn", "4096\n"),
@@ -48,13 +68,18 @@ const REPLACED: &[(&str, &str, &str)] = &[
     ("/sys/kernel/mm/transparent_hugepage/enabled", "hugepages", "always madvise [never]\n"),
     ("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "hugepage-size", "2097152\n"),
     ("/etc/resolv.conf", "resolv-conf", "options timeout:1 attempts:1\n"),
-    ("/etc/hosts", "hosts", "127.0.0.1 localhost\n::1 localhost\n10.0.0.1 n1\n10.0.0.2 n2\n10.0.0.3 n3\n10.0.0.4 n4\n10.0.0.5 n5\n10.0.0.6 n6\n10.0.0.7 n7\n"),
+    (
+        "/etc/hosts",
+        "hosts",
+        "127.0.0.1 localhost\n::1 localhost\n10.0.0.1 n1\n10.0.0.2 n2\n10.0.0.3 n3\n10.0.0.4 n4\n10.0.0.5 n5\n10.0.0.6 n6\n10.0.0.7 n7\n",
+    ),
     ("/etc/nsswitch.conf", "nsswitch", "passwd: files\ngroup: files\nhosts: files\n"),
     ("/etc/localtime", "localtime", "UTC0\n"),
 ];
 
 /// What there is that says nothing of the run: memory maps are constant, devices are what they are.
-const ORDINARY: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/proc/self/exe", "/proc/self/fd", "/proc/self/maps"];
+const ORDINARY: &[&str] =
+    &["/dev/null", "/dev/zero", "/dev/full", "/proc/self/exe", "/proc/self/fd", "/proc/self/maps"];
 
 /// Classifies a path a guest names.
 #[must_use]
@@ -69,7 +94,10 @@ pub fn place(path: &Path) -> Place {
     if let Some((_, name, _)) = REPLACED.iter().find(|(from, ..)| *from == text) {
         return Place::Replaced(name);
     }
-    if text.starts_with("/sys/fs/cgroup") || text.starts_with("/var/run/nscd") || text.starts_with("/run/nscd") {
+    if text.starts_with("/sys/fs/cgroup")
+        || text.starts_with("/var/run/nscd")
+        || text.starts_with("/run/nscd")
+    {
         return Place::Missing;
     }
     let system = ["/proc/", "/sys/", "/dev/"].iter().any(|prefix| text.starts_with(prefix));
@@ -91,7 +119,8 @@ pub fn prepare(room: &Path) -> Result<(), Error> {
         std::fs::write(directory.join(name), contents).map_err(failed)?;
     }
     let kb = MEMORY_BYTES / 1024;
-    let meminfo = format!("MemTotal: {kb} kB\nMemFree: {} kB\nMemAvailable: {} kB\nSwapTotal: 0 kB\n", kb / 2, kb / 2);
+    let meminfo =
+        format!("MemTotal: {kb} kB\nMemFree: {} kB\nMemAvailable: {} kB\nSwapTotal: 0 kB\n", kb / 2, kb / 2);
     std::fs::write(directory.join("meminfo"), meminfo).map_err(failed)
 }
 
@@ -101,8 +130,15 @@ mod tests {
 
     #[test]
     fn paths_are_told_apart() {
-        let places = ["/dev/urandom", "/proc/cpuinfo", "/sys/fs/cgroup/cpu.max", "/proc/self/io", "/dev/null", "/srv/n1/log"]
-            .map(|path| place(Path::new(path)));
+        let places = [
+            "/dev/urandom",
+            "/proc/cpuinfo",
+            "/sys/fs/cgroup/cpu.max",
+            "/proc/self/io",
+            "/dev/null",
+            "/srv/n1/log",
+        ]
+        .map(|path| place(Path::new(path)));
         use Place::{Leak, Missing, Ordinary, Random, Replaced};
         assert_eq!(places, [Random, Replaced("cpuinfo"), Missing, Leak, Ordinary, Ordinary]);
     }

@@ -33,6 +33,8 @@ pub enum Key {
     Description(DescriptionId),
     /// A wake of a futex word: the process whose memory it is in, and its address.
     Futex(ProcessId, u64),
+    /// A wake of a futex word in memory that processes share: the inode behind it, and the place in that.
+    SharedFutex(u64, u64),
     /// A child of the process ends.
     Child(ProcessId),
     /// A signal of the process is queued (sigwait).
@@ -86,6 +88,10 @@ pub struct Thread {
     pub saved_mask: Option<u64>,
     /// Stopped just after a call rather than before one.
     pub after_call: bool,
+    /// Bytes that its call has moved before it had to wait for more room.
+    pub progress: usize,
+    /// It has called exit, but leads a process whose other threads go on.
+    pub left: bool,
 }
 
 /// What a process does with a signal.

@@ -28,7 +28,7 @@ pub struct Watchdog {
 }
 
 /// How often it looks.
-const PERIOD: Duration = Duration::from_millis(100);
+const PERIOD: Duration = Duration::from_millis(25);
 /// Ticks of processor time in a millisecond, as /proc counts them (USER_HZ is 100).
 const MS_PER_TICK: u64 = 10;
 

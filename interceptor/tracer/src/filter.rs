@@ -42,13 +42,9 @@ impl Filter {
                 (number, chain)
             })
             .collect();
-        let filter = SeccompFilter::new(
-            compiled,
-            SeccompAction::Trace(0),
-            SeccompAction::Allow,
-            TargetArch::x86_64,
-        )
-        .expect("match and mismatch actions differ");
+        let filter =
+            SeccompFilter::new(compiled, SeccompAction::Trace(0), SeccompAction::Allow, TargetArch::x86_64)
+                .expect("match and mismatch actions differ");
         Self(filter.try_into().expect("a list of calls fits the largest program"))
     }
 }

@@ -142,12 +142,7 @@ impl Tid {
         let mut message: libc::c_ulong = 0;
         // SAFETY: the kernel writes one unsigned long into the buffer.
         let done = unsafe {
-            libc::ptrace(
-                libc::PTRACE_GETEVENTMSG,
-                self.0,
-                ptr::null_mut::<libc::c_void>(),
-                &raw mut message,
-            )
+            libc::ptrace(libc::PTRACE_GETEVENTMSG, self.0, ptr::null_mut::<libc::c_void>(), &raw mut message)
         };
         if done < 0 { Err(Error::call("reading an event", self)) } else { Ok(message) }
     }

@@ -66,6 +66,10 @@ impl Injection {
 fn expect(tid: Tid, wanted: Stop) -> Result<(), Error> {
     match wait_for(tid)? {
         stop if stop == wanted => Ok(()),
-        _ => Err(Error::Call { call: "making a call in a guest", tid: tid.0, source: nix::errno::Errno::ESRCH }),
+        _ => Err(Error::Call {
+            call: "making a call in a guest",
+            tid: tid.0,
+            source: nix::errno::Errno::ESRCH,
+        }),
     }
 }

@@ -30,10 +30,8 @@ impl Tid {
             return 0;
         }
         let local = libc::iovec { iov_base: local.cast(), iov_len: len };
-        let remote = libc::iovec {
-            iov_base: std::ptr::with_exposed_provenance_mut(address as usize),
-            iov_len: len,
-        };
+        let remote =
+            libc::iovec { iov_base: std::ptr::with_exposed_provenance_mut(address as usize), iov_len: len };
         // SAFETY: `local` describes a live buffer of `len` bytes (only read from for the writing call);
         // `remote` lies in another process and is checked by the kernel.
         unsafe { libc::syscall(call, self.0, &raw const local, 1_u64, &raw const remote, 1_u64, 0_u64) }

@@ -32,8 +32,7 @@ impl SharedPages {
     /// # Errors
     /// When the file cannot be written or mapped.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         file.write_all(&vdso::image())?;
         file.set_len(Self::LEN)?;
         let len = NonZeroUsize::new(Self::LEN as usize).expect("three pages are not nothing");

@@ -51,11 +51,8 @@ pub fn pin_to_cpu(cpu: usize) -> Result<(), Error> {
 /// # Errors
 /// When the program cannot be started; the child is gone then.
 pub fn spawn(launch: &Launch<'_>) -> Result<Tid, Error> {
-    let failed = |step, source| Error::Spawn {
-        program: launch.program.to_string_lossy().into_owned(),
-        step,
-        source,
-    };
+    let failed =
+        |step, source| Error::Spawn { program: launch.program.to_string_lossy().into_owned(), step, source };
     let arguments = pointers(launch.arguments);
     let environment = pointers(launch.environment);
     let program = libc::sock_fprog {
@@ -125,10 +122,8 @@ fn abandon(tid: Tid) {
 }
 
 fn wait_for_exec(tid: Tid, launch: &Launch<'_>) -> Result<Tid, Error> {
-    let died = |status: String| Error::Died {
-        program: launch.program.to_string_lossy().into_owned(),
-        status,
-    };
+    let died =
+        |status: String| Error::Died { program: launch.program.to_string_lossy().into_owned(), status };
     loop {
         match wait_for(tid)? {
             Stop::Exec(_) => return Ok(tid),

@@ -27,13 +27,8 @@ const SYMBOLS: usize = 0x160;
 const STRINGS: usize = 0x220;
 const TEXT: usize = 0x300;
 
-const NAMES: [&str; 5] = [
-    "__vdso_clock_gettime",
-    "__vdso_gettimeofday",
-    "__vdso_time",
-    "__vdso_getcpu",
-    "linux-vdso.so.1",
-];
+const NAMES: [&str; 5] =
+    ["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time", "__vdso_getcpu", "linux-vdso.so.1"];
 
 /// The image: one page.
 #[must_use]

@@ -6,7 +6,7 @@ use crate::sandbox::descriptors::{IN, OUT};
 use crate::sandbox::files::{DescriptionId, Kind, Pipe, PipeId};
 use crate::sandbox::guest::{Handled, MOVE_MAX, Outcome, Trouble, returns};
 use crate::sandbox::log::checksum;
-use crate::sandbox::task::{Call, Key, SentSignal, ThreadId};
+use crate::sandbox::task::{Call, Key, SentSignal, State, ThreadId};
 use crate::sandbox::{ClockKind, Sandbox};
 use crate::time::Span;
 use nix::errno::Errno;
@@ -145,23 +145,33 @@ impl Sandbox {
         let Some(state) = self.files.pipes.get_mut(&pipe) else { return Err(Errno::EBADF.into()) };
         let Some(reader) = state.reader else { return self.broken_pipe(id) };
         let room = Pipe::CAPACITY - state.bytes.len();
-        let whole = bytes.len() <= Pipe::ATOMIC;
-        if room == 0 || (whole && room < bytes.len()) {
+        let done = self.threads[&id].progress;
+        let rest = &bytes[done..];
+        if room == 0 || (bytes.len() <= Pipe::ATOMIC && room < bytes.len()) {
             return self.would_block(to);
         }
-        let count = room.min(bytes.len());
-        state.bytes.extend(&bytes[..count]);
-        self.moved ^= checksum(&bytes[..count]);
+        let count = room.min(rest.len());
+        state.bytes.extend(&rest[..count]);
+        self.moved ^= checksum(&rest[..count]);
         self.notify(reader, IN);
-        returns(count as u64)
+        if count < rest.len() && self.files.get(to).is_some_and(|pipe| !pipe.nonblocking) {
+            // A write that may wait ends when all is written (pipe(7)).
+            self.thread_mut(id).progress = done + count;
+            return self.would_block(to);
+        }
+        returns((done + count) as u64)
     }
 
     /// Writing where nobody reads: SIGPIPE, and EPIPE for who survives it.
     pub(super) fn broken_pipe(&mut self, id: ThreadId) -> Handled {
         let process = self.thread(id).process;
         let sent = SentSignal { signal: libc::SIGPIPE, code: 0, sender: self.process_of(id).vpid, value: 0 };
+        // The call ends here, not because of the signal.
+        let thread = self.thread_mut(id);
+        thread.state = State::Ready;
+        let done = thread.progress;
         self.send(process, Some(id), sent)?;
-        Err(Errno::EPIPE.into())
+        if done > 0 { returns(done as u64) } else { Err(Errno::EPIPE.into()) }
     }
 
     fn read_event(&mut self, id: DescriptionId, max: usize) -> Result<Option<u64>, Trouble> {
@@ -213,7 +223,13 @@ impl Sandbox {
         }
     }
 
-    fn read_disk(&mut self, id: ThreadId, from: DescriptionId, max: usize, at: Option<u64>) -> Result<Vec<u8>, Trouble> {
+    fn read_disk(
+        &mut self,
+        id: ThreadId,
+        from: DescriptionId,
+        max: usize,
+        at: Option<u64>,
+    ) -> Result<Vec<u8>, Trouble> {
         let node = self.thread(id).node;
         self.nodes[node].disk.admit_read()?;
         let (mut file, ..) = self.disk_file(from)?;
@@ -241,11 +257,8 @@ impl Sandbox {
             Some(at) => at,
             None => file.stream_position()?,
         };
+        self.bound_disk(node, reader.metadata()?.len(), offset.saturating_add(bytes.len() as u64))?;
         let owner = &mut self.nodes[node];
-        if offset.saturating_add(bytes.len() as u64) > self.config.limits.disk_max {
-            self.stop_run(format!("node n{} wrote more than {} bytes to a file", node + 1, self.config.limits.disk_max));
-            return Err(Errno::ENOSPC.into());
-        }
         let admitted = owner.disk.admit_write(&reader, offset, bytes.len() as u64)?;
         if admitted.delay > Span::ZERO && !self.timed_out(id, ClockKind::Monotonic, admitted.delay) {
             return Ok(Outcome::Park(Vec::new()));
@@ -266,6 +279,25 @@ impl Sandbox {
             owner.disk.sync(&reader)?;
         }
         returns(written as u64)
+    }
+
+    /// A file is about to grow from `len` to `end`: ends the run if the node's files would be too large.
+    fn bound_disk(&mut self, node: usize, len: u64, end: u64) -> Result<(), Trouble> {
+        let grows = end.saturating_sub(len);
+        let max = self.config.limits.disk_max;
+        let owner = &mut self.nodes[node];
+        if grows <= owner.unchecked {
+            owner.unchecked -= grows;
+            return Ok(());
+        }
+        // Counting takes a look at every file: the next one is due when half of what is left is used.
+        let left = max.saturating_sub(owner.disk.usage()?);
+        if grows > left {
+            self.stop_run(format!("node n{} has more than {max} bytes of files", node + 1));
+            return Err(Errno::ENOSPC.into());
+        }
+        owner.unchecked = (left - grows) / 2;
+        Ok(())
     }
 
     pub(super) fn lseek(&mut self, id: ThreadId, call: &Call) -> Handled {
@@ -364,10 +396,7 @@ impl Sandbox {
     }
 
     fn resize(&mut self, id: ThreadId, node: usize, reader: &File, len: u64) -> Handled {
-        if len > self.config.limits.disk_max {
-            self.stop_run(format!("node n{} grew a file beyond {} bytes", node + 1, self.config.limits.disk_max));
-            return Err(Errno::EFBIG.into());
-        }
+        self.bound_disk(node, reader.metadata()?.len(), len)?;
         self.nodes[node].disk.admit_change()?;
         let pending = self.nodes[node].disk.before_truncate(reader, len)?;
         let result = self.run_call(id)?;
@@ -390,10 +419,7 @@ impl Sandbox {
             libc::FALLOC_FL_ZERO_RANGE => Fallocate::Zero { keep_size },
             _ => return Err(Errno::EOPNOTSUPP.into()),
         };
-        if offset.saturating_add(len) > self.config.limits.disk_max {
-            self.stop_run(format!("node n{} grew a file beyond {} bytes", node + 1, self.config.limits.disk_max));
-            return Err(Errno::EFBIG.into());
-        }
+        self.bound_disk(node, reader.metadata()?.len(), offset.saturating_add(len))?;
         self.nodes[node].disk.admit_allocate(&reader, offset.saturating_add(len))?;
         let pending = self.nodes[node].disk.before_fallocate(&reader, kind, offset, len)?;
         let result = self.run_call(id)?;

@@ -29,7 +29,9 @@ impl Sandbox {
         } else {
             let description = self.description(id, directory)?;
             match self.files.get(description).map(|d| &d.kind) {
-                Some(Kind::Directory { path, .. } | Kind::Disk { path, .. } | Kind::Host { path }) => path.clone(),
+                Some(Kind::Directory { path, .. } | Kind::Disk { path, .. } | Kind::Host { path }) => {
+                    path.clone()
+                }
                 _ => return Err(Errno::ENOTDIR.into()),
             }
         };
@@ -51,7 +53,15 @@ impl Sandbox {
         Ok(Outcome::Ran(fd))
     }
 
-    pub(super) fn openat(&mut self, id: ThreadId, call: &Call, dir: u64, path: u64, flags: u64, mode: u64) -> Handled {
+    pub(super) fn openat(
+        &mut self,
+        id: ThreadId,
+        call: &Call,
+        dir: u64,
+        path: u64,
+        flags: u64,
+        mode: u64,
+    ) -> Handled {
         let path = self.resolve(id, dir, path)?;
         match system_files::place(&path) {
             Place::Random => return self.place(id, call, Kind::Random, flags),
@@ -66,13 +76,20 @@ impl Sandbox {
             Place::Ordinary => {}
         }
         let node = self.thread(id).node;
+        let changes = flags as i32 & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) != 0;
+        // A link on the disk may lead off it, and one of the host's onto it.
+        let path = if changes && flags as i32 & libc::O_NOFOLLOW == 0 { followed(path) } else { path };
         if self.nodes[node].disk.covers(&path) {
             return self.open_disk(id, call, &path, flags);
         }
         // What a run leaves on the host, the next one would find.
-        let changes = flags as i32 & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) != 0;
         if changes && !path.starts_with("/dev/") && !path.starts_with("/proc/self/") {
-            return Err(if path.exists() || flags as i32 & libc::O_CREAT != 0 { Errno::EROFS } else { Errno::ENOENT }.into());
+            return Err(if path.exists() || flags as i32 & libc::O_CREAT != 0 {
+                Errno::EROFS
+            } else {
+                Errno::ENOENT
+            }
+            .into());
         }
         let fd = self.native_fd(id)?;
         self.bind_host(id, fd, path, flags)
@@ -126,7 +143,8 @@ impl Sandbox {
             self.nodes[node].disk.admit_change()?;
         }
         let writes = create || truncate;
-        let pending = if writes { Some(self.nodes[node].disk.before_open(path, create, truncate)?) } else { None };
+        let pending =
+            if writes { Some(self.nodes[node].disk.before_open(path, create, truncate)?) } else { None };
         let fd = self.run_call(id)?;
         let opened = fd.is_some_and(|fd| fd >= 0);
         if let Some(pending) = pending {
@@ -225,7 +243,8 @@ impl Sandbox {
             }
             libc::F_GETFL => {
                 let description = self.files.get(description).ok_or(Errno::EBADF)?;
-                let blocking = description.flags & !(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_CREAT | libc::O_TRUNC | libc::O_EXCL);
+                let blocking = description.flags
+                    & !(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_CREAT | libc::O_TRUNC | libc::O_EXCL);
                 let access = match description.kind {
                     Kind::Socket(_) | Kind::Event { .. } => libc::O_RDWR,
                     _ => 0,
@@ -233,7 +252,10 @@ impl Sandbox {
                 returns(blocking | access | if description.nonblocking { libc::O_NONBLOCK } else { 0 })
             }
             libc::F_SETFL => {
-                if matches!(self.files.get(description).map(|d| &d.kind), Some(Kind::Disk { .. } | Kind::Host { .. })) {
+                if matches!(
+                    self.files.get(description).map(|d| &d.kind),
+                    Some(Kind::Disk { .. } | Kind::Host { .. })
+                ) {
                     let result = self.run_call(id)?;
                     self.set_status_flags(description, argument as i32);
                     return Ok(result.map_or(Outcome::Gone, Outcome::Ran));
@@ -241,7 +263,11 @@ impl Sandbox {
                 self.set_status_flags(description, argument as i32);
                 returns(0)
             }
-            libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_GETLK | libc::F_OFD_SETLK
+            libc::F_GETLK
+            | libc::F_SETLK
+            | libc::F_SETLKW
+            | libc::F_OFD_GETLK
+            | libc::F_OFD_SETLK
             | libc::F_OFD_SETLKW => self.record_lock(id, description, command as i32, argument),
             libc::F_GETPIPE_SZ | libc::F_SETPIPE_SZ => returns(crate::sandbox::files::Pipe::CAPACITY as u64),
             libc::F_SETOWN => returns(0),
@@ -299,7 +325,15 @@ impl Sandbox {
     }
 
     /// Two descriptors at once; a real pipe holds their numbers.
-    pub(super) fn place_pair(&mut self, id: ThreadId, call: &Call, to: u64, flags: u64, a: Kind, b: Kind) -> Handled {
+    pub(super) fn place_pair(
+        &mut self,
+        id: ThreadId,
+        call: &Call,
+        to: u64,
+        flags: u64,
+        a: Kind,
+        b: Kind,
+    ) -> Handled {
         let close_on_exec = flags & CLOEXEC != 0;
         let result = self.run_instead(id, call, libc::SYS_pipe2, [to, flags & CLOEXEC, 0, 0, 0, 0])?;
         let Some(result) = result else { return Ok(Outcome::Gone) };
@@ -330,7 +364,8 @@ impl Sandbox {
     pub(super) fn getdents(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [fd, buffer, size, ..] = call.args;
         let description = self.description(id, fd)?;
-        let Some(Kind::Directory { path, entries, position }) = self.files.get(description).map(|d| &d.kind) else {
+        let Some(Kind::Directory { path, entries, position }) = self.files.get(description).map(|d| &d.kind)
+        else {
             return Err(Errno::ENOTDIR.into());
         };
         let (path, position) = (path.clone(), *position);
@@ -340,14 +375,17 @@ impl Sandbox {
         };
         let mut bytes = Vec::new();
         let mut taken = position;
-        while let Some(entry) = entries.get(taken).filter(|entry| bytes.len() + entry.len() <= size as usize) {
+        while let Some(entry) = entries.get(taken).filter(|entry| bytes.len() + entry.len() <= size as usize)
+        {
             bytes.extend_from_slice(entry);
             taken += 1;
         }
         if bytes.is_empty() && taken < entries.len() {
             return Err(Errno::EINVAL.into());
         }
-        if let Some(Kind::Directory { entries: kept, position, .. }) = self.files.get_mut(description).map(|d| &mut d.kind) {
+        if let Some(Kind::Directory { entries: kept, position, .. }) =
+            self.files.get_mut(description).map(|d| &mut d.kind)
+        {
             *kept = Some(entries);
             *position = taken;
         }
@@ -359,7 +397,8 @@ impl Sandbox {
     /// Serialised `linux_dirent64`s of a directory.
     fn list_directory(&mut self, id: ThreadId, path: &Path) -> Result<Vec<Vec<u8>>, Trouble> {
         let node = self.thread(id).node;
-        let mut names: Vec<OsString> = std::fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
+        let mut names: Vec<OsString> =
+            std::fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
         names.sort();
         let special = [b".".to_vec(), b"..".to_vec()].map(OsString::from_vec);
         let mut entries = Vec::new();
@@ -388,4 +427,15 @@ impl Sandbox {
         }
         Ok(entries)
     }
+}
+
+/// Where a link leads, as far as it does; any other path as it is.
+fn followed(path: PathBuf) -> PathBuf {
+    if path.starts_with("/proc/") || path.starts_with("/dev/") || !path.is_symlink() {
+        return path;
+    }
+    std::fs::canonicalize(&path).unwrap_or_else(|_| match (path.parent(), std::fs::read_link(&path)) {
+        (Some(parent), Ok(target)) => parent.join(target),
+        _ => path,
+    })
 }

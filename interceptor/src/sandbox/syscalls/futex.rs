@@ -21,8 +21,13 @@ impl Sandbox {
         let [address, operation, value, timeout, second, third] = call.args;
         let value = value as u32;
         let realtime = operation as i32 & libc::FUTEX_CLOCK_REALTIME != 0;
+        let private = operation as i32 & libc::FUTEX_PRIVATE_FLAG != 0;
+        let key = |address| self.futex_key(id, address, private);
         match operation as i32 & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) {
-            libc::FUTEX_WAIT => self.futex_wait(id, address, value, ALL, self.relative(id, timeout)?),
+            libc::FUTEX_WAIT => {
+                let until = self.relative(id, timeout)?;
+                self.futex_wait(id, address, key(address)?, value, ALL, until)
+            }
             libc::FUTEX_WAIT_BITSET => {
                 let clock = if realtime { ClockKind::Realtime } else { ClockKind::Monotonic };
                 let until = if timeout == 0 {
@@ -31,24 +36,25 @@ impl Sandbox {
                     let (s, ns) = self.load_pair(id, timeout)?;
                     Some(Deadline { clock, ns: super::span(s, ns)?.0 })
                 };
-                self.futex_wait(id, address, value, third as u32, until)
+                self.futex_wait(id, address, key(address)?, value, third as u32, until)
             }
-            libc::FUTEX_WAKE => {
-                let memory = self.memory(id);
-                returns(self.futex_wake(memory, address, value, ALL))
+            libc::FUTEX_WAKE => returns(self.futex_wake(key(address)?, value, ALL)),
+            libc::FUTEX_WAKE_BITSET => returns(self.futex_wake(key(address)?, value, third as u32)),
+            libc::FUTEX_REQUEUE => {
+                let (from, to) = (key(address)?, key(second)?);
+                self.requeue(from, value, timeout as u32, to)
             }
-            libc::FUTEX_WAKE_BITSET => {
-                let memory = self.memory(id);
-                returns(self.futex_wake(memory, address, value, third as u32))
-            }
-            libc::FUTEX_REQUEUE => self.requeue(id, address, value, timeout as u32, second),
             libc::FUTEX_CMP_REQUEUE => {
                 if self.thread(id).tid.read_u32(address)? != third as u32 {
                     return Err(Errno::EAGAIN.into());
                 }
-                self.requeue(id, address, value, timeout as u32, second)
+                let (from, to) = (key(address)?, key(second)?);
+                self.requeue(from, value, timeout as u32, to)
             }
-            libc::FUTEX_WAKE_OP => self.wake_op(id, address, value, timeout as u32, second, third as u32),
+            libc::FUTEX_WAKE_OP => {
+                let keys = (key(address)?, key(second)?);
+                self.wake_op(id, keys, value, timeout as u32, second, third as u32)
+            }
             libc::FUTEX_LOCK_PI | libc::FUTEX_TRYLOCK_PI | libc::FUTEX_UNLOCK_PI | libc::FUTEX_LOCK_PI2 => {
                 Err(Errno::ENOSYS.into())
             }
@@ -68,7 +74,25 @@ impl Sandbox {
         Ok(Some(Deadline { clock, ns: now.saturating_add(ns) }))
     }
 
-    fn futex_wait(&mut self, id: ThreadId, address: u64, value: u32, bitset: u32, until: Option<Deadline>) -> Handled {
+    /// What waits for a word wait for: its address, or its place in what several processes have mapped.
+    fn futex_key(&self, id: ThreadId, address: u64, private: bool) -> Result<Key, Trouble> {
+        let own = Key::Futex(self.memory(id), address);
+        if private {
+            return Ok(own);
+        }
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.thread(id).tid))?;
+        Ok(maps.lines().find_map(|line| shared_place(line, address)).unwrap_or(own))
+    }
+
+    fn futex_wait(
+        &mut self,
+        id: ThreadId,
+        address: u64,
+        key: Key,
+        value: u32,
+        bitset: u32,
+        until: Option<Deadline>,
+    ) -> Handled {
         if self.thread(id).woken {
             return returns(0);
         }
@@ -82,24 +106,19 @@ impl Sandbox {
             return Err(Errno::ETIMEDOUT.into());
         }
         self.thread_mut(id).bitset = bitset;
-        let memory = self.memory(id);
-        // A requeued waiter waits elsewhere by now.
-        let keys = match &self.thread(id).state {
-            State::Parked(keys) => keys.clone(),
-            _ => vec![Key::Futex(memory, address)],
-        };
-        Ok(Outcome::Park(keys))
+        Ok(Outcome::Park(vec![key]))
     }
 
     /// Wakes up to `max` threads that wait for the word, in the order of their creation.
-    pub(in crate::sandbox) fn futex_wake(&mut self, memory: ProcessId, address: u64, max: u32, bits: u32) -> u32 {
-        let key = Key::Futex(memory, address);
+    pub(in crate::sandbox) fn futex_wake(&mut self, key: Key, max: u32, bits: u32) -> u32 {
         let mut woken = 0;
         for thread in self.threads.values_mut() {
             if woken == max {
                 break;
             }
-            if matches!(&thread.state, State::Parked(keys) if keys.contains(&key)) && thread.bitset & bits != 0 {
+            if matches!(&thread.state, State::Parked(keys) if keys.contains(&key))
+                && thread.bitset & bits != 0
+            {
                 thread.state = State::Retry;
                 thread.woken = true;
                 woken += 1;
@@ -108,10 +127,8 @@ impl Sandbox {
         woken
     }
 
-    fn requeue(&mut self, id: ThreadId, address: u64, wake: u32, max: u32, to: u64) -> Handled {
-        let memory = self.memory(id);
-        let woken = self.futex_wake(memory, address, wake, ALL);
-        let from = Key::Futex(memory, address);
+    fn requeue(&mut self, from: Key, wake: u32, max: u32, to: Key) -> Handled {
+        let woken = self.futex_wake(from, wake, ALL);
         let mut moved = 0;
         for thread in self.threads.values_mut() {
             if moved == max {
@@ -120,14 +137,22 @@ impl Sandbox {
             if let State::Parked(keys) = &mut thread.state
                 && keys.contains(&from)
             {
-                *keys = vec![Key::Futex(memory, to)];
+                *keys = vec![to];
                 moved += 1;
             }
         }
         returns(woken + moved)
     }
 
-    fn wake_op(&mut self, id: ThreadId, first: u64, wake: u32, wake_second: u32, second: u64, op: u32) -> Handled {
+    fn wake_op(
+        &mut self,
+        id: ThreadId,
+        keys: (Key, Key),
+        wake: u32,
+        wake_second: u32,
+        second: u64,
+        op: u32,
+    ) -> Handled {
         let tid = self.thread(id).tid;
         let old = tid.read_u32(second)?;
         let argument = (op << 8) as i32 >> 20;
@@ -152,10 +177,9 @@ impl Sandbox {
             5 => signed >= against,
             _ => return Err(Errno::ENOSYS.into()),
         };
-        let memory = self.memory(id);
-        let mut woken = self.futex_wake(memory, first, wake, ALL);
+        let mut woken = self.futex_wake(keys.0, wake, ALL);
         if also {
-            woken += self.futex_wake(memory, second, wake_second, ALL);
+            woken += self.futex_wake(keys.1, wake_second, ALL);
         }
         returns(woken)
     }
@@ -196,16 +220,44 @@ impl Sandbox {
             held.push(entry);
             entry = tid.read_u64(entry & !1).unwrap_or(0);
         }
-        let memory = self.memory(id);
         for lock in held.into_iter().filter(|&lock| lock != 0) {
             let word = (lock & !1).wrapping_add(offset);
             if let Ok(value) = tid.read_u32(word)
                 && value & TID_MASK == vtid
             {
                 tid.write(word, &(value & !TID_MASK | OWNER_DIED).to_le_bytes())?;
-                self.futex_wake(memory, word, 1, ALL);
+                let key = self.futex_key(id, word, false)?;
+                self.futex_wake(key, 1, ALL);
             }
         }
         Ok(())
+    }
+}
+
+/// If this line of /proc/PID/maps is a shared mapping with `address` in it: the inode, and the place in that.
+fn shared_place(line: &str, address: u64) -> Option<Key> {
+    let mut fields = line.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let hex = |text| u64::from_str_radix(text, 16).ok();
+    let (start, end) = (hex(start)?, hex(end)?);
+    if !(start..end).contains(&address) || !fields.next()?.ends_with('s') {
+        return None;
+    }
+    let offset = hex(fields.next()?)?;
+    let inode = fields.nth(1)?.parse().ok()?;
+    Some(Key::SharedFutex(inode, offset + (address - start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_shared_mappings_give_a_word_a_place_of_its_own() {
+        let line =
+            |flags| format!("7ffff7fbf000-7ffff7fc0000 rw-{flags} 00002000 00:01 31 /dev/zero (deleted)");
+        assert_eq!(shared_place(&line("s"), 0x7fff_f7fb_f010), Some(Key::SharedFutex(31, 0x2010)));
+        assert_eq!(shared_place(&line("p"), 0x7fff_f7fb_f010), None);
+        assert_eq!(shared_place(&line("s"), 0x7fff_f7fc_0000), None);
     }
 }

@@ -66,7 +66,9 @@ impl Sandbox {
     pub(super) fn prctl(&mut self, id: ThreadId, call: &Call) -> Handled {
         match call.args[0] as i32 {
             // The counter stays ours; who dies with whom is the sandbox's business.
-            libc::PR_SET_TSC | libc::PR_SET_PDEATHSIG | libc::PR_SET_DUMPABLE | libc::PR_SET_TIMERSLACK => returns(0),
+            libc::PR_SET_TSC | libc::PR_SET_PDEATHSIG | libc::PR_SET_DUMPABLE | libc::PR_SET_TIMERSLACK => {
+                returns(0)
+            }
             libc::PR_SET_SECCOMP | libc::PR_SET_CHILD_SUBREAPER => Err(Errno::EPERM.into()),
             _ => Ok(self.run_call(id)?.map_or(Outcome::Gone, Outcome::Ran)),
         }

@@ -41,7 +41,8 @@ impl FileLock {
     }
 
     fn same_file(&self, other: &Self) -> bool {
-        (self.node, self.device, self.inode, self.flock) == (other.node, other.device, other.inode, other.flock)
+        (self.node, self.device, self.inode, self.flock)
+            == (other.node, other.device, other.inode, other.flock)
     }
 }
 
@@ -75,7 +76,13 @@ impl Sandbox {
     }
 
     /// fcntl's locks. `struct flock`: type and whence of 16 bits, start and length of 64, then a pid.
-    pub(super) fn record_lock(&mut self, id: ThreadId, description: DescriptionId, command: i32, at: u64) -> Handled {
+    pub(super) fn record_lock(
+        &mut self,
+        id: ThreadId,
+        description: DescriptionId,
+        command: i32,
+        at: u64,
+    ) -> Handled {
         let bytes = self.load(id, at, 32)?;
         let word = |i: usize| i64::from_le_bytes(bytes[i..i + 8].try_into().expect("eight bytes"));
         let kind = i32::from(i16::from_le_bytes([bytes[0], bytes[1]]));
@@ -83,7 +90,9 @@ impl Sandbox {
         let base = match (whence, self.files.get(description).map(|d| &d.kind)) {
             (libc::SEEK_SET, _) => 0,
             (libc::SEEK_END, Some(Kind::Disk { reader, .. })) => reader.metadata()?.len() as i64,
-            (libc::SEEK_CUR, Some(Kind::Disk { file, .. })) => std::io::Seek::stream_position(&mut file.try_clone()?)? as i64,
+            (libc::SEEK_CUR, Some(Kind::Disk { file, .. })) => {
+                std::io::Seek::stream_position(&mut file.try_clone()?)? as i64
+            }
             _ => return Err(Errno::EINVAL.into()),
         };
         let (device, inode) = self.file_identity(description)?;
@@ -144,7 +153,11 @@ impl Sandbox {
     fn cut_locks(&mut self, wanted: &FileLock) {
         let mut kept = Vec::new();
         for held in self.locks.drain(..) {
-            if !held.same_file(wanted) || held.owner != wanted.owner || held.end <= wanted.start || wanted.end <= held.start {
+            if !held.same_file(wanted)
+                || held.owner != wanted.owner
+                || held.end <= wanted.start
+                || wanted.end <= held.start
+            {
                 kept.push(held);
                 continue;
             }
@@ -169,7 +182,9 @@ impl Sandbox {
     }
 
     fn release(&mut self, owner: Owner) {
-        let Some(node) = self.locks.iter().find(|held| held.owner == owner).map(|held| held.node) else { return };
+        let Some(node) = self.locks.iter().find(|held| held.owner == owner).map(|held| held.node) else {
+            return;
+        };
         self.locks.retain(|held| held.owner != owner);
         self.wake(Key::Lock(node));
     }

@@ -18,9 +18,9 @@ pub(super) use identity::MEMORY_BYTES;
 pub use table::{Policy, filter, policy};
 pub(super) use time::span;
 
+use super::Sandbox;
 use super::guest::{Handled, Outcome};
 use super::task::{Call, ThreadId};
-use super::Sandbox;
 
 /// The name of a call, for people.
 #[must_use]
@@ -41,7 +41,8 @@ pub(super) fn handle(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handle
 
 fn unknown(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
     let node = sandbox.thread(id).node + 1;
-    sandbox.stop_run(format!("node n{node} made a call that the sandbox does not know: number {}", call.number));
+    sandbox
+        .stop_run(format!("node n{node} made a call that the sandbox does not know: number {}", call.number));
     Err(nix::errno::Errno::ENOSYS.into())
 }
 
@@ -79,7 +80,9 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_fadvise64 | libc::SYS_readahead => super::guest::returns(0),
         // file.rs
         libc::SYS_open => s.openat(id, call, here, a, b, c),
-        libc::SYS_creat => s.openat(id, call, here, a, (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64, b),
+        libc::SYS_creat => {
+            s.openat(id, call, here, a, (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64, b)
+        }
         libc::SYS_openat => s.openat(id, call, a, b, c, d),
         libc::SYS_close => s.close(id, call),
         libc::SYS_close_range => s.close_range(id, call),
@@ -99,8 +102,8 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_rmdir => s.remove(id, call, here, a, true),
         libc::SYS_unlink => s.remove(id, call, here, a, false),
         libc::SYS_unlinkat => s.remove(id, call, a, b, c & libc::AT_REMOVEDIR as u64 != 0),
-        libc::SYS_link => s.hard_link(id, call, here, b),
-        libc::SYS_linkat => s.hard_link(id, call, c, d),
+        libc::SYS_link => s.hard_link(id, (here, a), (here, b)),
+        libc::SYS_linkat => s.hard_link(id, (a, b), (c, d)),
         libc::SYS_symlink => s.symlink(id, call, here, b),
         libc::SYS_symlinkat => s.symlink(id, call, b, c),
         libc::SYS_mknod | libc::SYS_mknodat => Err(nix::errno::Errno::EPERM.into()),
@@ -108,10 +111,18 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_getcwd => s.getcwd(id, call),
         libc::SYS_readlink => s.readlink(id, call, here, a, b, c),
         libc::SYS_readlinkat => s.readlink(id, call, a, b, c, d),
-        libc::SYS_chmod | libc::SYS_fchmod | libc::SYS_fchmodat | libc::SYS_fchmodat2 => s.native(id),
-        libc::SYS_chown | libc::SYS_fchown | libc::SYS_lchown | libc::SYS_fchownat => super::guest::returns(0),
-        libc::SYS_utime | libc::SYS_utimes | libc::SYS_utimensat | libc::SYS_futimesat => super::guest::returns(0),
-        libc::SYS_getxattr | libc::SYS_lgetxattr | libc::SYS_fgetxattr => Err(nix::errno::Errno::ENODATA.into()),
+        libc::SYS_chmod => s.chmod(id, here, a),
+        libc::SYS_fchmodat | libc::SYS_fchmodat2 => s.chmod(id, a, b),
+        libc::SYS_fchmod => s.fchmod(id, a),
+        libc::SYS_chown | libc::SYS_fchown | libc::SYS_lchown | libc::SYS_fchownat => {
+            super::guest::returns(0)
+        }
+        libc::SYS_utime | libc::SYS_utimes | libc::SYS_utimensat | libc::SYS_futimesat => {
+            super::guest::returns(0)
+        }
+        libc::SYS_getxattr | libc::SYS_lgetxattr | libc::SYS_fgetxattr => {
+            Err(nix::errno::Errno::ENODATA.into())
+        }
         libc::SYS_listxattr | libc::SYS_llistxattr | libc::SYS_flistxattr => super::guest::returns(0),
         // stat.rs
         libc::SYS_stat => s.stat_path(id, here, a, b, 0),
@@ -180,15 +191,21 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_exit_group => s.exit_group(id, call),
         libc::SYS_wait4 => s.wait4(id, call),
         libc::SYS_waitid => s.waitid(id, call),
-        libc::SYS_getpid => { let pid = s.process_of(id).vpid; super::guest::returns(pid) }
-        libc::SYS_gettid => { let tid = s.thread(id).vtid; super::guest::returns(tid) }
+        libc::SYS_getpid => {
+            let pid = s.process_of(id).vpid;
+            super::guest::returns(pid)
+        }
+        libc::SYS_gettid => {
+            let tid = s.thread(id).vtid;
+            super::guest::returns(tid)
+        }
         libc::SYS_getppid => s.getppid(id),
         libc::SYS_getpgid | libc::SYS_getpgrp | libc::SYS_getsid => s.group(id, call),
         libc::SYS_setpgid | libc::SYS_setsid => s.set_group(id, call),
         // signal.rs
-        libc::SYS_kill => s.kill_process(id, a, b, 0),
-        libc::SYS_tkill => s.kill_thread(id, a, b, 0),
-        libc::SYS_tgkill => s.kill_thread(id, b, c, 0),
+        libc::SYS_kill => s.kill_process(id, a, b),
+        libc::SYS_tkill => s.kill_thread(id, a, b),
+        libc::SYS_tgkill => s.kill_thread(id, b, c),
         libc::SYS_rt_sigqueueinfo => s.queue_signal(id, a, b, c),
         libc::SYS_rt_tgsigqueueinfo => s.queue_signal(id, b, c, d),
         libc::SYS_rt_sigaction => s.sigaction(id, a, b),

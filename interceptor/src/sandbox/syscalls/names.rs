@@ -45,7 +45,16 @@ impl Sandbox {
     }
 
     #[allow(clippy::too_many_arguments, reason = "the arguments of renameat2(2)")]
-    pub(super) fn rename(&mut self, id: ThreadId, _: &Call, d1: u64, p1: u64, d2: u64, p2: u64, flags: u64) -> Handled {
+    pub(super) fn rename(
+        &mut self,
+        id: ThreadId,
+        _: &Call,
+        d1: u64,
+        p1: u64,
+        d2: u64,
+        p2: u64,
+        flags: u64,
+    ) -> Handled {
         let (from, to) = (self.resolve(id, d1, p1)?, self.resolve(id, d2, p2)?);
         let node = self.thread(id).node;
         let disk = &self.nodes[node].disk;
@@ -66,7 +75,14 @@ impl Sandbox {
         self.journaled(id, NameCall::Mkdir(&path), true)
     }
 
-    pub(super) fn remove(&mut self, id: ThreadId, _: &Call, directory: u64, path: u64, is_directory: bool) -> Handled {
+    pub(super) fn remove(
+        &mut self,
+        id: ThreadId,
+        _: &Call,
+        directory: u64,
+        path: u64,
+        is_directory: bool,
+    ) -> Handled {
         let path = self.resolve(id, directory, path)?;
         let node = self.thread(id).node;
         let bound = self.nodes[node].unix_names.remove(&path).is_some();
@@ -79,14 +95,39 @@ impl Sandbox {
         Ok(outcome)
     }
 
-    pub(super) fn hard_link(&mut self, id: ThreadId, _: &Call, directory: u64, path: u64) -> Handled {
-        let path = self.resolve(id, directory, path)?;
+    pub(super) fn hard_link(&mut self, id: ThreadId, from: (u64, u64), to: (u64, u64)) -> Handled {
+        let (from, path) = (self.resolve(id, from.0, from.1)?, self.resolve(id, to.0, to.1)?);
+        let disk = &self.nodes[self.thread(id).node].disk;
+        // Through another name of the host's file a guest could write to it.
+        if disk.covers(&path) && !disk.covers(&from) {
+            return Err(if from.exists() { Errno::EXDEV } else { Errno::ENOENT }.into());
+        }
         self.journaled(id, NameCall::Link(&path), true)
     }
 
     pub(super) fn symlink(&mut self, id: ThreadId, _: &Call, directory: u64, path: u64) -> Handled {
         let path = self.resolve(id, directory, path)?;
         self.journaled(id, NameCall::Create(&path), true)
+    }
+
+    pub(super) fn chmod(&mut self, id: ThreadId, directory: u64, path: u64) -> Handled {
+        let path = self.resolve(id, directory, path)?;
+        let real = std::fs::canonicalize(&path)?;
+        if !self.nodes[self.thread(id).node].disk.covers(&real) {
+            return Err(Errno::EROFS.into());
+        }
+        self.native(id)
+    }
+
+    pub(super) fn fchmod(&mut self, id: ThreadId, fd: u64) -> Handled {
+        let description = self.description(id, fd)?;
+        let disk = &self.nodes[self.thread(id).node].disk;
+        match self.files.get(description).map(|d| &d.kind) {
+            Some(Kind::Disk { .. }) => self.native(id),
+            Some(Kind::Directory { path, .. }) if disk.covers(path) => self.native(id),
+            Some(Kind::Directory { .. } | Kind::Host { .. }) => Err(Errno::EROFS.into()),
+            _ => returns(0),
+        }
     }
 
     pub(super) fn chdir(&mut self, id: ThreadId, call: &Call) -> Handled {
@@ -117,7 +158,15 @@ impl Sandbox {
         returns(path.len() as u64)
     }
 
-    pub(super) fn readlink(&mut self, id: ThreadId, _: &Call, directory: u64, path: u64, to: u64, size: u64) -> Handled {
+    pub(super) fn readlink(
+        &mut self,
+        id: ThreadId,
+        _: &Call,
+        directory: u64,
+        path: u64,
+        to: u64,
+        size: u64,
+    ) -> Handled {
         let path = self.resolve(id, directory, path)?;
         match system_files::place(&path) {
             Place::Missing => return Err(Errno::ENOENT.into()),

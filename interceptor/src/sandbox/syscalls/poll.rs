@@ -196,8 +196,10 @@ impl Sandbox {
             return Ok(Outcome::Park(vec![Key::Description(instance)]));
         }
         self.restore_mask(id)?;
-        let bytes: Vec<u8> =
-            taken.iter().flat_map(|(bits, data)| [&bits.to_le_bytes()[..], &data.to_le_bytes()[..]].concat()).collect();
+        let bytes: Vec<u8> = taken
+            .iter()
+            .flat_map(|(bits, data)| [&bits.to_le_bytes()[..], &data.to_le_bytes()[..]].concat())
+            .collect();
         self.store(id, to, &bytes)?;
         returns(taken.len() as u64)
     }
@@ -239,7 +241,8 @@ impl Sandbox {
     pub(super) fn timerfd_create(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [clock, flags, ..] = call.args;
         let clock = super::time::clock_kind(clock)?;
-        let timer = TimerDescriptor { clock, next_ns: None, interval: Span::ZERO, expirations: 0, timer: None };
+        let timer =
+            TimerDescriptor { clock, next_ns: None, interval: Span::ZERO, expirations: 0, timer: None };
         self.place(id, call, Kind::Timer(timer), flags)
     }
 

@@ -41,7 +41,11 @@ impl Sandbox {
         }
         let node = self.thread(id).node;
         if self.threads_of_node(node) >= self.config.limits.threads_max {
-            self.stop_run(format!("node n{} has more than {} threads", node + 1, self.config.limits.threads_max));
+            self.stop_run(format!(
+                "node n{} has more than {} threads",
+                node + 1,
+                self.config.limits.threads_max
+            ));
             return Err(Errno::EAGAIN.into());
         }
         // The kernel would hold a vfork parent where nobody can see it; the sandbox does it instead.
@@ -87,7 +91,13 @@ impl Sandbox {
     }
 
     /// Takes note of a new thread or process, and corrects the ids that the kernel has written.
-    fn adopt(&mut self, parent: ThreadId, child: Tid, args: &[u64; 6], flags: u64) -> Result<i32, crate::sandbox::Error> {
+    fn adopt(
+        &mut self,
+        parent: ThreadId,
+        child: Tid,
+        args: &[u64; 6],
+        flags: u64,
+    ) -> Result<i32, crate::sandbox::Error> {
         let [_, _, parent_tid, child_tid, ..] = *args;
         let node = self.thread(parent).node;
         let vtid = self.new_vpid(node);
@@ -147,7 +157,9 @@ impl Sandbox {
         match self.await_stop(id)? {
             Stop::AfterCall => {
                 self.thread_mut(id).after_call = true;
-                Ok(Outcome::Ran(self.thread(id).tid.registers().map_err(crate::sandbox::Error::from)?.result()))
+                Ok(Outcome::Ran(
+                    self.thread(id).tid.registers().map_err(crate::sandbox::Error::from)?.result(),
+                ))
             }
             Stop::Exec(_) => {
                 self.replaced(id)?;
@@ -165,7 +177,8 @@ impl Sandbox {
         let process = self.thread(id).process;
         let vpid = self.processes[&process].vpid;
         let leader = self.processes[&process].tid;
-        let others: Vec<ThreadId> = self.processes[&process].threads.iter().copied().filter(|&t| t != id).collect();
+        let others: Vec<ThreadId> =
+            self.processes[&process].threads.iter().copied().filter(|&t| t != id).collect();
         for other in others {
             self.forget_thread(other);
         }
@@ -212,10 +225,11 @@ impl Sandbox {
             let address = self.thread(id).clear_tid;
             if address != 0 {
                 let memory = self.process_of(id).memory;
-                self.futex_wake(memory, address, 1, u32::MAX);
+                self.futex_wake(Key::Futex(memory, address), 1, u32::MAX);
             }
             let state = State::Parked(Vec::new());
             self.unpark(id, state);
+            self.thread_mut(id).left = true;
             return Ok(Outcome::Gone);
         }
         tid.resume(0).map_err(crate::sandbox::Error::from)?;
@@ -286,7 +300,7 @@ impl Sandbox {
     }
 
     /// After a call ran: what it returned is this.
-    fn set_result(&mut self, id: ThreadId, result: i64) -> Result<(), crate::sandbox::Error> {
+    pub(super) fn set_result(&mut self, id: ThreadId, result: i64) -> Result<(), crate::sandbox::Error> {
         let tid = self.thread(id).tid;
         let mut registers = tid.registers()?;
         registers.set_result(result);
@@ -322,7 +336,8 @@ impl Sandbox {
             self.processes.remove(&child);
         }
         if info != 0 {
-            let (code, status) = if ended >= 256 { (libc::CLD_KILLED, ended - 256) } else { (libc::CLD_EXITED, ended) };
+            let (code, status) =
+                if ended >= 256 { (libc::CLD_KILLED, ended - 256) } else { (libc::CLD_EXITED, ended) };
             let mut record = [0_u8; 128];
             for (at, value) in [(0, libc::SIGCHLD), (8, code), (16, vpid), (24, status)] {
                 record[at..at + 4].copy_from_slice(&value.to_le_bytes());
@@ -337,8 +352,10 @@ impl Sandbox {
     }
 
     pub(super) fn getppid(&mut self, id: ThreadId) -> Handled {
-        let parent = self.process_of(id).parent;
-        returns(parent.and_then(|p| self.processes.get(&p)).map_or(0, |p| p.vpid))
+        let process = self.process_of(id);
+        // An orphan is the first process's.
+        let adopted = i32::from(process.vpid != 1);
+        returns(process.parent.and_then(|p| self.processes.get(&p)).map_or(adopted, |p| p.vpid))
     }
 
     fn target_of(&self, id: ThreadId, pid: u64) -> Result<ProcessId, Errno> {

@@ -1,28 +1,33 @@
 //! Calls about signals.
 
 use crate::sandbox::Sandbox;
+use crate::sandbox::files::DescriptionId;
 use crate::sandbox::guest::{Handled, Outcome, returns};
 use crate::sandbox::signals::bit;
 use crate::sandbox::task::{Action, Call, Key, ProcessId, SentSignal, ThreadId};
-use crate::sandbox::files::DescriptionId;
 use nix::errno::Errno;
 
 /// `SI_USER`, `SI_TKILL`.
 const SI_USER: i32 = 0;
 const SI_TKILL: i32 = -6;
+const SIG_IGN: u64 = 1;
 
 impl Sandbox {
     fn process_by_vpid(&self, node: usize, vpid: i32) -> Option<ProcessId> {
         self.processes.iter().find(|(_, p)| p.node == node && p.vpid == vpid).map(|(&id, _)| id)
     }
 
-    pub(super) fn kill_process(&mut self, id: ThreadId, pid: u64, signal: u64, value: u64) -> Handled {
+    pub(super) fn kill_process(&mut self, id: ThreadId, pid: u64, signal: u64) -> Handled {
+        self.signal_process(id, pid, signal, (SI_USER, 0))
+    }
+
+    fn signal_process(&mut self, id: ThreadId, pid: u64, signal: u64, (code, value): (i32, u64)) -> Handled {
         let (pid, signal) = (pid as i32, signal as i32);
         if !(0..=64).contains(&signal) {
             return Err(Errno::EINVAL.into());
         }
         let (node, own) = (self.thread(id).node, self.process_of(id).vpid);
-        let sent = SentSignal { signal, code: SI_USER, sender: own, value };
+        let sent = SentSignal { signal, code, sender: own, value };
         let group = match pid {
             1.. => None,
             0 => Some(self.process_of(id).group),
@@ -33,7 +38,9 @@ impl Sandbox {
             None => self.process_by_vpid(node, pid).into_iter().collect(),
             Some(group) => {
                 let in_group = |p: &crate::sandbox::task::Process| {
-                    p.node == node && p.ended.is_none() && (group == p.group || (group == -1 && p.vpid != own))
+                    p.node == node
+                        && p.ended.is_none()
+                        && (group == p.group || (group == -1 && p.vpid != own))
                 };
                 self.processes.iter().filter(|(_, p)| in_group(p)).map(|(&id, _)| id).collect()
             }
@@ -51,26 +58,33 @@ impl Sandbox {
         returns(0)
     }
 
-    pub(super) fn kill_thread(&mut self, id: ThreadId, tid: u64, signal: u64, value: u64) -> Handled {
+    pub(super) fn kill_thread(&mut self, id: ThreadId, tid: u64, signal: u64) -> Handled {
+        self.signal_thread(id, tid, signal, (SI_TKILL, 0))
+    }
+
+    fn signal_thread(&mut self, id: ThreadId, tid: u64, signal: u64, (code, value): (i32, u64)) -> Handled {
         let (vtid, signal) = (tid as i32, signal as i32);
         if !(0..=64).contains(&signal) {
             return Err(Errno::EINVAL.into());
         }
         let node = self.thread(id).node;
         let target = self.threads.iter().find(|(_, t)| t.node == node && t.vtid == vtid);
-        let Some((&target, process)) = target.map(|(id, t)| (id, t.process)) else { return Err(Errno::ESRCH.into()) };
-        let sent = SentSignal { signal, code: SI_TKILL, sender: self.process_of(id).vpid, value };
+        let Some((&target, process)) = target.map(|(id, t)| (id, t.process)) else {
+            return Err(Errno::ESRCH.into());
+        };
+        let sent = SentSignal { signal, code, sender: self.process_of(id).vpid, value };
         self.send(process, Some(target), sent)?;
         if self.threads.contains_key(&id) { returns(0) } else { Ok(Outcome::Gone) }
     }
 
     pub(super) fn queue_signal(&mut self, id: ThreadId, to: u64, signal: u64, info: u64) -> Handled {
-        let value = self.thread(id).tid.read_u64(info + 24)?;
+        let tid = self.thread(id).tid;
+        let told = (tid.read_u32(info + 8)? as i32, tid.read_u64(info + 24)?);
         let node = self.thread(id).node;
         if self.process_by_vpid(node, to as i32).is_some() {
-            return self.kill_process(id, to, signal, value);
+            return self.signal_process(id, to, signal, told);
         }
-        self.kill_thread(id, to, signal, value)
+        self.signal_thread(id, to, signal, told)
     }
 
     /// Takes note of what a process does with a signal; the kernel is told, too.
@@ -78,7 +92,12 @@ impl Sandbox {
         if action != 0 {
             let tid = self.thread(id).tid;
             let action = Action { handler: tid.read_u64(action)?, flags: tid.read_u64(action + 8)? };
-            self.process_of_mut(id).actions.insert(signal as i32, action);
+            let process = self.process_of_mut(id);
+            process.actions.insert(signal as i32, action);
+            if action.handler == SIG_IGN {
+                // What is queued is dropped (sigaction(2)).
+                process.sent.retain(|sent| sent.signal != signal as i32);
+            }
         }
         Ok(Outcome::Continue)
     }
@@ -112,15 +131,21 @@ impl Sandbox {
         // Taken off the kernel's queue by a wait that does not wait.
         let scratch = self.scratch(id);
         self.store_words(id, scratch, &[bit(signal), 0, 0])?;
-        let args = [scratch, 0, scratch + 8, 8, 0, 0];
-        let Some(_) = self.run_instead(id, call, libc::SYS_rt_sigtimedwait, args)? else { return Ok(Outcome::Gone) };
-        let sender = self.processes.get(&self.thread(id).process).and_then(|p| p.sent.iter().find(|s| s.signal == signal)).copied();
-        let process = self.process_of_mut(id);
-        process.sent.retain(|sent| sent.signal != signal);
+        let args = [scratch, scratch + 64, scratch + 8, 8, 0, 0];
+        let Some(_) = self.run_instead(id, call, libc::SYS_rt_sigtimedwait, args)? else {
+            return Ok(Outcome::Gone);
+        };
+        let mut info: [u8; 128] = self.load(id, scratch + 64, 128)?.try_into().expect("as asked for");
+        self.correct_signal_info(id, signal, &mut info);
+        // signalfd_siginfo: signal, errno, code, pid, uid; status at 40, value at 44 and 48.
         let mut record = [0_u8; 128];
-        record[0..4].copy_from_slice(&signal.to_le_bytes());
-        record[12..16].copy_from_slice(&sender.map_or(0, |s| s.sender).to_le_bytes());
+        record[0..12].copy_from_slice(&info[0..12]);
+        record[12..20].copy_from_slice(&info[16..24]);
+        record[40..44].copy_from_slice(&info[24..28]);
+        record[44..48].copy_from_slice(&info[24..28]);
+        record[48..56].copy_from_slice(&info[24..32]);
         self.scatter(id, vector, &record)?;
+        self.set_result(id, 128)?;
         Ok(Outcome::Ran(128))
     }
 }

@@ -2,11 +2,11 @@
 
 use super::data::Vector;
 use crate::net::{Address, Domain, Kind as SocketKind, SocketId, UnixName};
+use crate::sandbox::ClockKind;
 use crate::sandbox::Sandbox;
 use crate::sandbox::files::{DescriptionId, Kind};
 use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
 use crate::sandbox::task::{Call, Key, ThreadId};
-use crate::sandbox::ClockKind;
 use nix::errno::Errno;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -56,14 +56,23 @@ impl Sandbox {
     pub(super) fn bind_socket(&mut self, id: ThreadId, fd: u64, address: u64, len: u64) -> Handled {
         let (_, socket) = self.socket_of(id, fd)?;
         let address = self.load_address(id, address, len)?;
+        let node = self.thread(id).node;
+        if let Address::Unix(UnixName::Path(path)) = &address
+            && !self.nodes[node].disk.covers(std::path::Path::new(std::ffi::OsStr::from_bytes(path)))
+        {
+            return Err(Errno::EROFS.into());
+        }
         self.net.bind(socket, &address, self.now)?;
         if let Address::Unix(UnixName::Path(path)) = address {
             // The name must be there for who looks for it (stat, unlink); nobody connects through it.
             let path = std::path::PathBuf::from(std::ffi::OsString::from_vec(path));
             if let Err(error) = std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
-                return Err(if error.kind() == std::io::ErrorKind::AlreadyExists { Errno::EADDRINUSE.into() } else { Trouble::from(error) });
+                return Err(if error.kind() == std::io::ErrorKind::AlreadyExists {
+                    Errno::EADDRINUSE.into()
+                } else {
+                    Trouble::from(error)
+                });
             }
-            let node = self.thread(id).node;
             self.nodes[node].unix_names.insert(path, socket);
         }
         returns(0)
@@ -127,28 +136,62 @@ impl Sandbox {
     }
 
     /// Sends on a socket and captures what was taken.
-    pub(super) fn send_bytes(&mut self, id: DescriptionId, bytes: &[u8], to: Option<&Address>) -> Result<usize, Errno> {
-        let Some(Kind::Socket(socket)) = self.files.get(id).map(|d| &d.kind) else { return Err(Errno::ENOTSOCK) };
+    pub(super) fn send_bytes(
+        &mut self,
+        id: DescriptionId,
+        bytes: &[u8],
+        to: Option<&Address>,
+    ) -> Result<usize, Errno> {
+        let Some(Kind::Socket(socket)) = self.files.get(id).map(|d| &d.kind) else {
+            return Err(Errno::ENOTSOCK);
+        };
         let socket = *socket;
         let sent = self.net.send(socket, bytes, to, self.now)?;
         self.capture_sent(socket, &bytes[..sent]);
         Ok(sent)
     }
 
-    pub(super) fn sendto(&mut self, id: ThreadId, fd: u64, vector: &Vector, flags: u64, to: u64, len: u64) -> Handled {
+    pub(super) fn sendto(
+        &mut self,
+        id: ThreadId,
+        fd: u64,
+        vector: &Vector,
+        flags: u64,
+        to: u64,
+        len: u64,
+    ) -> Handled {
         let (description, socket) = self.socket_of(id, fd)?;
         let to = if to == 0 { None } else { Some(self.load_address(id, to, len)?) };
         let bytes = self.gather(id, vector)?;
-        match self.send_bytes(description, &bytes, to.as_ref()) {
-            Ok(sent) => returns(sent as u64),
-            Err(Errno::EAGAIN) => self.wait_for_socket(id, description, socket, flags, true),
-            Err(Errno::EPIPE) if flags as i32 & libc::MSG_NOSIGNAL == 0 => self.broken_pipe(id),
-            Err(errno) => Err(errno.into()),
+        let stream = self.net.identity(socket).is_some_and(|(_, _, kind)| kind == SocketKind::Stream);
+        loop {
+            let done = self.thread(id).progress;
+            match self.send_bytes(description, &bytes[done..], to.as_ref()) {
+                // A stream that may wait takes all of it (send(2)).
+                Ok(sent) if stream && sent > 0 && done + sent < bytes.len() => {
+                    self.thread_mut(id).progress = done + sent;
+                }
+                Ok(sent) => return returns((done + sent) as u64),
+                Err(Errno::EAGAIN) => match self.wait_for_socket(id, description, socket, flags, true) {
+                    Err(Trouble::Fails(Errno::EAGAIN)) if done > 0 => return returns(done as u64),
+                    other => return other,
+                },
+                Err(Errno::EPIPE) if flags as i32 & libc::MSG_NOSIGNAL == 0 => return self.broken_pipe(id),
+                Err(_) if done > 0 => return returns(done as u64),
+                Err(errno) => return Err(errno.into()),
+            }
         }
     }
 
     /// A socket call that cannot go on: an error, or a wait of at most the socket's own timeout.
-    fn wait_for_socket(&mut self, id: ThreadId, description: DescriptionId, socket: SocketId, flags: u64, write: bool) -> Handled {
+    fn wait_for_socket(
+        &mut self,
+        id: ThreadId,
+        description: DescriptionId,
+        socket: SocketId,
+        flags: u64,
+        write: bool,
+    ) -> Handled {
         if flags as i32 & libc::MSG_DONTWAIT != 0 {
             return Err(Errno::EAGAIN.into());
         }
@@ -160,13 +203,24 @@ impl Sandbox {
         self.would_block(description)
     }
 
-    pub(super) fn recvfrom(&mut self, id: ThreadId, fd: u64, vector: &Vector, flags: u64, from: (u64, u64)) -> Handled {
+    pub(super) fn recvfrom(
+        &mut self,
+        id: ThreadId,
+        fd: u64,
+        vector: &Vector,
+        flags: u64,
+        from: (u64, u64),
+    ) -> Handled {
         let (description, socket) = self.socket_of(id, fd)?;
         let max = vector.iter().map(|buffer| buffer.1).fold(0, usize::saturating_add).min(1 << 24);
         let peek = flags as i32 & libc::MSG_PEEK != 0;
         let wanted = if flags as i32 & libc::MSG_WAITALL != 0 { max } else { 1 };
         let stream = self.net.identity(socket).is_some_and(|(_, _, kind)| kind == SocketKind::Stream);
-        if stream && wanted > 1 && self.net.available(socket) < wanted && !self.net.readiness(socket).intersects(crate::net::Ready::RDHUP) {
+        if stream
+            && wanted > 1
+            && self.net.available(socket) < wanted
+            && !self.net.readiness(socket).intersects(crate::net::Ready::RDHUP)
+        {
             return self.wait_for_socket(id, description, socket, flags, false);
         }
         let received = match self.net.recv(socket, max, peek, self.now) {
@@ -184,7 +238,9 @@ impl Sandbox {
             self.store(id, from.1, &0_u32.to_le_bytes())?;
         }
         let whole = flags as i32 & libc::MSG_TRUNC != 0;
-        returns(if whole { received.truncated_len.max(received.bytes.len()) } else { received.bytes.len() } as u64)
+        returns(
+            if whole { received.bytes.len() + received.truncated_len } else { received.bytes.len() } as u64
+        )
     }
 
     /// `struct msghdr`: name, its length, vector, its length, control, its length, flags; 56 bytes.
@@ -287,7 +343,8 @@ impl Sandbox {
     /// Reads a `sockaddr`.
     fn load_address(&self, id: ThreadId, at: u64, len: u64) -> Result<Address, Trouble> {
         let bytes = self.load(id, at, (len as usize).min(128))?;
-        let family = bytes.first_chunk::<2>().map(|b| i32::from(u16::from_le_bytes(*b))).ok_or(Errno::EINVAL)?;
+        let family =
+            bytes.first_chunk::<2>().map(|b| i32::from(u16::from_le_bytes(*b))).ok_or(Errno::EINVAL)?;
         let port = || bytes.get(2..4).map(|b| u16::from_be_bytes([b[0], b[1]])).ok_or(Errno::EINVAL);
         match family {
             libc::AF_INET if bytes.len() >= 8 => {
@@ -296,7 +353,8 @@ impl Sandbox {
             }
             libc::AF_INET6 if bytes.len() >= 24 => {
                 let ip: [u8; 16] = bytes[8..24].try_into().expect("sixteen bytes");
-                let scope = bytes.get(24..28).map_or(0, |b| u32::from_le_bytes(b.try_into().expect("four bytes")));
+                let scope =
+                    bytes.get(24..28).map_or(0, |b| u32::from_le_bytes(b.try_into().expect("four bytes")));
                 Ok(Address::Inet(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(ip), port()?, 0, scope))))
             }
             libc::AF_UNIX => {
@@ -306,7 +364,8 @@ impl Sandbox {
                     Some(0) => UnixName::Abstract(name[1..].to_vec()),
                     Some(_) => {
                         let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
-                        let path = std::path::PathBuf::from(std::ffi::OsString::from_vec(name[..end].to_vec()));
+                        let path =
+                            std::path::PathBuf::from(std::ffi::OsString::from_vec(name[..end].to_vec()));
                         let here = libc::AT_FDCWD as i64 as u64;
                         UnixName::Path(self.absolute(id, here, &path)?.as_os_str().as_bytes().to_vec())
                     }

@@ -47,7 +47,14 @@ impl Sandbox {
             }
             Place::Missing => return Err(Errno::ENOENT.into()),
             Place::Random => {
-                return Ok(Facts { device: 1, inode: 1, mode: libc::S_IFCHR | 0o666, links: 1, size: 0, time_ns: EPOCH_NS });
+                return Ok(Facts {
+                    device: 1,
+                    inode: 1,
+                    mode: libc::S_IFCHR | 0o666,
+                    links: 1,
+                    size: 0,
+                    time_ns: EPOCH_NS,
+                });
             }
             Place::Leak | Place::Ordinary => path,
         };
@@ -73,7 +80,9 @@ impl Sandbox {
                 std::fs::File::from(copy).metadata()?
             }
             Some(Kind::Socket(_)) => return Ok(odd(libc::S_IFSOCK | 0o777)),
-            Some(Kind::Output { .. } | Kind::PipeRead(_) | Kind::PipeWrite(_)) => return Ok(odd(libc::S_IFIFO | 0o600)),
+            Some(Kind::Output { .. } | Kind::PipeRead(_) | Kind::PipeWrite(_)) => {
+                return Ok(odd(libc::S_IFIFO | 0o600));
+            }
             Some(Kind::Random) => return Ok(odd(libc::S_IFCHR | 0o666)),
             Some(_) => return Ok(odd(0o600)),
             None => return Err(Errno::EBADF.into()),
@@ -81,7 +90,14 @@ impl Sandbox {
         Ok(self.facts(id, &metadata))
     }
 
-    pub(super) fn stat_path(&mut self, id: ThreadId, directory: u64, path: u64, to: u64, flags: u64) -> Handled {
+    pub(super) fn stat_path(
+        &mut self,
+        id: ThreadId,
+        directory: u64,
+        path: u64,
+        to: u64,
+        flags: u64,
+    ) -> Handled {
         let facts = self.facts_at(id, directory, path, flags)?;
         self.store(id, to, &facts.stat())?;
         returns(0)
@@ -118,7 +134,23 @@ impl Sandbox {
     pub(super) fn statfs(&mut self, id: ThreadId, call: &Call) -> Handled {
         const TMPFS_MAGIC: u64 = 0x0102_1994;
         let blocks = self.config.limits.disk_max / 4096;
-        let words = [TMPFS_MAGIC, 4096, blocks, blocks / 2, blocks / 2, 1 << 20, 1 << 19, 1, 255, 4096, 0, 0, 0, 0, 0];
+        let words = [
+            TMPFS_MAGIC,
+            4096,
+            blocks,
+            blocks / 2,
+            blocks / 2,
+            1 << 20,
+            1 << 19,
+            1,
+            255,
+            4096,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ];
         self.store_words(id, call.args[1], &words)?;
         returns(0)
     }
@@ -135,8 +167,24 @@ impl Facts {
         let blocks = self.size.div_ceil(4096) * 8;
         // mode and uid share a word, gid and padding the next.
         let words = [
-            self.device, self.inode, self.links, u64::from(self.mode), 0, 0, self.size, 4096, blocks, s, ns, s, ns, s,
-            ns, 0, 0, 0,
+            self.device,
+            self.inode,
+            self.links,
+            u64::from(self.mode),
+            0,
+            0,
+            self.size,
+            4096,
+            blocks,
+            s,
+            ns,
+            s,
+            ns,
+            s,
+            ns,
+            0,
+            0,
+            0,
         ];
         words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
@@ -145,8 +193,10 @@ impl Facts {
     fn statx(&self) -> Vec<u8> {
         let (s, ns) = self.times();
         let mut bytes = Vec::with_capacity(256);
-        let u32s = |bytes: &mut Vec<u8>, values: &[u32]| values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
-        let u64s = |bytes: &mut Vec<u8>, values: &[u64]| values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        let u32s =
+            |bytes: &mut Vec<u8>, values: &[u32]| values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        let u64s =
+            |bytes: &mut Vec<u8>, values: &[u64]| values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
         u32s(&mut bytes, &[libc::STATX_BASIC_STATS | libc::STATX_BTIME, 4096]);
         u64s(&mut bytes, &[0]);
         u32s(&mut bytes, &[self.links as u32, 0, 0, self.mode & 0xffff]);

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 
 const SECOND: u64 = 1_000_000_000;
 const SI_TIMER: i32 = -2;
+const SI_KERNEL: i32 = 0x80;
 
 /// A timespec as a span.
 pub(in crate::sandbox) fn span(seconds: i64, nanoseconds: i64) -> Result<Span, Errno> {
@@ -40,12 +41,31 @@ impl Sandbox {
     }
 
     /// Processor time is the time since the room was switched on: guests are told they were always busy.
-    fn reading(&self, id: ThreadId, clock: u64) -> u64 {
-        clock_kind(clock).map_or(self.now.0, |kind| self.clock(id, kind))
+    fn reading(&self, id: ThreadId, clock: u64) -> Result<u64, Errno> {
+        match clock as i32 {
+            // Negative numbers are the processor clocks of threads and processes (clock_getcpuclockid(3)).
+            libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID | ..0 => Ok(self.now.0),
+            _ => clock_kind(clock).map(|kind| self.clock(id, kind)),
+        }
+    }
+
+    /// A relative sleep is interrupted: what is left of it is told, if somebody asked (nanosleep(2)).
+    pub(in crate::sandbox) fn store_rest_of_sleep(&self, id: ThreadId, call: &Call) -> Result<(), Error> {
+        let [first, flags, _, last, ..] = call.args;
+        let to = match call.number {
+            libc::SYS_nanosleep => flags,
+            libc::SYS_clock_nanosleep if first as i32 >= 0 && flags as i32 & libc::TIMER_ABSTIME == 0 => last,
+            _ => return Ok(()),
+        };
+        let Some(Deadline { clock, ns }) = self.thread(id).until.filter(|_| to != 0) else { return Ok(()) };
+        let rest = ns.saturating_sub(self.clock(id, clock));
+        // An address that is not there is the guest's mistake: it is told of the interruption all the same.
+        let _stored = self.store_words(id, to, &[rest / SECOND, rest % SECOND]);
+        Ok(())
     }
 
     pub(super) fn clock_gettime(&mut self, id: ThreadId, clock: u64, to: u64) -> Handled {
-        let ns = self.reading(id, clock);
+        let ns = self.reading(id, clock)?;
         self.store_words(id, to, &[ns / SECOND, ns % SECOND])?;
         returns(0)
     }
@@ -68,7 +88,14 @@ impl Sandbox {
         returns(seconds)
     }
 
-    pub(super) fn sleep(&mut self, id: ThreadId, clock: u64, flags: u64, request: u64, _remain: u64) -> Handled {
+    pub(super) fn sleep(
+        &mut self,
+        id: ThreadId,
+        clock: u64,
+        flags: u64,
+        request: u64,
+        _remain: u64,
+    ) -> Handled {
         let (seconds, nanoseconds) = self.load_pair(id, request)?;
         let span = span(seconds, nanoseconds)?;
         let clock = clock_kind(clock)?;
@@ -122,14 +149,14 @@ impl Sandbox {
         let now = self.now;
         let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
         let Some((_, next, interval)) = process.alarm.take() else { return Ok(()) };
-        let (node, sender) = (process.node, process.vpid);
+        let node = process.node;
         if interval > Span::ZERO {
             let next = next + interval.0;
             let at = self.nodes[node].clock.instant_of(ClockKind::Monotonic, next).max(now);
             let pending = self.timers.set(at, Due::Alarm(id));
             self.processes.get_mut(&id).expect("just found").alarm = Some((pending, next, interval));
         }
-        self.send(id, None, SentSignal { signal: libc::SIGALRM, code: 0, sender, value: 0 })
+        self.send(id, None, SentSignal { signal: libc::SIGALRM, code: SI_KERNEL, sender: 0, value: 0 })
     }
 
     pub(super) fn setitimer(&mut self, id: ThreadId, call: &Call) -> Handled {
@@ -174,7 +201,8 @@ impl Sandbox {
         }
         let process = self.process_of_mut(id);
         let number = process.timers.last_key_value().map_or(0, |(last, _)| last + 1);
-        let timer = PosixTimer { clock, signal, value, thread, next_ns: None, interval: Span::ZERO, timer: None };
+        let timer =
+            PosixTimer { clock, signal, value, thread, next_ns: None, interval: Span::ZERO, timer: None };
         process.timers.insert(number, timer);
         self.store(id, to, &number.to_le_bytes())?;
         returns(0)
@@ -231,7 +259,8 @@ impl Sandbox {
         let Some(timer) = process.timers.get_mut(&number) else { return Ok(()) };
         timer.timer = None;
         let (signal, value, thread) = (timer.signal, timer.value, timer.thread);
-        timer.next_ns = timer.next_ns.filter(|_| timer.interval > Span::ZERO).map(|next| next + timer.interval.0);
+        timer.next_ns =
+            timer.next_ns.filter(|_| timer.interval > Span::ZERO).map(|next| next + timer.interval.0);
         if let Some(next) = timer.next_ns {
             let at = self.nodes[node].clock.instant_of(timer.clock, next).max(now);
             timer.timer = Some(self.timers.set(at, Due::Posix(id, number)));
@@ -268,12 +297,14 @@ impl Sandbox {
             }
             if let Some((pending, next, _)) = &mut process.alarm {
                 self.timers.cancel(*pending);
-                *pending = self.timers.set(clock.instant_of(ClockKind::Monotonic, *next).max(now), Due::Alarm(id));
+                *pending =
+                    self.timers.set(clock.instant_of(ClockKind::Monotonic, *next).max(now), Due::Alarm(id));
             }
             for (&number, timer) in &mut process.timers {
                 if let (Some(pending), Some(next)) = (&mut timer.timer, timer.next_ns) {
                     self.timers.cancel(*pending);
-                    *pending = self.timers.set(clock.instant_of(timer.clock, next).max(now), Due::Posix(id, number));
+                    *pending =
+                        self.timers.set(clock.instant_of(timer.clock, next).max(now), Due::Posix(id, number));
                 }
             }
         }

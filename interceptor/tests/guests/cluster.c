@@ -1,0 +1,110 @@
+/* Parts of a small cluster, one a node: what operations on the room do to them. */
+#include "check.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#define PORT 7000
+
+static void say(const char *format, ...) {
+    char line[256];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(line, sizeof line - 1, format, args);
+    va_end(args);
+    line[len] = '\n';
+    if (write(1, line, len + 1) != len + 1) _exit(9);
+}
+
+static const char *error_name(void) { return strerrorname_np(errno); }
+
+/* Counts its starts in a file that it makes durable, and in one that it does not. */
+static long started(const char *file, int durable) {
+    char text[32] = {0};
+    int fd = open(file, O_RDWR | O_CREAT, 0644);
+    if (fd < 0 || read(fd, text, 31) < 0) exit(1);
+    long starts = atol(text) + 1;
+    int len = snprintf(text, sizeof text, "%ld", starts);
+    if (pwrite(fd, text, len, 0) != len) exit(1);
+    if (durable) {
+        int dir = open(".", O_RDONLY | O_DIRECTORY);
+        if (fsync(fd) || fsync(dir)) exit(1);
+        close(dir);
+    }
+    close(fd);
+    return starts;
+}
+
+/* Echoes lines, one connection at a time. */
+static int server(void) {
+    long durable = started("durable", 1), volatile_ = started("volatile", 0);
+    say("starts %ld %ld", durable, volatile_);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+    int l = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(l, (void *)&a, sizeof a) || listen(l, 8)) return 1;
+    for (;;) {
+        int fd = accept(l, NULL, NULL);
+        char buffer[256];
+        for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;) if (write(fd, buffer, n) != n) break;
+        close(fd);
+    }
+}
+
+/* Asks every 100 ms, and tells of each answer and of the end. */
+static int client(const char *ip) {
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+    inet_pton(AF_INET, ip, &a.sin_addr);
+    int fd;
+    for (;;) {
+        fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(fd, (void *)&a, sizeof a) == 0) break;
+        say("connect %s", error_name());
+        close(fd);
+        pause_ms(100);
+    }
+    for (int i = 0;; i++) {
+        char line[32], answer[32];
+        int len = snprintf(line, sizeof line, "%d\n", i);
+        if (write(fd, line, len) != len) return say("write %s", error_name()), 0;
+        ssize_t n = read(fd, answer, sizeof answer);
+        if (n < 0) return say("read %s", error_name()), 0;
+        if (n == 0) return say("end"), 0;
+        say("answer %d", i);
+        pause_ms(100);
+    }
+}
+
+/* Shows both clocks after each sleep of a second. */
+static void ticker(void) {
+    for (;;) {
+        struct timespec wall, steady;
+        clock_gettime(CLOCK_REALTIME, &wall);
+        clock_gettime(CLOCK_MONOTONIC, &steady);
+        say("%ld %ld", wall.tv_sec * 1000 + wall.tv_nsec / 1000000, steady.tv_sec * 1000 + steady.tv_nsec / 1000000);
+        pause_ms(1000);
+    }
+}
+
+/* Appends a hundred bytes and makes them durable, every 100 ms. */
+static void writer(void) {
+    int fd = open("log", O_CREAT | O_WRONLY | O_APPEND, 0644);
+    char block[100];
+    memset(block, 'w', sizeof block);
+    for (;;) {
+        long start = now_ms();
+        ssize_t n = write(fd, block, sizeof block);
+        if (n < 0) say("write %s", error_name());
+        else say("wrote %zd", n);
+        if (fsync(fd)) say("fsync %s", error_name());
+        else say("fsync after %ld", now_ms() - start);
+        pause_ms(100);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "server") == 0) return server();
+    if (argc > 2 && strcmp(argv[1], "client") == 0) return client(argv[2]);
+    if (argc > 1 && strcmp(argv[1], "ticker") == 0) ticker();
+    writer();
+}

@@ -1,0 +1,197 @@
+//! What operations on the room do to a small cluster.
+
+mod support;
+
+use interceptor::disk::{DiskFaults, Loss};
+use interceptor::event::{HostId, Link};
+use interceptor::room::Room;
+use interceptor::sandbox::{Limits, Operation, Sandbox};
+use interceptor::time::Span;
+use support::{Guest, cluster, compiled, run_until_ms, stdout_of};
+
+/// A running cluster and the room it is in.
+struct Cluster {
+    sandbox: Option<Sandbox>,
+    room: Room,
+}
+
+impl Cluster {
+    fn start(guests: &[&[&str]]) -> Self {
+        let program = compiled("cluster.c");
+        let guests: Vec<Guest<'_>> = guests.iter().map(|arguments| (program.as_path(), *arguments)).collect();
+        let room = Room::directory().expect("a room for the test");
+        let mut sandbox = Sandbox::new(&room, cluster(&guests, 5, Limits::default())).expect("a sandbox");
+        for node in 0..guests.len() {
+            sandbox.start(node).expect("the guest starts");
+        }
+        Self { sandbox: Some(sandbox), room }
+    }
+
+    /// A server, and a client that asks it every 100 ms.
+    fn echo() -> Self {
+        Self::start(&[&["server"], &["client", "10.0.0.1"]])
+    }
+
+    fn sandbox(&mut self) -> &mut Sandbox {
+        self.sandbox.as_mut().expect("it is there until the end")
+    }
+
+    fn operate(&mut self, operation: Operation) {
+        self.sandbox().operate(operation).expect("the sandbox works");
+    }
+
+    /// Runs on to this virtual millisecond; what a node wrote meanwhile, with the time of each line.
+    fn run(&mut self, node: u16, ms: u64) -> Vec<(u64, String)> {
+        let sandbox = self.sandbox();
+        let before = stdout_of(sandbox, node).len();
+        run_until_ms(sandbox, ms);
+        assert_eq!(sandbox.stopped(), None);
+        let lines = sandbox.logs().iter().filter(|line| line.host.0 == node && !line.stderr);
+        lines.skip(before).map(|line| (line.at.0 / 1_000_000, line.text.clone())).collect()
+    }
+
+    /// As [`Cluster::run`], the text alone.
+    fn lines(&mut self, node: u16, ms: u64) -> Vec<String> {
+        self.run(node, ms).into_iter().map(|(_, text)| text).collect()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.sandbox = None;
+        let _left_for_the_next_start = std::fs::remove_dir_all(self.room.root());
+    }
+}
+
+#[test]
+fn a_killed_process_ends_its_connections() {
+    let mut cluster = Cluster::echo();
+    let answers = cluster.lines(1, 1000);
+    assert!(answers.len() >= 9 && answers.iter().all(|line| line.starts_with("answer")), "{answers:?}");
+    cluster.operate(Operation::Kill(0));
+    assert!(!cluster.sandbox().is_up(0));
+    let last = cluster.lines(1, 2000).pop().unwrap_or_default();
+    assert!(["end", "read ECONNRESET", "write EPIPE", "write ECONNRESET"].contains(&last.as_str()), "{last}");
+    assert!(!cluster.sandbox().is_up(1), "the client has ended by itself");
+}
+
+#[test]
+fn a_host_without_power_is_silent_and_a_new_connection_to_it_times_out_late() {
+    let mut cluster = Cluster::echo();
+    cluster.run(1, 1000);
+    cluster.operate(Operation::PowerOff(0, Loss::All));
+    assert_eq!(cluster.lines(1, 20_000).iter().filter(|line| !line.starts_with("answer")).count(), 0);
+    assert!(cluster.sandbox().is_up(1), "the client waits for the answer");
+    cluster.operate(Operation::Kill(1));
+    cluster.operate(Operation::Start(1));
+    assert_eq!(cluster.lines(1, 60_000), [""; 0], "a connect goes unanswered");
+}
+
+#[test]
+fn what_is_on_the_disk_outlives_the_process_and_what_is_durable_the_power() {
+    let mut cluster = Cluster::start(&[&["server"]]);
+    assert_eq!(cluster.lines(0, 100), ["starts 1 1"]);
+    cluster.operate(Operation::Kill(0));
+    cluster.operate(Operation::Start(0));
+    assert_eq!(cluster.lines(0, 200), ["starts 2 2"]);
+    cluster.operate(Operation::PowerOff(0, Loss::All));
+    cluster.operate(Operation::Start(0));
+    // The name of the other file was made durable with the directory, at the second start; its contents were not.
+    assert_eq!(cluster.lines(0, 300), ["starts 3 1"]);
+}
+
+#[test]
+fn a_paused_node_does_nothing_and_goes_on_later() {
+    let mut cluster = Cluster::echo();
+    cluster.run(1, 1000);
+    cluster.operate(Operation::Pause(1));
+    assert_eq!(cluster.lines(1, 3000), [""; 0]);
+    cluster.operate(Operation::Resume(1));
+    assert!(cluster.lines(1, 4000).len() >= 9);
+    // A paused server: its kernel takes the request, nobody answers.
+    cluster.operate(Operation::Pause(0));
+    assert!(cluster.lines(1, 6000).len() <= 1);
+    cluster.operate(Operation::Resume(0));
+    assert!(cluster.lines(1, 7000).len() >= 9);
+}
+
+/// Both readings of a ticker's line, in milliseconds.
+fn readings(line: &(u64, String)) -> (i64, i64) {
+    let (wall, steady) = line.1.split_once(' ').expect("a line of a ticker");
+    (wall.parse().expect("a number"), steady.parse().expect("a number"))
+}
+
+#[test]
+fn a_clock_jump_moves_the_wall_clock_alone() {
+    let mut cluster = Cluster::start(&[&["ticker"]]);
+    let before = readings(cluster.run(0, 1500).last().expect("it ticks"));
+    cluster.operate(Operation::ClockJump(0, -3_600_000_000_000));
+    let lines = cluster.run(0, 2500);
+    let after = readings(&lines[0]);
+    assert_eq!((after.0 - before.0, after.1 - before.1), (1000 - 3_600_000, 1000));
+    assert_eq!(lines.len(), 1, "the sleep was not touched");
+}
+
+#[test]
+fn a_slow_clock_makes_sleeps_longer() {
+    let mut cluster = Cluster::start(&[&["ticker"], &["ticker"]]);
+    cluster.run(0, 500);
+    cluster.operate(Operation::ClockRate(0, 50));
+    let lines = cluster.run(0, 9000);
+    let gaps: Vec<u64> = lines.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    assert!(gaps.len() >= 3 && gaps.iter().all(|gap| (2000..=2001).contains(gap)), "{gaps:?}");
+    let shown: Vec<i64> = lines.windows(2).map(|pair| readings(&pair[1]).1 - readings(&pair[0]).1).collect();
+    assert!(shown.iter().all(|ms| (1000..=1001).contains(ms)), "it is not noticed: {shown:?}");
+    assert_eq!(stdout_of(cluster.sandbox(), 1).len(), 9, "the other node's clock is right");
+}
+
+#[test]
+fn disk_faults_are_seen_by_the_calls_they_hit() {
+    let mut cluster = Cluster::start(&[&["writer"]]);
+    let bad = |lines: &[String]| -> Vec<String> {
+        lines.iter().filter(|line| *line != "wrote 100" && *line != "fsync after 0").cloned().collect()
+    };
+    let lines = cluster.lines(0, 1000);
+    assert_eq!((bad(&lines), lines.len()), (vec![], 20));
+    cluster.operate(Operation::Disk(0, DiskFaults { fsync_error: Some(1), ..DiskFaults::default() }));
+    assert_eq!(bad(&cluster.lines(0, 2000)), ["fsync EIO"], "reported once");
+    cluster.operate(Operation::Disk(0, DiskFaults { space: Some(250), ..DiskFaults::default() }));
+    let lines = bad(&cluster.lines(0, 3000));
+    assert_eq!(lines[..2], ["wrote 50", "write ENOSPC"]);
+    assert!(lines[1..].iter().all(|line| line == "write ENOSPC"), "{lines:?}");
+    cluster.operate(Operation::Disk(0, DiskFaults { fsync_delay: Span::from_millis(300), ..DiskFaults::default() }));
+    let slow = cluster.lines(0, 5000);
+    assert!(slow.iter().filter(|line| *line == "fsync after 300").count() >= 4, "{slow:?}");
+    cluster.operate(Operation::Disk(0, DiskFaults { read_only: true, ..DiskFaults::default() }));
+    assert!(cluster.lines(0, 6000).iter().any(|line| line == "write EROFS"));
+    assert!(cluster.sandbox().disk_landed(0) > 0);
+    cluster.operate(Operation::Disk(0, DiskFaults::default()));
+    cluster.lines(0, 6200);
+    assert_eq!(bad(&cluster.lines(0, 7000)), [""; 0], "healed");
+}
+
+#[test]
+fn a_partition_holds_messages_back_until_it_heals() {
+    let mut cluster = Cluster::echo();
+    cluster.run(1, 1000);
+    let (server, client) = (HostId(0), HostId(1));
+    let blocked = Link { blocked: true, ..Link::default() };
+    cluster.operate(Operation::Link(client, server, blocked));
+    assert!(cluster.lines(1, 5000).len() <= 1);
+    assert!(cluster.sandbox().link_landed(client, server) > 0);
+    cluster.operate(Operation::Link(client, server, Link::default()));
+    let answers = cluster.lines(1, 15_000);
+    assert!(answers.len() > 20 && answers.iter().all(|line| line.starts_with("answer")), "{answers:?}");
+}
+
+#[test]
+fn a_reset_is_an_error_at_both_ends_and_the_server_lives() {
+    let mut cluster = Cluster::echo();
+    cluster.run(1, 1000);
+    cluster.operate(Operation::Reset(HostId(0), HostId(1)));
+    let last = cluster.lines(1, 2000).pop().unwrap_or_default();
+    assert!(["read ECONNRESET", "write ECONNRESET", "write EPIPE"].contains(&last.as_str()), "{last}");
+    assert!(cluster.sandbox().is_up(0));
+    cluster.operate(Operation::Start(1));
+    assert!(cluster.lines(1, 3000).len() >= 8, "a new connection works");
+}
