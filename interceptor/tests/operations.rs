@@ -159,7 +159,10 @@ fn disk_faults_are_seen_by_the_calls_they_hit() {
     let lines = bad(&cluster.lines(0, 3000));
     assert_eq!(lines[..2], ["wrote 50", "write ENOSPC"]);
     assert!(lines[1..].iter().all(|line| line == "write ENOSPC"), "{lines:?}");
-    cluster.operate(Operation::Disk(0, DiskFaults { fsync_delay: Span::from_millis(300), ..DiskFaults::default() }));
+    cluster.operate(Operation::Disk(
+        0,
+        DiskFaults { fsync_delay: Span::from_millis(300), ..DiskFaults::default() },
+    ));
     let slow = cluster.lines(0, 5000);
     assert!(slow.iter().filter(|line| *line == "fsync after 300").count() >= 4, "{slow:?}");
     cluster.operate(Operation::Disk(0, DiskFaults { read_only: true, ..DiskFaults::default() }));

@@ -27,8 +27,7 @@ fn asyncio_on_two_nodes() {
         assert_clean(ran);
         let mut lines = ran.stdout.clone();
         lines.sort();
-        let expected =
-            ["n1: server stopped", "n2: right [5, 5, 5, 5]", "n2: sum 499500", "n2: timer True"];
+        let expected = ["n1: server stopped", "n2: right [5, 5, 5, 5]", "n2: sum 499500", "n2: timer True"];
         assert_eq!(lines, expected, "{:#?}", ran.stderr);
     }
     assert_same(&first, &again);

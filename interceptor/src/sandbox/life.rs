@@ -264,6 +264,9 @@ impl Sandbox {
         }
         match parent {
             Some(parent) if self.processes.contains_key(&parent) => {
+                if self.ignores_children(parent) {
+                    self.processes.remove(&id);
+                }
                 self.wake(Key::Child(parent));
                 self.child_signal(parent)?;
             }

@@ -167,6 +167,12 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Whether a process wants to know nothing of its children's ends: they leave no zombie then (wait(2)).
+    pub(super) fn ignores_children(&self, parent: ProcessId) -> bool {
+        let action = self.processes.get(&parent).and_then(|p| p.actions.get(&libc::SIGCHLD));
+        action.is_some_and(|a| a.handler == SIG_IGN || a.flags & libc::SA_NOCLDWAIT as u64 != 0)
+    }
+
     /// A child of `parent` has ended; the kernel has queued SIGCHLD by itself.
     pub(super) fn child_signal(&mut self, parent: ProcessId) -> Result<(), Error> {
         let Some(process) = self.processes.get(&parent) else { return Ok(()) };

@@ -56,6 +56,7 @@ static int client(const char *ip) {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT)};
     inet_pton(AF_INET, ip, &a.sin_addr);
     int fd;
+    signal(SIGPIPE, SIG_IGN);
     for (;;) {
         fd = socket(AF_INET, SOCK_STREAM, 0);
         if (connect(fd, (void *)&a, sizeof a) == 0) break;
@@ -67,7 +68,10 @@ static int client(const char *ip) {
         char line[32], answer[32];
         int len = snprintf(line, sizeof line, "%d\n", i);
         if (write(fd, line, len) != len) return say("write %s", error_name()), 0;
-        ssize_t n = read(fd, answer, sizeof answer);
+        ssize_t n, have = 0;
+        /* An answer may come in parts. */
+        do have += n = read(fd, answer + have, sizeof answer - have);
+        while (n > 0 && have < len);
         if (n < 0) return say("read %s", error_name()), 0;
         if (n == 0) return say("end"), 0;
         say("answer %d", i);

@@ -60,6 +60,10 @@ static void forks(void) {
     child = fork();
     if (child == 0) abort();
     EQUAL("abort", status_of(child), 1000 + SIGABRT);
+    signal(SIGCHLD, SIG_IGN);
+    for (int i = 0; i < 2; i++) if (fork() == 0) _exit(1);
+    FAILS("ignored children leave nothing", waitpid(-1, NULL, 0), ECHILD);
+    signal(SIGCHLD, SIG_DFL);
     child = fork();
     if (child == 0) exit(300);
     EQUAL("eight bits", status_of(child), 300 & 255);

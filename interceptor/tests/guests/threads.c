@@ -2,6 +2,7 @@
 #include "check.h"
 #include <semaphore.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #define THREADS 4
 
@@ -154,6 +155,51 @@ static void groups(void) {
     EQUAL("so does a signal", WTERMSIG(status), SIGKILL);
 }
 
+static void *leaves_later(void *arg) {
+    (void)arg;
+    pause_ms(5);
+    syscall(SYS_exit, 4);
+    return NULL;
+}
+
+static void *replaces(void *arg) {
+    (void)arg;
+    execl("/bin/sh", "sh", "-c", "exit 12", NULL);
+    return NULL;
+}
+
+static void leaders(void) {
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, leaves_later, NULL);
+        syscall(SYS_exit, 4);
+    }
+    waitpid(child, &status, 0);
+    EQUAL("the leader leaves first", WIFEXITED(status) ? WEXITSTATUS(status) : -1, 4);
+    child = fork();
+    if (child == 0) {
+        pthread_t threads[2];
+        pthread_create(&threads[0], NULL, forever, NULL);
+        pause_ms(2);
+        pthread_create(&threads[1], NULL, replaces, NULL);
+        for (;;) pause();
+    }
+    waitpid(child, &status, 0);
+    EQUAL("another thread calls exec", WIFEXITED(status) ? WEXITSTATUS(status) : -1, 12);
+    child = fork();
+    if (child == 0) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, forever, NULL);
+        syscall(SYS_exit, 4);
+    }
+    pause_ms(5);
+    EQUAL("a signal to what is left", kill(child, SIGTERM), 0);
+    waitpid(child, &status, 0);
+    EQUAL("ends it", WIFSIGNALED(status) ? WTERMSIG(status) : -1, SIGTERM);
+}
+
 static void *last_one(void *arg) {
     pthread_t *first = arg;
     void *result;
@@ -217,6 +263,7 @@ int main(void) {
     timeouts();
     between_processes();
     groups();
+    leaders();
     static pthread_t self;
     self = pthread_self();
     pthread_create(&thread, &attr, last_one, &self);

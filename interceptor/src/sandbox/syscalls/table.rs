@@ -384,6 +384,7 @@ const TABLE: &[(Sysno, Policy)] = &[
     (Sysno::io_pgetevents, Refuse(ENOSYS)),
     (Sysno::rseq, Refuse(ENOSYS)),
     (Sysno::uretprobe, Refuse(ENOSYS)),
+    (Sysno::uprobe, Refuse(ENOSYS)),
     (Sysno::pidfd_send_signal, Refuse(ENOSYS)),
     (Sysno::io_uring_setup, Refuse(ENOSYS)),
     (Sysno::io_uring_enter, Refuse(ENOSYS)),
