@@ -72,6 +72,8 @@ struct Slot {
     known: BTreeMap<String, Option<String>>,
     /// Successes since the last fault.
     successes: u32,
+    /// Successes among them that were no reads.
+    changes: u32,
 }
 
 impl Workload {
@@ -92,6 +94,7 @@ impl Workload {
                 values: 0,
                 known: BTreeMap::new(),
                 successes: 0,
+                changes: 0,
             })
             .collect();
         Self {
@@ -112,13 +115,14 @@ impl Workload {
         self.stage = Stage::Probe;
         self.settings.operations = None;
         self.settings.rate = self.settings.rate.max(RATE_QUIET_MIN);
-        self.clients.iter_mut().for_each(|slot| slot.successes = 0);
+        self.clients.iter_mut().for_each(|slot| (slot.successes, slot.changes) = (0, 0));
     }
 
-    /// Every client has been served since the faults were over.
+    /// Every client has been served since the faults were over, and not with reads alone.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.clients.iter().all(|slot| slot.successes >= SETTLED)
+            && self.clients.iter().any(|slot| slot.changes > 0)
     }
 
     /// No operation begins any more; when all have ended, every key is read until an answer comes.
@@ -223,6 +227,7 @@ impl Workload {
         match phase {
             Phase::Ok => {
                 slot.successes += 1;
+                slot.changes += u32::from(!matches!(call, Call::Read { .. }));
                 if let Some(content) = call.leaves().or_else(|| call.observes()) {
                     slot.known.insert(key, content.map(str::to_owned));
                 }

@@ -1,7 +1,7 @@
 //! Liveness: once faults have stopped and everything is healed, the cluster must answer again.
 
 use crate::history::entries_of;
-use crate::op::{Op, Outcome, seconds};
+use crate::op::{Call, Op, Outcome, seconds};
 use crate::verdict::{Evidence, Judgement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,14 +27,16 @@ pub struct Config {
     pub tail_percent: u64,
     /// So many attempts must have been made in that part before silence means anything.
     pub attempts_min: usize,
+    /// Virtual nanoseconds after the heal from which changes, not only reads, must get through.
+    pub recovery_ns: u64,
     /// An operation still open at the end counts as an attempt when it waited at least so long.
     pub patience_ns: u64,
 }
 
 impl Default for Config {
-    /// An answer in the second half, three attempts, one second of patience.
+    /// An answer in the second half, three attempts, three seconds to recover, one second of patience.
     fn default() -> Self {
-        Self { tail_percent: 50, attempts_min: 3, patience_ns: 1_000_000_000 }
+        Self { tail_percent: 50, attempts_min: 3, recovery_ns: 3_000_000_000, patience_ns: 1_000_000_000 }
     }
 }
 
@@ -49,7 +51,7 @@ pub fn check(ops: &[Op], quiet: Quiet, config: &Config) -> Judgement {
     let tail_from = quiet.to_ns.saturating_sub(tail_ns);
     let in_tail = |at: u64| (tail_from..=quiet.to_ns).contains(&at);
     if ops.iter().any(|op| op.outcome == Outcome::Ok && op.completed_ns.is_some_and(in_tail)) {
-        return judgement;
+        return check_changes(ops, quiet, config, judgement);
     }
     let attempts: Vec<&Op> = ops
         .iter()
@@ -73,6 +75,26 @@ pub fn check(ops: &[Op], quiet: Quiet, config: &Config) -> Judgement {
         seconds(quiet.from_ns)
     );
     judgement.violation("no-progress-after-heal", quiet.to_ns, summary, evidence(ops, &attempts, quiet));
+    judgement
+}
+
+/// A cluster that answers reads may still be unable to change anything: judges whether any change got through
+/// once it had time to recover.
+fn check_changes(ops: &[Op], quiet: Quiet, config: &Config, mut judgement: Judgement) -> Judgement {
+    let from = quiet.from_ns.saturating_add(config.recovery_ns);
+    let changes = || ops.iter().filter(|op| !matches!(op.call, Call::Read { .. }));
+    let got_through = |op: &Op| op.outcome == Outcome::Ok && op.completed_ns.is_some_and(|at| at >= from);
+    let gave_up = |op: &&Op| op.invoked_ns >= from && op.outcome == Outcome::Info;
+    let attempts: Vec<&Op> = changes().filter(gave_up).collect();
+    if attempts.len() >= config.attempts_min.max(1) && !changes().any(got_through) {
+        let summary = format!(
+            "none of {} changes tried since {} got through, though all faults were healed at {} and reads succeed",
+            attempts.len(),
+            seconds(from),
+            seconds(quiet.from_ns)
+        );
+        judgement.violation("no-change-after-heal", quiet.to_ns, summary, evidence(ops, &attempts, quiet));
+    }
     judgement
 }
 
@@ -108,7 +130,6 @@ fn evidence(ops: &[Op], attempts: &[&Op], quiet: Quiet) -> Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::Call;
 
     const SECOND: u64 = 1_000_000_000;
     const QUIET: Quiet = Quiet { from_ns: 10 * SECOND, to_ns: 20 * SECOND };
@@ -154,6 +175,20 @@ mod tests {
           key x: 1 by p3 (info)
           key x: 1 by p4 (no answer)
         ");
+    }
+
+    #[test]
+    fn reads_alone_are_no_recovery() {
+        let read = |n, at| {
+            let call = Call::Read { key: "x".into(), value: Some(None) };
+            Op { call, ..op(n, at, Some((at, Outcome::Ok))) }
+        };
+        let changes = [13, 14, 15].map(|at| op(at as u32, at, Some((at + 1, Outcome::Info))));
+        let stuck: Vec<Op> = changes.iter().cloned().chain([read(1, 14), read(2, 19)]).collect();
+        let judgement = check(&stuck, QUIET, &Config::default());
+        assert_eq!(judgement.violations[0].signature, "liveness/no-change-after-heal");
+        let recovered: Vec<Op> = stuck.into_iter().chain([op(9, 16, Some((17, Outcome::Ok)))]).collect();
+        assert_eq!(check(&recovered, QUIET, &Config::default()), Judgement::new(NAME));
     }
 
     #[test]
