@@ -189,7 +189,7 @@ mod tests {
             (&["thread 'x' (42) panicked at 'a, b', src/log.rs:7:1"], "crash/panic:src/log.rs:7"),
             (
                 &[
-                    "thread 'main' panicked at /home/me/.cargo/registry/src/index.crates.io-1/raft-0.6.1/src/core/mod.rs:9:5:",
+                    "thread 'main' panicked at /home/me/.cargo/registry/src/mirror-1/raft-0.6.1/src/core/mod.rs:9:5:",
                 ],
                 "crash/panic:raft-0.6.1/src/core/mod.rs:9",
             ),
