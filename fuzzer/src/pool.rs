@@ -66,13 +66,17 @@ enum Reply {
     Failed(ExecutorError),
 }
 
-/// The processors that this process may use, in order: one worker each.
+/// The processors that this process may use: one worker each. The first is the one it is on now, so that two
+/// programs that need one each as a rule take different ones.
 #[must_use]
 pub fn cpus() -> Vec<usize> {
-    sched_getaffinity(Pid::from_raw(0)).map_or_else(
+    let mut cpus: Vec<usize> = sched_getaffinity(Pid::from_raw(0)).map_or_else(
         |_| vec![0],
         |set| (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect(),
-    )
+    );
+    let here = nix::sched::sched_getcpu().ok().and_then(|cpu| cpus.iter().position(|it| *it == cpu));
+    cpus.rotate_left(here.unwrap_or(0));
+    cpus
 }
 
 #[cfg(test)]

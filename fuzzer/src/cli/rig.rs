@@ -122,12 +122,12 @@ impl Rig {
         Ok(config)
     }
 
-    /// A worker of its own for a command that runs one schedule at a time.
+    /// A worker of its own for a command that runs one schedule at a time, on a core of its own.
     ///
     /// # Errors
     /// When it cannot be started or cannot run the target.
     pub fn worker(&self, bugs: &[String], nodes: u8) -> anyhow::Result<Worker> {
-        Ok(Worker::spawn(0, program()?, self.setup(bugs, nodes, None))?)
+        Ok(Worker::spawn(0, program()?, self.setup(bugs, nodes, fuzzer::pool::cpus().first().copied()))?)
     }
 
     /// As many workers as there are `cores`, each on a core of its own as long as there are any.

@@ -15,8 +15,10 @@ pub const OPERATION_NS: u64 = 1_000_000_000;
 const CONNECT_NS: u64 = 300_000_000;
 /// How long an impatient client waits for an answer before it asks again elsewhere.
 const ANSWER_NS: u64 = 350_000_000;
-/// The pause after all nodes have turned the client away.
+/// The first pause after all nodes have turned the client away; each one after it is twice as long, up to a bound.
+/// Without that a cluster that has no leader does nothing but turn clients away.
 const PAUSE_NS: u64 = 20_000_000;
+const PAUSE_NS_MAX: u64 = 160_000_000;
 /// How often a request that may have been done is sent again.
 const REPEATS_MAX: u8 = 2;
 
@@ -94,6 +96,7 @@ struct Open {
     repeats_left: u8,
     /// Attempts that were turned away, for pauses.
     turned_away: usize,
+    pause_ns: u64,
     may_be_done: bool,
     error: String,
 }
@@ -158,6 +161,7 @@ impl Client {
             answer_ns: if task.is_impatient { ANSWER_NS } else { OPERATION_NS },
             repeats_left: if task.is_impatient { REPEATS_MAX } else { 0 },
             turned_away: 0,
+            pause_ns: PAUSE_NS,
             may_be_done: false,
             error: "no time was left".into(),
         });
@@ -299,7 +303,8 @@ impl Client {
             return self.attempt(now_ns, out);
         }
         open.stage = Stage::Pausing;
-        open.until_ns = open.ends_ns.min(now_ns.saturating_add(PAUSE_NS)).max(now_ns);
+        open.until_ns = open.ends_ns.min(now_ns.saturating_add(open.pause_ns)).max(now_ns);
+        open.pause_ns = PAUSE_NS_MAX.min(open.pause_ns * 2);
         if open.until_ns == now_ns {
             self.give_up(out);
         }

@@ -4,6 +4,9 @@ use crate::Error;
 use std::fmt;
 use std::ptr;
 
+/// The general registers among the register sets of ptrace(2).
+const NT_PRSTATUS: usize = 1;
+
 /// A kernel thread id in the tracer's namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tid(pub i32);
@@ -80,18 +83,23 @@ impl Tid {
         if done < 0 { Err(Error::call("reading registers", self)) } else { Ok(Registers(registers)) }
     }
 
-    /// Writes the registers of the stopped thread.
+    /// Writes the registers of the stopped thread, all but the segment registers and their bases.
+    ///
+    /// The kernel takes a prefix of its register set (`PTRACE_SETREGSET`, ptrace(2)); what is left out is
+    /// checked word by word and costs as much as all the rest.
     ///
     /// # Errors
     /// When the thread is not stopped or is gone.
     pub fn set_registers(self, registers: &Registers) -> Result<(), Error> {
-        // SAFETY: the kernel only reads from the buffer, which has the size the request asks for.
+        const PREFIX: usize = std::mem::offset_of!(libc::user_regs_struct, ss);
+        let vector = libc::iovec { iov_base: (&raw const registers.0).cast_mut().cast(), iov_len: PREFIX };
+        // SAFETY: the kernel only reads from the buffer, which is longer than the prefix asked for.
         let done = unsafe {
             libc::ptrace(
-                libc::PTRACE_SETREGS,
+                libc::PTRACE_SETREGSET,
                 self.0,
-                ptr::null_mut::<libc::c_void>(),
-                (&raw const registers.0).cast_mut(),
+                ptr::without_provenance_mut::<libc::c_void>(NT_PRSTATUS),
+                (&raw const vector).cast_mut(),
             )
         };
         if done < 0 { Err(Error::call("writing registers", self)) } else { Ok(()) }
