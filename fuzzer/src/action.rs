@@ -22,6 +22,8 @@ use std::collections::BTreeSet;
 const ACTIVE_MAX: usize = 3;
 /// Time between the restarts of nodes that were taken down together, in milliseconds.
 const STAGGER_MS: u64 = 150;
+/// The longest sync that the power fails in, in milliseconds.
+const SYNC_MS_MAX: u64 = 400;
 
 /// Limits on what an agent may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +92,13 @@ fn actions() -> Vec<Action> {
         (D::SlowFsync(Follower), one),
         (D::FsyncError(Leader), &[Short]),
     ];
-    let more: [(Deed, &[Length]); 3] =
-        [(D::FsyncError(Follower), &[Short]), (D::NoSpace(Leader), one), (D::NoSpace(Follower), one)];
+    let more: [(Deed, &[Length]); 5] = [
+        (D::FsyncError(Follower), &[Short]),
+        (D::NoSpace(Leader), one),
+        (D::NoSpace(Follower), one),
+        (D::PowerLossMidSync(Leader), &[Short]),
+        (D::PowerLossMidSync(Follower), &[Short]),
+    ];
     let row = |(deed, lengths): (Deed, &[Length])| {
         lengths.iter().map(|length| Action { deed, length: *length }).collect::<Vec<_>>()
     };
@@ -115,11 +122,21 @@ pub fn legal(view: &View, bounds: &Bounds, schedule: &Schedule, now_ms: u64) -> 
     ids.filter(|(_, action)| action.deed == Deed::Nothing || is_legal(action)).map(|(id, _)| id).collect()
 }
 
-/// The faults that an action stands for, with victims and figures; none for the action that does nothing, and
-/// none when it is not legal.
+/// The faults that an action stands for, with victims and figures, each with the milliseconds after which it
+/// strikes; none for the action that does nothing, and none when it is not legal.
 #[must_use]
-pub fn resolve(action: ActionId, view: &View, rng: &mut Rng) -> Vec<Fault> {
+pub fn resolve(action: ActionId, view: &View, rng: &mut Rng) -> Vec<(u64, Fault)> {
     actions().get(action.index()).map_or_else(Vec::new, |action| action.resolve(view, rng))
+}
+
+/// The node's disk is slow, and the power fails before the sync that it is in is over. Without the first the second
+/// seldom meets a sync: as a rule one takes no time that a fault could fall into.
+fn mid_sync(node: Node, length: Length, rng: &mut Rng) -> Vec<(u64, Fault)> {
+    let (low, high) = length.range_ms();
+    let delay_ms = rng.random_range(100..=SYNC_MS_MAX);
+    let slow = Fault::SlowFsync { node, delay_ms, for_ms: 2 * delay_ms };
+    let loss = Fault::PowerLoss { node, loss: loss(rng), down_ms: rng.random_range(low..=high) };
+    vec![(0, slow), (rng.random_range(1..=2 * delay_ms), loss)]
 }
 
 impl Action {
@@ -147,7 +164,8 @@ impl Action {
     /// Whether never more than `max` nodes would be down, at worst.
     fn keeps(self, max: u8, view: &View, schedule: &Schedule, now_ms: u64) -> bool {
         let Some(kind) = self.deed.kind().filter(|kind| kind.takes_down()) else { return true };
-        let down_ms = self.length.range_ms().1 + STAGGER_MS * view.up.len() as u64;
+        let late_ms = if matches!(self.deed, Deed::PowerLossMidSync(_)) { 2 * SYNC_MS_MAX } else { 0 };
+        let down_ms = self.length.range_ms().1 + STAGGER_MS * view.up.len() as u64 + late_ms;
         let mut after = schedule.clone();
         let candidates = self.deed.victims(view);
         let one_by_one = !matches!(self.deed, Deed::KillAll | Deed::PowerLossAll);
@@ -165,7 +183,16 @@ impl Action {
         })
     }
 
-    fn resolve(self, view: &View, rng: &mut Rng) -> Vec<Fault> {
+    fn resolve(self, view: &View, rng: &mut Rng) -> Vec<(u64, Fault)> {
+        if let Deed::PowerLossMidSync(_) = self.deed {
+            let node = self.deed.victims(view).choose(rng).copied();
+            return node.map_or_else(Vec::new, |node| mid_sync(node, self.length, rng));
+        }
+        self.strike(view, rng).into_iter().map(|fault| (0, fault)).collect()
+    }
+
+    /// What strikes at once.
+    fn strike(self, view: &View, rng: &mut Rng) -> Vec<Fault> {
         if self.deed == Deed::Nothing {
             return Vec::new();
         }
@@ -180,7 +207,7 @@ impl Action {
             pair.map(|(from, to)| make(from, to)).into_iter().collect::<Vec<_>>()
         };
         match self.deed {
-            Deed::Nothing => Vec::new(),
+            Deed::Nothing | Deed::PowerLossMidSync(_) => Vec::new(),
             Deed::Isolate(_, direction) => one(Fault::Partition { side: vec![node], direction, for_ms }),
             Deed::Split(role) => {
                 let side = view.minority(role, nodes, rng);
@@ -216,7 +243,11 @@ impl Action {
             Deed::SlowFsync(_) => {
                 one(Fault::SlowFsync { node, delay_ms: rng.random_range(20..=400), for_ms })
             }
-            Deed::FsyncError(_) => one(Fault::FsyncError { node, count: rng.random_range(1..=3) }),
+            Deed::FsyncError(_) => {
+                // A disk that fails once, or one that is broken.
+                let count = [1, 2, 5, 50, 200].choose(rng).copied().unwrap_or(1);
+                one(Fault::FsyncError { node, count })
+            }
             Deed::NoSpace(_) => {
                 let bytes = if rng.random() { 0 } else { rng.random_range(1..=16_384) };
                 one(Fault::NoSpace { node, bytes, for_ms })

@@ -6,6 +6,7 @@ mod arguments;
 mod bench;
 mod doctor;
 mod exit;
+mod gauge;
 mod interrupt;
 mod load;
 mod output;
@@ -42,6 +43,8 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::main(args, &mut output),
         Command::Worker => worker::main(),
         Command::Hog => load::spin(),
+        Command::Gauge { what, repeats } => gauge::main(*what, *repeats),
+        Command::Repeat { what, repeats } => gauge::repeat(*what, *repeats),
     };
     let exit = result.unwrap_or_else(|error| {
         // nobody left to tell: the exit code still says it

@@ -58,8 +58,10 @@ pub struct Statistics {
     pub virtual_ns: u64,
     /// Virtual nanoseconds from switching on until the cluster was ready.
     pub ready_ns: u64,
-    /// Wall nanoseconds; the only figure that differs between equal runs.
+    /// Wall nanoseconds; this and the next are the only figures that differ between equal runs.
     pub wall_ns: u64,
+    /// Wall nanoseconds until the cluster was ready.
+    pub ready_wall_ns: u64,
     /// Intercepted calls.
     pub calls: u64,
     /// Messages sent.

@@ -157,15 +157,21 @@ pub fn step(ground: &Ground, kinds: &[Kind], horizon_ms: u64, rng: &mut Rng) -> 
     Some(Step { when: trigger(ground, horizon_ms, rng), fault: fault(kind, ground.nodes, horizon_ms, rng) })
 }
 
-/// A random instant, or a random event when any are known: one time in three.
+/// A random instant, or a random event when any are known: one time in three. What sort of event is drawn first:
+/// messages have many keys, a change of role few.
 #[must_use]
 pub fn trigger(ground: &Ground, horizon_ms: u64, rng: &mut Rng) -> Trigger {
-    let keys: Vec<&String> = ground.event_keys.iter().collect();
+    let stem = |event: &str| event.split(':').next().unwrap_or_default().to_owned();
+    let stems: BTreeSet<String> = ground.event_keys.iter().map(|event| stem(event)).collect();
+    let stems: Vec<&String> = stems.iter().collect();
+    let drawn = stems.choose(rng).copied();
+    let keys: Vec<&String> = ground.event_keys.iter().filter(|event| Some(&stem(event)) == drawn).collect();
     match keys.choose(rng) {
         Some(event) if rng.random_ratio(1, 3) => {
             let node = rng.random_ratio(1, 2).then(|| node(ground.nodes, rng));
-            let stem = event.split(':').next().unwrap_or_default();
-            let has_peer = matches!(stem, "send" | "receive" | "connect" | "connect_failed" | "disconnect");
+            let stem = stem(event);
+            let has_peer =
+                matches!(stem.as_str(), "send" | "receive" | "connect" | "connect_failed" | "disconnect");
             let peer = (has_peer && rng.random_ratio(1, 4)).then(|| self::node(ground.nodes, rng));
             Trigger::On {
                 event: (*event).clone(),

@@ -142,8 +142,11 @@ impl Executor for Runner {
             other => other,
         })?;
         self.was_ready = true;
+        let wall_ns = || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let ready_wall_ns = wall_ns();
         let mut execution = session.finish()?;
-        execution.statistics.wall_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        execution.statistics.ready_wall_ns = ready_wall_ns;
+        execution.statistics.wall_ns = wall_ns();
         Ok(execution)
     }
 }

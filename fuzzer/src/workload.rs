@@ -25,10 +25,24 @@ const SETTLED: u32 = 2;
 const FINAL_PAUSE_NS: u64 = 50_000_000;
 /// One operation in so many goes to a node drawn at random.
 const WANDER: u32 = 8;
+/// A compare-and-set expects what its own client last saw in one case of so many, otherwise the newest that any saw.
+const OWN: u32 = 4;
+
 /// Shares of the operations in percent; deletions are the rest.
-const WRITES: u32 = 45;
-const READS: u32 = 35;
-const SWAPS: u32 = 12;
+#[derive(Clone, Copy, Debug)]
+struct Mix {
+    writes: u32,
+    reads: u32,
+    swaps: u32,
+}
+
+/// One is drawn for each run: which mistakes show depends on what clients mostly do. The first is the usual one.
+const MIXES: [Mix; 4] = [
+    Mix { writes: 45, reads: 35, swaps: 12 },
+    Mix { writes: 15, reads: 30, swaps: 50 },
+    Mix { writes: 20, reads: 70, swaps: 5 },
+    Mix { writes: 75, reads: 20, swaps: 3 },
+];
 
 /// What clients are doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +66,10 @@ pub struct Workload {
     settings: schedule::Workload,
     nodes: usize,
     rng: Rng,
+    mix: Mix,
     clients: Vec<Slot>,
+    /// What was last seen of each key by any client.
+    newest: BTreeMap<String, Option<String>>,
     next_process: u32,
     begun: u64,
     stage: Stage,
@@ -81,6 +98,8 @@ impl Workload {
     #[must_use]
     pub fn new(settings: &schedule::Workload, nodes: usize, seed: u64, now_ns: u64) -> Self {
         let mut rng = split(seed, "workload");
+        let is_usual = rng.random();
+        let mix = if is_usual { MIXES[0] } else { MIXES[rng.random_range(0..MIXES.len())] };
         let interval_ns = interval_ns(settings.clients, settings.rate);
         let clients = (0..settings.clients)
             .map(|number| Slot {
@@ -101,7 +120,9 @@ impl Workload {
             settings: settings.clone(),
             nodes,
             rng,
+            mix,
             clients,
+            newest: BTreeMap::new(),
             next_process: u32::from(settings.clients),
             begun: 0,
             stage: Stage::Load,
@@ -229,7 +250,9 @@ impl Workload {
                 slot.successes += 1;
                 slot.changes += u32::from(!matches!(call, Call::Read { .. }));
                 if let Some(content) = call.leaves().or_else(|| call.observes()) {
-                    slot.known.insert(key, content.map(str::to_owned));
+                    let content = content.map(str::to_owned);
+                    self.newest.insert(key.clone(), content.clone());
+                    slot.known.insert(key, content);
                 }
             }
             Phase::Info => {
@@ -284,12 +307,14 @@ impl Workload {
             slot.values += 1;
             format!("v{}.{}", number + 1, slot.values)
         };
+        let Mix { writes, reads, swaps } = self.mix;
         let call = match rng.random_range(0..100) {
-            n if n < WRITES => Call::Write { value: value(), key },
-            n if n < WRITES + READS => Call::Read { key, value: None },
-            n if n < WRITES + READS + SWAPS => {
+            n if n < writes => Call::Write { value: value(), key },
+            n if n < writes + reads => Call::Read { key, value: None },
+            n if n < writes + reads + swaps => {
                 let value = value();
-                Call::Cas { expect: slot.known.get(&key).cloned().flatten(), value, result: None, key }
+                let seen = if rng.random_ratio(1, OWN) { &slot.known } else { &self.newest };
+                Call::Cas { expect: seen.get(&key).cloned().flatten(), value, result: None, key }
             }
             _ => Call::Delete { key },
         };

@@ -41,6 +41,8 @@ pub(super) enum Deed {
     KillAll,
     PowerLoss(Role),
     PowerLossAll,
+    /// The power fails while the disk is busy with a sync.
+    PowerLossMidSync(Role),
     Pause(Role),
     ClockJump(Role, bool),
     ClockRate(Role, bool),
@@ -69,7 +71,7 @@ impl Deed {
             Self::Stall(_) => Kind::Stall,
             Self::Reset => Kind::Reset,
             Self::Kill(_) | Self::KillAll => Kind::Kill,
-            Self::PowerLoss(_) | Self::PowerLossAll => Kind::PowerLoss,
+            Self::PowerLoss(_) | Self::PowerLossAll | Self::PowerLossMidSync(_) => Kind::PowerLoss,
             Self::Pause(_) => Kind::Pause,
             Self::ClockJump(..) => Kind::ClockJump,
             Self::ClockRate(..) => Kind::ClockRate,
@@ -86,6 +88,7 @@ impl Deed {
             | Self::Split(role)
             | Self::Kill(role)
             | Self::PowerLoss(role)
+            | Self::PowerLossMidSync(role)
             | Self::Pause(role)
             | Self::ClockJump(role, _)
             | Self::ClockRate(role, _)
@@ -109,6 +112,7 @@ impl Deed {
                 | Self::Reset
                 | Self::KillAll
                 | Self::PowerLossAll
+                | Self::PowerLossMidSync(_)
                 | Self::ClockJump(..)
                 | Self::FsyncError(_)
         )
@@ -126,6 +130,7 @@ impl Deed {
             Self::Reset => way(Way::FromLeader).to_owned(),
             Self::Link(between) | Self::Delay(between) | Self::Stall(between) => way(between).to_owned(),
             Self::KillAll | Self::PowerLossAll => " all".to_owned(),
+            Self::PowerLossMidSync(of) => format!(" mid-sync {}", role(of)),
             Self::Split(of) => format!(" minority-with-{}", role(of)),
             Self::Isolate(of, Direction::Both) => format!(" {}", role(of)),
             Self::Isolate(of, Direction::Outbound) => format!(" outbound {}", role(of)),

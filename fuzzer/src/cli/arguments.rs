@@ -1,6 +1,7 @@
 //! Arguments as typed. What they mean for a target is settled in [`super::rig`].
 
 use super::amount::duration;
+use super::gauge::What;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -95,6 +96,22 @@ pub enum Command {
     /// Keep a core busy (started by verify)
     #[command(hide = true)]
     Hog,
+    /// Measure what a guest's calls cost (started by bench)
+    #[command(hide = true)]
+    Gauge {
+        /// What the guest repeats
+        what: What,
+        /// How often
+        repeats: u64,
+    },
+    /// Repeat something (started by gauge, as a guest)
+    #[command(hide = true)]
+    Repeat {
+        /// What
+        what: What,
+        /// How often
+        repeats: u64,
+    },
 }
 
 /// Which target, and how it is built.
@@ -264,6 +281,9 @@ pub struct Bench {
     /// Bound on each search of the table
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     pub executions: u64,
+    /// Bound on each search of the table in host time, such as 60s or 5m [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub time: Option<Duration>,
     /// Raw results of the table, appended; what is there is not run again
     #[arg(long, value_name = "FILE", default_value = "fuzz-out/bench.jsonl")]
     pub raw: PathBuf,

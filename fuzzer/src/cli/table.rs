@@ -13,6 +13,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// One search: a line of the raw results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ struct Trial {
     cores: u16,
     /// The bound on executions.
     bound: u64,
+    /// The bound on host seconds.
+    bound_seconds: Option<f64>,
     /// What was violated; absent when nothing was.
     signature: Option<String>,
     /// Executions until then, or all there were.
@@ -45,6 +48,7 @@ impl Trial {
                 it.seed,
                 it.cores,
                 it.bound,
+                it.bound_seconds.map(f64::to_bits),
             )
         };
         key(self) == key(other)
@@ -80,6 +84,7 @@ pub fn main(args: &Bench, output: &mut Output) -> anyhow::Result<Exit> {
                     seed,
                     cores: args.cores,
                     bound: args.executions,
+                    bound_seconds: args.time.map(|time| time.as_secs_f64()),
                     signature: None,
                     executions: 0,
                     seconds: 0.0,
@@ -110,7 +115,11 @@ fn search(rig: &Rig, wanted: Trial, raw: &Path) -> anyhow::Result<Trial> {
     let work = raw.with_extension(format!("work-{}", std::process::id()));
     let mut config = rig.campaign(&wanted.agent, vec![wanted.bug.clone()], nodes, work.clone())?;
     config.seed = wanted.seed;
-    config.limits = Limits { time: None, executions: Some(wanted.bound), stop_after: Some(1) };
+    config.limits = Limits {
+        time: wanted.bound_seconds.map(Duration::from_secs_f64),
+        executions: Some(wanted.bound),
+        stop_after: Some(1),
+    };
     let executors = rig.workers(&config.bugs, nodes, Some(wanted.cores))?;
     let mut campaign = Campaign::open(config, executors)?;
     let mut trial = wanted;
@@ -201,6 +210,7 @@ mod tests {
             seed,
             cores: 1,
             bound: 500,
+            bound_seconds: None,
             signature: found.then(|| "register/stale".into()),
             executions,
             seconds: executions as f64 / 10.0,

@@ -164,6 +164,15 @@ impl Worker {
         Ok(worker)
     }
 
+    /// The most memory that its process has had resident, in bytes, guests excluded (`VmHWM` of proc(5)).
+    #[must_use]
+    pub fn peak_memory(&self) -> Option<u64> {
+        let id = self.link.as_ref()?.child.as_ref()?.id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    }
+
     fn unusable(&self, why: impl ToString) -> ExecutorError {
         ExecutorError::Worker { worker: self.number, why: why.to_string() }
     }

@@ -11,6 +11,7 @@ use super::{Runner, broken};
 use crate::action::{self, Bounds, View};
 use crate::execution::{Choice, Detail, Execution, Statistics};
 use crate::executor::{ExecutorError, RunOptions, agent_rng};
+use crate::manner::Manner;
 use crate::nemesis::Nemesis;
 use crate::observe::Observer;
 use crate::schedule::{Schedule, Step, Trigger};
@@ -21,6 +22,7 @@ use interceptor::rng::{Rng, split};
 use interceptor::sandbox::{Pause, Sandbox};
 use interceptor::time::{Instant, Span};
 use oracle::{Call, Entry, Observations, Phase, Quiet, Verdict};
+use rand::RngExt;
 use std::collections::VecDeque;
 
 /// How often the agent is asked and windows are summarised.
@@ -49,7 +51,10 @@ struct Explorer {
     /// Draws victims and figures.
     details: Rng,
     bounds: Bounds,
+    manner: Manner,
     from: Instant,
+    /// Windows in which it could have been asked.
+    windows: u32,
     /// The last choice, as long as nobody knows where it leads.
     open: Option<(StateId, Vec<ActionId>, ActionId)>,
 }
@@ -104,7 +109,9 @@ impl Session {
             let mut rng = agent_rng(input.seed);
             agent.begin(&mut rng);
             let (details, from) = (split(input.seed, "details"), ready + Span::from_millis(from_ms));
-            Explorer { agent, rng, details, bounds: runner.bounds.clone(), from, open: None }
+            let manner = Manner::draw(&runner.bounds.kinds, &mut split(input.seed, "manner"));
+            let bounds = Bounds { kinds: manner.kinds.clone(), ..runner.bounds };
+            Explorer { agent, rng, details, bounds, manner, from, windows: 0, open: None }
         });
         Ok(Self {
             input: input.clone(),
@@ -286,7 +293,7 @@ impl Session {
         state
     }
 
-    /// Lets the agent choose, if it is its turn; what it chose strikes now.
+    /// Lets the agent choose, if it is its turn; what it chose strikes before the next window.
     fn explore(&mut self, state: StateId) {
         let now = self.sandbox.now();
         let Some(explorer) = self.explorer.as_mut().filter(|explorer| explorer.from <= self.window_end)
@@ -297,16 +304,26 @@ impl Session {
             return;
         }
         debug_assert!(now >= self.window_end, "a window has passed when it ends");
+        explorer.windows += 1;
+        if (explorer.windows - 1) % explorer.manner.pace != 0 {
+            return;
+        }
         let view = View {
             roles: self.observer.roles(),
             up: (0..usize::from(self.input.nodes)).map(|node| self.sandbox.is_up(node)).collect(),
             active: self.nemesis.active().cloned().collect(),
         };
-        let at_ms = self.window_end.since(self.ready).as_millis();
+        let begin_ms = self.window_end.since(self.ready).as_millis();
+        let last_ms = (begin_ms + WINDOW.as_millis()).min(self.input.horizon_ms).saturating_sub(1);
+        let at_ms = match explorer.manner.is_spread {
+            true => explorer.details.random_range(begin_ms..=last_ms.max(begin_ms)),
+            false => begin_ms,
+        };
         let so_far = Schedule { steps: self.nemesis.steps(), ..self.input.clone() };
         let legal = action::legal(&view, &explorer.bounds, &so_far, at_ms);
         let Some(chosen) = explorer.agent.choose(state, &legal, &mut explorer.rng) else { return };
-        for fault in action::resolve(chosen, &view, &mut explorer.details) {
+        for (after_ms, fault) in action::resolve(chosen, &view, &mut explorer.details) {
+            let at_ms = (at_ms + after_ms).min(self.input.horizon_ms.saturating_sub(1)).max(at_ms);
             self.nemesis.arm(Step { when: Trigger::At { at_ms }, fault });
         }
         explorer.open = Some((state, legal, chosen));
@@ -349,6 +366,7 @@ impl Session {
                 virtual_ns: now.0,
                 ready_ns: self.ready.0,
                 wall_ns: 0,
+                ready_wall_ns: 0,
                 calls: self.sandbox.calls(),
                 messages: self.observer.messages(),
                 operations,

@@ -150,26 +150,28 @@ fn settings(operations: Option<u32>) -> schedule::Workload {
 
 #[test]
 fn a_correct_store_that_loses_answers_is_found_correct() {
+    let (mut unknown, mut swaps) = (0, 0);
     for seed in 0..20 {
         let mut stage = Stage::new(settings(None), seed);
         stage.run_until(5_000 * MS);
         stage.workload.probe();
-        stage.run_until(8_000 * MS);
-        assert!(stage.workload.is_settled());
+        stage.run_until(10_000 * MS);
+        assert!(stage.workload.is_settled(), "seed {seed}");
         stage.workload.finish(stage.now_ns);
-        stage.run_until(12_000 * MS);
+        stage.run_until(14_000 * MS);
         assert!(stage.workload.is_finished());
         let quiet = oracle::Quiet { from_ns: 5_000 * MS, to_ns: stage.now_ns };
         assert_eq!(stage.verdict(Some(quiet)), Verdict::Valid, "seed {seed}");
         let of = |phase| stage.history.iter().filter(|entry| entry.phase == phase).count();
-        assert!(of(Phase::Ok) > 150 && of(Phase::Info) > 5, "{} {}", of(Phase::Ok), of(Phase::Info));
+        assert!(of(Phase::Ok) > 150, "seed {seed}: {}", of(Phase::Ok));
+        unknown += of(Phase::Info);
         let functions: std::collections::BTreeSet<_> =
             stage.history.iter().map(|e| e.call.function()).collect();
-        assert_eq!(functions.len(), 4);
-        let swaps =
+        assert_eq!(functions.len(), 4, "seed {seed}");
+        swaps +=
             stage.history.iter().filter(|e| matches!(e.call, Call::Cas { result: Some(true), .. })).count();
-        assert!(swaps > 3, "{swaps} swaps");
     }
+    assert!(unknown > 100 && swaps > 200, "{unknown} of unknown end, {swaps} swaps");
 }
 
 #[test]

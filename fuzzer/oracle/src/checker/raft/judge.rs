@@ -11,7 +11,7 @@ pub const NAME: &str = "raft";
 /// Judges `reports`, in the order in which they were made.
 ///
 /// Signatures are `raft/` and one of `election-safety`, `log-matching`, `leader-completeness`,
-/// `state-machine-safety`, `double-vote`, `vote-forgotten`, `term-regressed` (across a restart),
+/// `state-machine-safety`, `double-vote`, `vote-forgotten`, `term-regressed`, `log-regressed` (across a restart),
 /// `term-decreased`, `commit-decreased` (without one), `commit-beyond-log`, `committed-entry-truncated`,
 /// `apply-order`.
 #[must_use]
@@ -95,8 +95,29 @@ impl Judge {
 
     fn start(&mut self, by: Witness, term: u64, vote: u32, last: u64, snapshot: u64) {
         let node = self.nodes.entry(by.node).or_default();
+        let (held, held_ns) = node.held;
         node.restart(term, last, snapshot);
-        let Some((&voted_term, &(voted, voted_ns))) = node.votes.last_key_value() else { return };
+        let votes = node.votes.clone();
+        let ends = last.max(snapshot);
+        if ends < held {
+            let summary = format!(
+                "n{} restarted with a log that ends at {ends} after it had committed up to {held}",
+                by.node
+            );
+            let lines = vec![
+                format!(
+                    "{}  committed up to index {held}, all of it in its log",
+                    Witness { at_ns: held_ns, ..by }
+                ),
+                format!("{by}  restarted with a log that ends at {ends}"),
+            ];
+            self.violation("log-regressed", by.at_ns, summary, lines);
+        }
+        self.restarted_vote(by, term, vote, &votes);
+    }
+
+    fn restarted_vote(&mut self, by: Witness, term: u64, vote: u32, votes: &BTreeMap<u64, (u32, u64)>) {
+        let Some((&voted_term, &(voted, voted_ns))) = votes.last_key_value() else { return };
         let lines = vec![
             format!("{}  voted for n{voted} in term {voted_term}", Witness { at_ns: voted_ns, ..by }),
             format!("{by}  restarted in term {term} with {}", vote_text(vote)),
@@ -185,6 +206,9 @@ impl Judge {
         let news: Vec<(u64, Identity)> =
             node.log.range(node.noted + 1..=upto).map(|(index, entry)| (*index, entry.clone())).collect();
         node.noted = upto;
+        if upto > node.held.0 {
+            node.held = (upto, by.at_ns);
+        }
         for (index, entry) in news {
             self.commit(by, term, index, entry);
         }

@@ -18,6 +18,9 @@ pub(super) struct Shadow {
     pub commit: u64,
     /// Up to where its commits were taken note of in this incarnation.
     pub noted: u64,
+    /// The highest committed index that its own log held, with the time of the report. What was reported is durable,
+    /// so it outlives incarnations.
+    pub held: (u64, u64),
     /// The last index it applied in this incarnation, if any.
     pub applied: Option<u64>,
     /// Votes it reported, by term, with the time of the report; they outlive incarnations.
@@ -47,6 +50,7 @@ impl Shadow {
         self.role = None;
         self.commit = 0;
         self.noted = 0;
+        self.held.0 = self.held.0.min(last.max(snapshot));
         self.applied = None;
     }
 

@@ -199,6 +199,24 @@ fn votes_and_terms_survive_restarts() {
 }
 
 #[test]
+fn a_restarted_node_still_has_what_it_committed() {
+    assert_eq!(committed().start(1, 1, 1, 2).signatures(), [""; 0]);
+    let covered = Kind::Start { term: 1, vote: 1, last: 0, snapshot: 2 };
+    assert_eq!(committed().say(1, covered).signatures(), [""; 0]);
+    // what is only in the log of one node may go
+    assert_eq!(committed().append(1, 3, 1, "c").start(1, 1, 1, 2).signatures(), [""; 0]);
+    let lost = committed().start(1, 1, 1, 1);
+    insta::assert_snapshot!(told(&lost.violations()[0]), @r"
+    raft/log-regressed
+    n1 restarted with a log that ends at 1 after it had committed up to 2
+    1.000000  n1  committed up to index 2, all of it in its log
+    1.100000  n1  restarted with a log that ends at 1
+    ");
+    // told once
+    assert_eq!(lost.start(1, 1, 1, 1).signatures(), ["raft/log-regressed"]);
+}
+
+#[test]
 fn terms_and_commits_only_grow_while_a_node_runs() {
     let running = || script().append(1, 1, 1, "a").state(1, Role::Follower, 4, 0, 1, 1);
     assert_eq!(running().state(1, Role::Follower, 3, 0, 1, 1).signatures(), ["raft/term-decreased"]);

@@ -1,0 +1,182 @@
+//! A hunt from outside: the `fuzz` program breaks the demo cluster, replays and shrinks what it found, goes on with its
+//! campaign, and refuses what it must.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A checkout whose target is the demo's program as the tests are built.
+fn checkout() -> tempfile::TempDir {
+    let own = std::env::current_exe().unwrap();
+    let profile = own.ancestors().nth(2).unwrap();
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "raft-demo", "--bin", "raft-demo", "--target-dir"])
+        .arg(profile.parent().unwrap())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(status.success(), "raft-demo cannot be built");
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("targets/raft-demo");
+    std::fs::create_dir_all(&target).unwrap();
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../targets/raft-demo/target.toml");
+    let text = std::fs::read_to_string(manifest).unwrap();
+    std::fs::write(target.join("target.toml"), text.replace("target/release/raft-demo", "raft-demo"))
+        .unwrap();
+    std::fs::copy(profile.parent().unwrap().join("debug/raft-demo"), dir.path().join("raft-demo")).unwrap();
+    dir
+}
+
+fn fuzz(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fuzz"));
+    let output =
+        command.current_dir(dir).args(arguments).stdin(Stdio::null()).env_remove("FUZZ_LOG").output();
+    output.unwrap()
+}
+
+fn run(dir: &Path, more: &[&str]) -> Output {
+    let always = ["run", "--no-build", "--bug", "premature-commit", "--cores", "1", "--out", "out"];
+    fuzz(dir, &[&always[..], more].concat())
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The only finding.
+fn finding(dir: &Path) -> PathBuf {
+    let mut found: Vec<PathBuf> =
+        std::fs::read_dir(dir.join("out/findings")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    found.swap_remove(0)
+}
+
+/// Events of a campaign, from its `--json` output.
+fn events(output: &Output, name: &str) -> Vec<serde_json::Value> {
+    let lines = stdout(output);
+    let parsed = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    parsed.filter(|event| event["event"] == name).collect()
+}
+
+#[test]
+fn a_bug_is_found_replayed_and_shrunk_and_the_campaign_goes_on() {
+    let checkout = checkout();
+    let dir = checkout.path();
+
+    let hunt =
+        run(dir, &["--seed", "3", "--executions", "60", "--stop-after", "1", "--shrink", "20", "--json"]);
+    assert_eq!(hunt.status.code(), Some(1), "{}{}", stdout(&hunt), stderr(&hunt));
+    let found = finding(dir);
+    let path = found.to_str().unwrap();
+    for file in
+        ["schedule.toml", "story.md", "history.jsonl", "timeline.svg", "environment.toml", "verdict.json"]
+    {
+        assert!(found.join(file).metadata().unwrap().len() > 0, "{file} is empty");
+    }
+
+    // bit for bit, and said so
+    let verdict = std::fs::read_to_string(found.join("verdict.json")).unwrap();
+    for _ in 0..2 {
+        let again = fuzz(dir, &["replay", "--no-build", path]);
+        assert_eq!(again.status.code(), Some(1), "{}{}", stdout(&again), stderr(&again));
+        assert!(stdout(&again).contains("violation: "), "{}", stdout(&again));
+    }
+    // a replay leaves the finding as it was
+    assert_eq!(std::fs::read_to_string(found.join("verdict.json")).unwrap(), verdict);
+
+    // on the correct build the same schedule is clean
+    let schedule = std::fs::read_to_string(found.join("schedule.toml")).unwrap();
+    std::fs::write(dir.join("clean.toml"), schedule.replace("[\"premature-commit\"]", "[]")).unwrap();
+    let clean = fuzz(dir, &["replay", "--no-build", "clean.toml"]);
+    assert_eq!(clean.status.code(), Some(0), "{}{}", stdout(&clean), stderr(&clean));
+
+    // what was recorded no longer happens: the hash says so
+    let hash = std::fs::read_to_string(found.join("hash.txt")).unwrap();
+    std::fs::write(found.join("hash.txt"), "0".repeat(64)).unwrap();
+    assert_eq!(fuzz(dir, &["replay", "--no-build", path]).status.code(), Some(3));
+    std::fs::write(found.join("hash.txt"), hash).unwrap();
+
+    let steps = |text: &str| text.matches("[[step]]").count();
+    let shrunk = fuzz(dir, &["shrink", "--no-build", "--executions", "25", path]);
+    assert_eq!(shrunk.status.code(), Some(1), "{}{}", stdout(&shrunk), stderr(&shrunk));
+    let smaller = std::fs::read_to_string(found.join("schedule.toml")).unwrap();
+    assert!(steps(&smaller) <= steps(&schedule));
+    assert_eq!(fuzz(dir, &["replay", "--no-build", path]).status.code(), Some(1));
+
+    // a corrupt entry is set aside, the rest goes on
+    let corpus = dir.join("out/corpus");
+    std::fs::write(corpus.join("0123456789abcdef.toml"), "version = 1\nnot a schedule").unwrap();
+    let before = std::fs::read_dir(&corpus).unwrap().count();
+    let on = run(dir, &["--executions", "3", "--json"]);
+    assert!(matches!(on.status.code(), Some(0 | 1)), "{}{}", stdout(&on), stderr(&on));
+    let started = events(&on, "started");
+    assert_eq!(started[0]["resumed"], true);
+    assert!(started[0]["executions"].as_u64().unwrap() > 0);
+    assert!(started[0]["findings"].as_u64().unwrap() >= 1);
+    assert!(!corpus.join("0123456789abcdef.toml").exists(), "the corrupt entry is still there");
+    assert!(std::fs::read_dir(&corpus).unwrap().count() + 1 >= before);
+    assert!(found.join("schedule.toml").exists());
+
+    // another binary
+    let program = dir.join("raft-demo");
+    let mut bytes = std::fs::read(&program).unwrap();
+    bytes.push(0);
+    std::fs::write(&program, bytes).unwrap();
+    let changed = fuzz(dir, &["replay", "--no-build", path]);
+    assert_eq!(changed.status.code(), Some(2), "{}{}", stdout(&changed), stderr(&changed));
+    let allowed = fuzz(dir, &["replay", "--no-build", "--allow-changed", path]);
+    assert_eq!(allowed.status.code(), Some(1), "{}{}", stdout(&allowed), stderr(&allowed));
+}
+
+#[test]
+fn what_belongs_to_others_is_left_alone() {
+    let checkout = checkout();
+    let dir = checkout.path();
+    std::fs::create_dir(dir.join("out")).unwrap();
+    std::fs::write(dir.join("out/thesis.txt"), "mine").unwrap();
+    let foreign = run(dir, &["--executions", "1"]);
+    assert_eq!(foreign.status.code(), Some(2), "{}{}", stdout(&foreign), stderr(&foreign));
+    assert_eq!(std::fs::read_to_string(dir.join("out/thesis.txt")).unwrap(), "mine");
+    assert_eq!(std::fs::read_dir(dir.join("out")).unwrap().count(), 1);
+
+    std::fs::write(dir.join("file"), "").unwrap();
+    let blocked = fuzz(dir, &["run", "--no-build", "--executions", "1", "--out", "file/out"]);
+    assert_eq!(blocked.status.code(), Some(2), "{}{}", stdout(&blocked), stderr(&blocked));
+    assert!(stderr(&blocked).starts_with("fuzz: "), "{}", stderr(&blocked));
+}
+
+#[test]
+fn a_smoke_run_is_the_same_every_time() {
+    let checkout = checkout();
+    let smoke = || {
+        let dir = checkout.path();
+        let output = fuzz(
+            dir,
+            &[
+                "smoke",
+                "--no-build",
+                "--bug",
+                "none",
+                "--executions",
+                "4",
+                "--seed",
+                "5",
+                "--junit",
+                "out.xml",
+            ],
+        );
+        assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+        // without the figures of the host's clock
+        let seconds = |line: &&str| !line.contains("a second") && !line.contains("/s ");
+        let text: Vec<String> = stdout(&output).lines().filter(seconds).map(str::to_owned).collect();
+        let junit = std::fs::read_to_string(dir.join("out.xml")).unwrap();
+        assert!(junit.contains("<testsuite"), "{junit}");
+        text
+    };
+    assert_eq!(smoke(), smoke());
+}
