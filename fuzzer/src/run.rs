@@ -18,6 +18,7 @@ use crate::workload::kv_http;
 use agents::AnyAgent;
 use interceptor::room::Room;
 use interceptor::sandbox::{Config, Limits, NodeConfig};
+use interceptor::time::host_ns;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
@@ -129,8 +130,7 @@ impl Executor for Runner {
     }
 
     fn run(&mut self, input: &Schedule, options: RunOptions) -> Result<Execution, ExecutorError> {
-        #[allow(clippy::disallowed_types, reason = "wall time of a run, for people")]
-        let begun = std::time::Instant::now();
+        let begun_ns = host_ns();
         input.check().map_err(|refusal| ExecutorError::Run { why: refusal.to_string() })?;
         if input.agent_from_ms.is_some() && self.agent.is_none() {
             return Err(ExecutorError::Run {
@@ -142,11 +142,10 @@ impl Executor for Runner {
             other => other,
         })?;
         self.was_ready = true;
-        let wall_ns = || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let ready_wall_ns = wall_ns();
+        let ready_wall_ns = host_ns() - begun_ns;
         let mut execution = session.finish()?;
         execution.statistics.ready_wall_ns = ready_wall_ns;
-        execution.statistics.wall_ns = wall_ns();
+        execution.statistics.wall_ns = host_ns() - begun_ns;
         Ok(execution)
     }
 }

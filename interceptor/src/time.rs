@@ -1,4 +1,7 @@
 //! Virtual time: [`Instant`] and [`Span`] are different types so that a point is never added to a point.
+//! Beside it the host's clock, for figures that people read: nothing in a run may depend on it.
+
+pub use tracer::host_ns;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

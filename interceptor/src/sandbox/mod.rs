@@ -44,7 +44,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use task::{Process, ProcessId, Thread, ThreadId};
 use timers::Timers;
-use tracer::{Filter, SharedPages, Stop};
+use tracer::{Filter, NoTsc, SharedPages, Stop};
 use watchdog::Watchdog;
 
 /// A failure of the sandbox: the world, or we, are wrong. What a guest does is never one.
@@ -169,6 +169,9 @@ struct Node {
 }
 
 /// The sandbox and the cluster in it.
+///
+/// As long as it lives its thread cannot read the host's clock in the usual way, see [`NoTsc`];
+/// [`crate::time::host_ns`] can.
 pub struct Sandbox {
     config: Config,
     room: PathBuf,
@@ -201,6 +204,8 @@ pub struct Sandbox {
     stopped: Option<String>,
     locks: Vec<syscalls::locks::FileLock>,
     watchdog: Watchdog,
+    /// Dropped last.
+    _no_tsc: NoTsc,
 }
 
 impl Sandbox {
@@ -223,7 +228,8 @@ impl Sandbox {
         for (port, spec) in &config.dissectors {
             dissectors.insert(*port, Dissector::parse(spec)?);
         }
-        let limits = &config.limits;
+        // Started first: it reads clocks.
+        let watchdog = Watchdog::start(config.limits.spin_ms_max, config.limits.memory_max);
         Ok(Self {
             room: root,
             filter: syscalls::filter(),
@@ -251,7 +257,8 @@ impl Sandbox {
             leaks: BTreeSet::new(),
             stopped: None,
             locks: Vec::new(),
-            watchdog: Watchdog::start(limits.spin_ms_max, limits.memory_max),
+            watchdog,
+            _no_tsc: NoTsc::begin(),
             config,
         })
     }

@@ -7,6 +7,7 @@
 //! All functions must be called from the thread that spawned the tracee: the kernel ties ptrace to it.
 //! This is the only crate of the workspace with unsafe code.
 
+mod clock;
 mod filter;
 mod guest;
 mod inject;
@@ -16,12 +17,13 @@ mod spawn;
 mod stop;
 pub mod vdso;
 
+pub use clock::{NoTsc, host_ns};
 pub use filter::{Filter, Rule};
 pub use guest::{Registers, Tid};
 pub use inject::Injection;
 pub use memory::PAGE;
 pub use shared::SharedPages;
-pub use spawn::{Launch, become_subreaper, pin_to_cpu, spawn};
+pub use spawn::{Launch, become_subreaper, spawn};
 pub use stop::{Stop, wait_any, wait_for};
 
 /// A failure of the mechanism itself: the call that failed, and why.

@@ -31,21 +31,6 @@ pub fn become_subreaper() -> Result<(), Error> {
     if done < 0 { Err(Error::call("becoming a subreaper", Tid(0))) } else { Ok(()) }
 }
 
-/// Pins the calling thread, and the guests it starts from now on, to one processor.
-///
-/// # Errors
-/// When there is no such processor, or it is not ours to use.
-pub fn pin_to_cpu(cpu: usize) -> Result<(), Error> {
-    // SAFETY: plain old data, for which zero is a value.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set outlives both calls; an index beyond it is ignored by the macro.
-    let done = unsafe {
-        libc::CPU_SET(cpu, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
-    };
-    if done < 0 { Err(Error::call("pinning to a processor", Tid(0))) } else { Ok(()) }
-}
-
 /// Starts the program; it stands at its exec stop, before its first instruction.
 ///
 /// # Errors
