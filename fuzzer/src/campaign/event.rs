@@ -61,8 +61,14 @@ pub enum CampaignEvent {
         states: usize,
         /// Findings.
         findings: usize,
+        /// Steps of executed schedules.
+        steps: u64,
+        /// Those of them that touched anything.
+        landed: u64,
         /// Executions a second of host time, in this session.
         per_second: f64,
+        /// Virtual seconds a second of host time, of all clusters together, in this session.
+        speed: f64,
         /// Host time of all sessions.
         elapsed_ms: u64,
     },

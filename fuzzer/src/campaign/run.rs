@@ -28,6 +28,8 @@ type Sink<'a> = &'a mut dyn FnMut(&CampaignEvent);
 struct Session {
     watch: Stopwatch,
     executions: u64,
+    /// Virtual time of all of them.
+    virtual_ns: u64,
     findings: u32,
     saved: Stopwatch,
     /// Something happened that must not be lost.
@@ -49,8 +51,14 @@ impl Campaign {
     /// When the control run is bad, nothing can be run, or nothing can be written.
     pub fn run(&mut self, stop: &AtomicBool, sink: Sink<'_>) -> Result<Summary, CampaignError> {
         self.watch = Stopwatch::start();
-        let mut session =
-            Session { watch: self.watch, executions: 0, findings: 0, saved: self.watch, save_soon: true };
+        let mut session = Session {
+            watch: self.watch,
+            executions: 0,
+            virtual_ns: 0,
+            findings: 0,
+            saved: self.watch,
+            save_soon: true,
+        };
         sink(&self.started());
         self.news.drain(..).for_each(|event| sink(&event));
         self.control(sink)?;
@@ -196,6 +204,7 @@ impl Campaign {
         sink: Sink<'_>,
     ) -> Result<Option<Learned>, CampaignError> {
         self.failures = 0;
+        session.virtual_ns += execution.statistics.virtual_ns;
         let counters = &mut self.memory.counters;
         counters.executions += 1;
         counters.unknown += u64::from(matches!(execution.verdict, Verdict::Unknown { .. }));
@@ -336,7 +345,10 @@ impl Campaign {
             features: self.memory.coverage.len(),
             states: self.memory.visited.states(),
             findings: self.memory.findings.len(),
+            steps: self.memory.counters.steps,
+            landed: self.memory.counters.landed,
             per_second: rate(session.executions, session.watch.elapsed_ms()),
+            speed: rate(session.virtual_ns / 1_000_000_000, session.watch.elapsed_ms()),
             elapsed_ms: self.elapsed_ms(),
         }
     }

@@ -38,6 +38,7 @@ fn session(config: &CampaignConfig, cores: usize, flaws: &Flaws) -> (Summary, Ve
             for object in [&mut value].into_iter().flat_map(|v| v.as_object_mut()) {
                 object.remove("elapsed_ms");
                 object.remove("per_second");
+                object.remove("speed");
                 for inner in object.values_mut().filter_map(|v| v.as_object_mut()) {
                     inner.remove("elapsed_ms");
                     inner.remove("per_second");

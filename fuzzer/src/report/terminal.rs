@@ -29,8 +29,10 @@ struct Latest {
     features: usize,
     corpus: usize,
     findings: usize,
-    /// Virtual seconds of one run.
-    virtual_seconds: f64,
+    /// Virtual seconds a second.
+    speed: f64,
+    steps: u64,
+    landed: u64,
     /// When something new was seen last.
     new: Option<Duration>,
 }
@@ -63,17 +65,27 @@ impl Terminal {
                     ..self.latest
                 };
             }
-            CampaignEvent::Control { virtual_ns, .. } => {
-                self.latest.virtual_seconds = *virtual_ns as f64 / 1e9
-            }
             CampaignEvent::NewCoverage { .. } => self.latest.new = Some(now),
-            CampaignEvent::Executed { executions, corpus, features, findings, per_second, .. } => {
+            CampaignEvent::Executed {
+                executions,
+                corpus,
+                features,
+                findings,
+                steps,
+                landed,
+                per_second,
+                speed,
+                ..
+            } => {
                 self.latest = Latest {
                     executions: *executions,
                     corpus: *corpus,
                     features: *features,
                     findings: *findings,
+                    steps: *steps,
+                    landed: *landed,
                     per_second: *per_second,
+                    speed: *speed,
                     ..self.latest
                 };
             }
@@ -151,13 +163,13 @@ fn notable(event: &CampaignEvent) -> Option<String> {
 
 impl Latest {
     fn line(&self, now: Duration, limits: Limits) -> String {
-        let speed = self.per_second * self.virtual_seconds;
         let mut parts = vec![
             format!("{} executions", self.executions),
             format!("{:.1}/s", self.per_second),
-            format!("{speed:.0}x real time"),
+            format!("{:.0}x real time", self.speed),
             format!("{} features", self.features),
             format!("{} in corpus", self.corpus),
+            format!("{} faults, {}% landed", self.steps, 100 * self.landed / self.steps.max(1)),
             format!("{} findings", self.findings),
         ];
         parts.extend(self.new.map(|new| format!("last new {} s ago", now.saturating_sub(new).as_secs())));
@@ -189,11 +201,13 @@ mod tests {
             features: 812,
             corpus: 96,
             findings: 1,
-            virtual_seconds: 12.0,
+            speed: 240.0,
+            steps: 900,
+            landed: 783,
             new: Some(Duration::from_secs(4)),
         };
         let limits = Limits { time: Some(Duration::from_secs(60)), executions: Some(300), stop_after: None };
-        insta::assert_snapshot!(latest.line(Duration::from_secs(7), limits), @"150 executions · 20.0/s · 240x real time · 812 features · 96 in corpus · 1 findings · last new 3 s ago · 10 s left");
-        insta::assert_snapshot!(Latest::default().line(Duration::ZERO, Limits::default()), @"0 executions · 0.0/s · 0x real time · 0 features · 0 in corpus · 0 findings");
+        insta::assert_snapshot!(latest.line(Duration::from_secs(7), limits), @"150 executions · 20.0/s · 240x real time · 812 features · 96 in corpus · 900 faults, 87% landed · 1 findings · last new 3 s ago · 10 s left");
+        insta::assert_snapshot!(Latest::default().line(Duration::ZERO, Limits::default()), @"0 executions · 0.0/s · 0x real time · 0 features · 0 in corpus · 0 faults, 0% landed · 0 findings");
     }
 }
