@@ -13,6 +13,7 @@ mod output;
 mod replay;
 mod rig;
 mod run;
+mod scratch;
 mod shrink;
 mod smoke;
 mod table;

@@ -141,12 +141,7 @@ fn ended(event: &Event, host: usize, exit: &Exit, written: &[LogLine]) -> Proces
 }
 
 fn raft_report(event: &Event, host: usize, report: &Report) -> Option<raft::Report> {
-    let field = |name: &str| match report.text(name) {
-        // The oracle knows one spelling.
-        Some("pre_candidate") if name == "role" => Some("pre-candidate"),
-        text => text,
-    };
-    let kind = raft::Kind::from_fields(&report.kind, field)?;
+    let kind = raft::Kind::from_fields(&report.kind, |name| report.text(name))?;
     Some(raft::Report { at_ns: event.at.0, node: number(host), kind })
 }
 

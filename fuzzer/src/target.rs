@@ -130,6 +130,13 @@ pub struct NodeSpec {
     /// Environment variables, with placeholders.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Statuses with which a node may end by itself.
+    #[serde(default = "orderly")]
+    pub exits: Vec<i32>,
+}
+
+fn orderly() -> Vec<i32> {
+    vec![0]
 }
 
 /// A port whose messages a dissector names.

@@ -5,10 +5,10 @@ use super::exit::Exit;
 use super::gauge;
 use super::output::Output;
 use super::rig::{self, Rig};
+use super::scratch::Scratch;
 use super::table;
 use agents::AnyAgent;
 use agents::statistics::median;
-use anyhow::Context;
 use fuzzer::campaign::{Campaign, Limits};
 use fuzzer::execution::{Execution, Statistics};
 use fuzzer::executor::{Executor, ExecutorError, Learned, Restart, RunOptions};
@@ -113,16 +113,15 @@ impl Executor for Timed {
 /// worker and back.
 fn own_share(rig: &Rig, seed: u64) -> anyhow::Result<f64> {
     let nodes = rig.target.manifest.nodes;
-    let out = std::env::temp_dir().join(format!("fuzz-bench-{}", std::process::id()));
-    let mut config = rig.campaign(agents::registry::DEFAULT, Vec::new(), nodes, out.clone())?;
+    let scratch = Scratch::make()?;
+    let out = scratch.path().join("out");
+    let mut config = rig.campaign(agents::registry::DEFAULT, Vec::new(), nodes, out)?;
     config.seed = seed;
     config.limits = Limits { time: None, executions: Some(CAMPAIGN), stop_after: None };
     let nanoseconds = Arc::new(AtomicU64::new(0));
     let timed = Timed { worker: rig.worker(&config.bugs, nodes)?, nanoseconds: Arc::clone(&nanoseconds) };
     let mut campaign = Campaign::open(config, vec![Box::new(timed)])?;
     let summary = campaign.run(&AtomicBool::new(false), &mut |_| {})?;
-    drop(campaign);
-    std::fs::remove_dir_all(&out).with_context(|| format!("cannot remove {}", out.display()))?;
     let inside = nanoseconds.load(Ordering::Relaxed) as f64 / 1e6;
     Ok(100.0 * (1.0 - inside / summary.elapsed_ms.max(1) as f64).max(0.0))
 }

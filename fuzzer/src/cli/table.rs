@@ -4,6 +4,7 @@ use super::arguments::Bench;
 use super::exit::Exit;
 use super::output::{Output, note};
 use super::rig::{self, Rig};
+use super::scratch::Scratch;
 use agents::statistics::median;
 use anyhow::{Context, bail};
 use fuzzer::campaign::{Campaign, CampaignEvent, Limits, StopReason};
@@ -92,7 +93,7 @@ pub fn main(args: &Bench, output: &mut Output) -> anyhow::Result<Exit> {
                 let trial = match trials.iter().find(|trial| trial.is_same_cell(&wanted)) {
                     Some(known) => known.clone(),
                     None => {
-                        let trial = search(&rig, wanted, &args.raw)?;
+                        let trial = search(&rig, wanted)?;
                         append(&args.raw, &trial)?;
                         trials.push(trial.clone());
                         trial
@@ -110,10 +111,11 @@ pub fn main(args: &Bench, output: &mut Output) -> anyhow::Result<Exit> {
     Ok(Exit::Clean)
 }
 
-fn search(rig: &Rig, wanted: Trial, raw: &Path) -> anyhow::Result<Trial> {
+fn search(rig: &Rig, wanted: Trial) -> anyhow::Result<Trial> {
     let nodes = rig.target.manifest.nodes;
-    let work = raw.with_extension(format!("work-{}", std::process::id()));
-    let mut config = rig.campaign(&wanted.agent, vec![wanted.bug.clone()], nodes, work.clone())?;
+    let scratch = Scratch::make()?;
+    let work = scratch.path().join("out");
+    let mut config = rig.campaign(&wanted.agent, vec![wanted.bug.clone()], nodes, work)?;
     config.seed = wanted.seed;
     config.limits = Limits {
         time: wanted.bound_seconds.map(Duration::from_secs_f64),
@@ -135,7 +137,6 @@ fn search(rig: &Rig, wanted: Trial, raw: &Path) -> anyhow::Result<Trial> {
         }
         _ => {}
     })?;
-    std::fs::remove_dir_all(&work).with_context(|| format!("cannot remove {}", work.display()))?;
     Ok(trial)
 }
 

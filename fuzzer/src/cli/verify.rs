@@ -5,8 +5,8 @@ use super::exit::Exit;
 use super::load::Load;
 use super::output::{Output, note};
 use super::rig::{self, Rig};
+use super::scratch::Scratch;
 use agents::statistics::wilson;
-use anyhow::Context;
 use fuzzer::executor::Executor;
 use fuzzer::generate::{self, Ground};
 use fuzzer::pool::{Link, Setup, Worker, cpus};
@@ -16,7 +16,7 @@ use fuzzer::reproducer::schedule_text;
 use fuzzer::verify::{Divergence, twice};
 use interceptor::rng::split;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -92,25 +92,16 @@ fn diverged(divergence: &Divergence, before: u64, output: &mut Output) -> Exit {
 }
 
 /// A directory of its own for the second worker, removed at the end.
-struct Elsewhere(PathBuf);
+struct Elsewhere(Scratch);
 
 impl Elsewhere {
     fn make() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("fuzz-elsewhere-{}", std::process::id()));
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(Self(path))
+        Ok(Self(Scratch::make()?))
     }
 
     fn worker(&self, setup: Setup) -> anyhow::Result<Worker> {
-        let (program, dir) = (rig::program()?.path, self.0.clone());
+        let (program, dir) = (rig::program()?.path, self.0.path().to_owned());
         Ok(Worker::over(1, Box::new(move || start(&program, &dir)), setup)?)
-    }
-}
-
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        // an empty directory that stays does no harm
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

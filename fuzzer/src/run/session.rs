@@ -32,8 +32,6 @@ const PROBE_MIN: Span = Span::from_millis(1_500);
 const PROBE_MAX: Span = Span::from_secs(5);
 /// The longest time from the last fault to the end.
 const QUIET_MAX: Span = Span::from_secs(10);
-/// Statuses with which a node may end by itself: in order, and because its disk failed.
-const EXITS_ALLOWED: [i32; 2] = [0, 70];
 
 /// Where the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +62,8 @@ pub(super) struct Session {
     input: Schedule,
     options: RunOptions,
     port: u16,
+    /// Statuses with which a node may end by itself.
+    exits: Vec<i32>,
     sandbox: Sandbox,
     connections: Connections,
     nemesis: Nemesis,
@@ -117,6 +117,7 @@ impl Session {
             input: input.clone(),
             options,
             port: manifest.workload.port,
+            exits: manifest.node.exits.clone(),
             connections: Connections::default(),
             nemesis: Nemesis::new(nodes, ready, &input.steps),
             supervisor: Supervisor::new(nodes),
@@ -340,7 +341,7 @@ impl Session {
             quiet: stopped.is_none().then_some(Quiet { from_ns: self.horizon.0, to_ns: now.0 }),
             final_from_ns: self.workload.final_from_ns(),
         };
-        let judges = oracle::Config { exit_allowed: EXITS_ALLOWED.to_vec(), ..oracle::Config::default() };
+        let judges = oracle::Config { exit_allowed: self.exits, ..oracle::Config::default() };
         let verdict = match (oracle::judge(&observations, &judges).verdict(), stopped) {
             (Verdict::Violation(violation), _) => Verdict::Violation(violation),
             (_, Some(why)) => Verdict::Unknown { why },

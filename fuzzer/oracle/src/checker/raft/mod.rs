@@ -127,7 +127,7 @@ impl Kind {
             "state" => Self::State {
                 role: match get("role")? {
                     "follower" => Role::Follower,
-                    "candidate" | "pre-candidate" => Role::Candidate,
+                    "candidate" | "pre-candidate" | "pre_candidate" => Role::Candidate,
                     "leader" => Role::Leader,
                     _ => return None,
                 },
