@@ -2,9 +2,12 @@
 //! campaign, and refuses what it must.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::disallowed_types, reason = "a bound on waiting for processes")]
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// A checkout whose target is the demo's program as the tests are built.
 fn checkout() -> tempfile::TempDir {
@@ -179,4 +182,99 @@ fn a_smoke_run_is_the_same_every_time() {
         text
     };
     assert_eq!(smoke(), smoke());
+}
+
+/// A campaign under way, up to its `count`th execution.
+fn under_way(dir: &Path, count: usize) -> (std::process::Child, BufReader<ChildStdout>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fuzz"))
+        .current_dir(dir)
+        .args(["run", "--no-build", "--bug", "none", "--cores", "1", "--out", "out", "--seed", "9", "--json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    let mut seen = 0;
+    while seen < count {
+        line.clear();
+        assert!(output.read_line(&mut line).unwrap() > 0, "the campaign ended early");
+        seen += usize::from(line.contains("\"event\":\"executed\""));
+    }
+    (child, output)
+}
+
+/// Processes below this one, from proc(5).
+fn descendants(of: u32) -> Vec<u32> {
+    let mut all = vec![of];
+    let mut at = 0;
+    while at < all.len() {
+        for task in std::fs::read_dir(format!("/proc/{}/task", all[at])).into_iter().flatten().flatten() {
+            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            all.extend(children.split_whitespace().map(|id| id.parse::<u32>().unwrap()));
+        }
+        at += 1;
+    }
+    all.split_off(1)
+}
+
+fn is_alive(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // The letter after the name: a zombie has ended, whoever has yet to be told.
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+#[test]
+fn a_killed_campaign_leaves_nothing_and_goes_on() {
+    let checkout = checkout();
+    let dir = checkout.path();
+    let (mut child, output) = under_way(dir, 3);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    // a worker and its guests, once the next cluster is up
+    let mut below = Vec::new();
+    while below.len() < 4 {
+        assert!(Instant::now() < deadline, "no cluster came up: {below:?}");
+        below = descendants(child.id());
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(output);
+    while below.iter().any(|id| is_alive(*id)) {
+        assert!(Instant::now() < deadline, "still there: {below:?}");
+        std::thread::yield_now();
+    }
+    let on = fuzz(
+        dir,
+        &[
+            "run",
+            "--no-build",
+            "--bug",
+            "none",
+            "--cores",
+            "1",
+            "--out",
+            "out",
+            "--executions",
+            "1",
+            "--json",
+        ],
+    );
+    assert_eq!(on.status.code(), Some(0), "{}{}", stdout(&on), stderr(&on));
+    assert_eq!(events(&on, "started")[0]["resumed"], true);
+    assert!(events(&on, "started")[0]["corpus"].as_u64().unwrap() > 0, "{}", stdout(&on));
+}
+
+#[test]
+fn an_interrupted_campaign_ends_at_once_with_its_summary() {
+    let checkout = checkout();
+    let (mut child, mut output) = under_way(checkout.path(), 2);
+    let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+    let asked = Instant::now();
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(asked.elapsed() < Duration::from_secs(20), "it took {:?}", asked.elapsed());
+    assert!(rest.contains("\"event\":\"stopped\"") && rest.contains("interrupted"), "{rest}");
 }
