@@ -115,6 +115,9 @@ impl Raft {
         let last = raft.log.last_index();
         let start = Report::Start { term: raft.term, vote: raft.vote, last, snapshot: base_index };
         raft.out.push(Output::Report(start));
+        // The disk may hold what was never reported: the node can have died between the two.
+        let recovered: Vec<Report> = raft.log.entries().iter().map(Report::append).collect();
+        raft.out.extend(recovered.into_iter().map(Output::Report));
         raft
     }
 

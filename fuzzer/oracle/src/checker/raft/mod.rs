@@ -29,7 +29,8 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// It has started and recovered what its disk holds. Whatever it had reported beyond `last` is gone.
+    /// It has started and recovered what its disk holds; the entries of its log follow, each as an [`Kind::Append`].
+    /// Of entries that do not follow nothing is known, for what it had reported before it may have changed since.
     Start {
         /// Its term.
         term: u64,

@@ -41,11 +41,12 @@ pub(super) enum Slot<'a> {
 }
 
 impl Shadow {
-    /// Begins a new incarnation with what the disk held.
+    /// Begins a new incarnation with what the disk held. That need not be what was reported before: a node may die
+    /// after it has stored something and before it says so.
     pub fn restart(&mut self, term: u64, last: u64, snapshot: u64) {
-        let base_term = self.term_at(snapshot);
-        self.log.retain(|index, _| *index > snapshot && *index <= last);
-        self.base = (snapshot, if snapshot == 0 { Some(0) } else { base_term });
+        let known = if snapshot == self.base.0 { self.base.1 } else { None };
+        self.base = (snapshot, if snapshot == 0 { Some(0) } else { known });
+        self.log.clear();
         self.term = term;
         self.role = None;
         self.commit = 0;

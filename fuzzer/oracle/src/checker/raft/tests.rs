@@ -217,6 +217,19 @@ fn a_restarted_node_still_has_what_it_committed() {
 }
 
 #[test]
+fn what_a_node_stored_and_did_not_live_to_report_is_no_violation() {
+    // n2 holds an entry of term 1 that loses; it takes the snapshot that replaces it and dies before it says so
+    let lost = committed().append(1, 3, 2, "c").append(1, 4, 2, "d").append(2, 3, 1, "lost");
+    let covered = Kind::Start { term: 2, vote: 0, last: 3, snapshot: 3 };
+    let run = lost.say(2, covered).append(2, 4, 2, "d");
+    assert_eq!(run.signatures(), [""; 0]);
+    // what it does report after the restart counts
+    let run = committed().append(1, 3, 1, "c").start(2, 1, 1, 3);
+    let run = run.append(2, 1, 1, "a").append(2, 2, 1, "b").append(2, 3, 1, "z");
+    assert_eq!(run.signatures(), ["raft/log-matching"]);
+}
+
+#[test]
 fn terms_and_commits_only_grow_while_a_node_runs() {
     let running = || script().append(1, 1, 1, "a").state(1, Role::Follower, 4, 0, 1, 1);
     assert_eq!(running().state(1, Role::Follower, 3, 0, 1, 1).signatures(), ["raft/term-decreased"]);
