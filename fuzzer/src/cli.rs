@@ -49,10 +49,23 @@ pub fn main() -> ExitCode {
     };
     let exit = result.unwrap_or_else(|error| {
         // nobody left to tell: the exit code still says it
-        let _ = writeln!(std::io::stderr(), "fuzz: {error:#}");
+        let _ = writeln!(std::io::stderr(), "fuzz: {}", told(&error));
         Exit::Usage
     });
     exit.into()
+}
+
+/// An error with its causes, each told once: many say their cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Logs to standard error: warnings, or what `-v`, `-vv`, or FUZZ_LOG ask for.
@@ -64,4 +77,21 @@ fn log(verbose: u8) {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
     // an error means that there is a logger already
     let _ = logger.with_ansi(output::coloured()).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+    use fuzzer::campaign::CampaignError;
+
+    #[test]
+    fn causes_are_told_once() {
+        let source = || std::io::Error::from_raw_os_error(nix::libc::ENOSPC);
+        let full = CampaignError::Io { what: "write", path: "out/corpus/a.toml".into(), source: source() };
+        let text = told(&full.into());
+        assert_eq!(text.matches("No space left").count(), 1, "{text}");
+        assert!(text.starts_with("cannot write out/corpus/a.toml: No space left"), "{text}");
+        let plain = anyhow::Error::from(source()).context("cannot copy the binary");
+        assert_eq!(told(&plain), "cannot copy the binary: No space left on device (os error 28)");
+    }
 }
