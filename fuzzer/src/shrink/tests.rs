@@ -97,6 +97,18 @@ fn the_same_answers_give_the_same_result() {
 }
 
 #[test]
+fn a_step_that_stands_in_for_luck_goes_with_another_seed() {
+    let lucky = |candidate: &Schedule| {
+        let has = |fault: &Fault| candidate.steps.iter().any(|step| step.fault.kind() == fault.kind());
+        has(&pause(2, 1)) && (candidate.seed == 2 || candidate.steps.len() > 1)
+    };
+    let start = schedule(vec![step(5, pause(2, 50)), step(700, Fault::Kill { node: Node(1), down_ms: 5 })]);
+    assert!(start.seed != 2);
+    let shrunk = run(&start, 300, lucky);
+    assert_eq!((shrunk.schedule.steps.len(), shrunk.schedule.seed), (1, 2));
+}
+
+#[test]
 fn another_violation_is_not_this_one() {
     let mut attempt = |s: &Schedule| {
         Ok::<_, String>(Some(if s.steps.len() == 14 { "bug".to_owned() } else { "other".to_owned() }))
