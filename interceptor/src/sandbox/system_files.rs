@@ -3,7 +3,7 @@
 
 use super::Error;
 use super::syscalls::MEMORY_BYTES;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The directory of the room that holds the replacements.
 pub const DIRECTORY: &str = ".system";
@@ -48,6 +48,11 @@ const REPLACED: &[(&str, &str, &str)] = &[
         "self-status",
         "Name:\tnode\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nVmRSS:\t10000 kB\nThreads:\t1\n",
     ),
+    (
+        "/proc/self/smaps",
+        "self-smaps",
+        "00400000-007d0000 rw-p 00000000 00:00 0 \nSize:               4000 kB\nRss:                4000 kB\nPrivate_Dirty:      1000 kB\n",
+    ),
     ("/proc/self/statm", "self-statm", "2500 1000 500 100 0 500 0\n"),
     ("/proc/self/cgroup", "cgroup", "0::/\n"),
     ("/proc/self/mountinfo", "mountinfo", "1 0 0:1 / / rw - rootfs rootfs rw\n"),
@@ -63,6 +68,7 @@ const REPLACED: &[(&str, &str, &str)] = &[
     ("/proc/sys/kernel/pid_max", "pid-max", "32768\n"),
     ("/proc/sys/kernel/random/boot_id", "boot-id", "00000000-0000-4000-8000-000000000001\n"),
     ("/proc/sys/kernel/random/uuid", "uuid", "00000000-0000-4000-8000-000000000002\n"),
+    ("/sys/devices/system/clocksource/clocksource0/current_clocksource", "clocksource", "tsc\n"),
     ("/sys/devices/system/cpu/online", "cpus", "0\n"),
     ("/sys/devices/system/cpu/possible", "cpus", "0\n"),
     ("/sys/kernel/mm/transparent_hugepage/enabled", "hugepages", "always madvise [never]\n"),
@@ -97,6 +103,7 @@ pub fn place(path: &Path) -> Place {
     if text.starts_with("/sys/fs/cgroup")
         || text.starts_with("/var/run/nscd")
         || text.starts_with("/run/nscd")
+        || process_named(text).is_some()
     {
         return Place::Missing;
     }
@@ -105,6 +112,23 @@ pub fn place(path: &Path) -> Place {
         return Place::Ordinary;
     }
     Place::Leak
+}
+
+/// The path as a process numbered `vpid` means it: what it calls by its own number is its own. Other numbers are none
+/// of the host's: [`Place::Missing`].
+#[must_use]
+pub fn own(path: &Path, vpid: i32) -> PathBuf {
+    match path.to_str().and_then(process_named) {
+        Some((number, rest)) if number == vpid => Path::new("/proc/self").join(rest),
+        _ => path.to_path_buf(),
+    }
+}
+
+/// The number in `/proc/NUMBER/REST`, and the rest.
+fn process_named(text: &str) -> Option<(i32, &str)> {
+    let text = text.strip_prefix("/proc/")?;
+    let (number, rest) = text.split_once('/').unwrap_or((text, ""));
+    number.parse().ok().map(|number| (number, rest))
 }
 
 /// Writes the replacements into the room.
@@ -137,9 +161,17 @@ mod tests {
             "/proc/self/io",
             "/dev/null",
             "/srv/n1/log",
+            "/proc/12/stat",
         ]
         .map(|path| place(Path::new(path)));
         use Place::{Leak, Missing, Ordinary, Random, Replaced};
-        assert_eq!(places, [Random, Replaced("cpuinfo"), Missing, Leak, Ordinary, Ordinary]);
+        assert_eq!(places, [Random, Replaced("cpuinfo"), Missing, Leak, Ordinary, Ordinary, Missing]);
+    }
+
+    #[test]
+    fn a_process_finds_itself_by_its_number() {
+        assert_eq!(own(Path::new("/proc/7/stat"), 7), Path::new("/proc/self/stat"));
+        assert_eq!(own(Path::new("/proc/7/stat"), 8), Path::new("/proc/7/stat"));
+        assert_eq!(own(Path::new("/proc/sys/vm"), 7), Path::new("/proc/sys/vm"));
     }
 }

@@ -1,5 +1,6 @@
 /* Who and where a guest is. What differs natively goes to standard error. */
 #include "check.h"
+#include <dirent.h>
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/random.h>
@@ -25,9 +26,19 @@ int main(void) {
     show("getrandom", bytes, 16);
     int fd = open("/dev/urandom", O_RDONLY);
     EQUAL("/dev/urandom", read(fd, more, 16), 16);
+    close(fd);
+    DIR *own_files = opendir("/proc/self/fd");
+    int files = 0, open_files = 0;
+    for (struct dirent *entry; (entry = readdir(own_files));) {
+        if (entry->d_name[0] == '.') continue;
+        files++;
+        open_files += fcntl(atoi(entry->d_name), F_GETFD) >= 0;
+    }
+    closedir(own_files);
+    CHECK("/proc/self/fd: at least the standard ones and the directory", files >= 4);
+    EQUAL("/proc/self/fd: all of them open here", open_files, files);
     CHECK("not the same", memcmp(bytes, more, 16) != 0);
     show("urandom", more, 16);
-    close(fd);
     show("AT_RANDOM", (unsigned char *)getauxval(AT_RANDOM), 16);
     int pid = getpid(), tid = syscall(SYS_gettid);
     EQUAL("gettid", tid, pid);
@@ -54,6 +65,9 @@ int main(void) {
     CHECK("/proc/cpuinfo", processors >= 1);
     fclose(file);
     file = fopen("/proc/self/stat", "r");
+    char own[64], there[64] = {0};
+    snprintf(own, sizeof own, "/proc/%d/exe", getpid());
+    CHECK("/proc by its own number", readlink(own, there, sizeof there - 1) > 0);
     CHECK("/proc/self/stat", fgets(text, sizeof text, file) && strchr(text, ')'));
     fclose(file);
     fprintf(stderr, "pid %d thread %d host %s cpus %d %d %ld ram %lu uid %d brk %p stack %p code %p\n", pid, other, host,

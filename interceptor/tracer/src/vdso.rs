@@ -22,13 +22,19 @@ pub struct Clock {
 
 // Layout of the image, all offsets from its start.
 const DYNAMIC: usize = 0xb0;
-const HASH: usize = 0x120;
-const SYMBOLS: usize = 0x160;
-const STRINGS: usize = 0x220;
+const DYNAMIC_LEN: usize = 10 * 16;
+const HASH: usize = 0x150;
+const SYMBOLS: usize = 0x180;
+const SYMBOL_VERSIONS: usize = 0x1f8;
+const VERSIONS: usize = 0x208;
+const STRINGS: usize = 0x240;
 const TEXT: usize = 0x300;
 
-const NAMES: [&str; 5] =
-    ["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time", "__vdso_getcpu", "linux-vdso.so.1"];
+const SONAME: &str = "linux-vdso.so.1";
+/// The version of all functions. Go's runtime does not start where an image names none.
+const VERSION: &str = "LINUX_2.6";
+const NAMES: [&str; 6] =
+    ["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time", "__vdso_getcpu", SONAME, VERSION];
 
 /// The image: one page.
 #[must_use]
@@ -70,6 +76,19 @@ pub fn image() -> Vec<u8> {
     }
     hash.place(&mut image, HASH);
 
+    // Elf64_Versym: the empty symbol is local, all others have version 2.
+    let mut symbol_versions = Writer::default();
+    symbol_versions.u16(0);
+    for _ in &functions {
+        symbol_versions.u16(2);
+    }
+    symbol_versions.place(&mut image, SYMBOL_VERSIONS);
+    // Elf64_Verdef with one Elf64_Verdaux each: the object itself (VER_FLG_BASE), then the version.
+    let mut versions = Writer::default();
+    versions.u16(1).u16(1).u16(1).u16(1).u32(hash_of(SONAME)).u32(20).u32(28).u32(names[4] as u32).u32(0);
+    versions.u16(1).u16(0).u16(2).u16(1).u32(hash_of(VERSION)).u32(20).u32(0).u32(names[5] as u32).u32(0);
+    versions.place(&mut image, VERSIONS);
+
     let mut dynamic = Writer::default();
     for (tag, value) in [
         (14, names[4] as u64), // SONAME
@@ -78,6 +97,9 @@ pub fn image() -> Vec<u8> {
         (5, STRINGS as u64),
         (10, strings.len() as u64), // STRSZ
         (11, 24),                   // SYMENT
+        (0x6fff_fff0, SYMBOL_VERSIONS as u64),
+        (0x6fff_fffc, VERSIONS as u64),
+        (0x6fff_fffd, 2), // VERDEFNUM
         (0, 0),
     ] {
         dynamic.u64(tag).u64(value);
@@ -87,6 +109,15 @@ pub fn image() -> Vec<u8> {
     image
 }
 
+/// The hash of a name in an ELF object (System V ABI, "Hash Table").
+fn hash_of(name: &str) -> u32 {
+    name.bytes().fold(0, |hash, byte| {
+        let hash = (hash << 4) + u32::from(byte);
+        let high = hash & 0xf000_0000;
+        (hash ^ (high >> 24)) & !high
+    })
+}
+
 /// Elf64_Ehdr and two Elf64_Phdr: one to load, one that names the dynamic section.
 fn header(end: u64) -> Writer {
     let mut w = Writer::default();
@@ -94,7 +125,8 @@ fn header(end: u64) -> Writer {
     w.u16(3).u16(62).u32(1).u64(0).u64(64).u64(0).u32(0);
     w.u16(64).u16(56).u16(2).u16(64).u16(0).u16(0);
     w.u32(1).u32(5).u64(0).u64(0).u64(0).u64(end).u64(end).u64(PAGE);
-    w.u32(2).u32(4).u64(DYNAMIC as u64).u64(DYNAMIC as u64).u64(DYNAMIC as u64).u64(112).u64(112).u64(8);
+    let (at, len) = (DYNAMIC as u64, DYNAMIC_LEN as u64);
+    w.u32(2).u32(4).u64(at).u64(at).u64(at).u64(len).u64(len).u64(8);
     w
 }
 
@@ -267,6 +299,35 @@ mod tests {
             assert!(lookup(&image, name).is_some(), "{name}");
         }
         assert_eq!(lookup(&image, "__vdso_clock_getres"), None);
+    }
+
+    /// The version of a function, found as Go's runtime finds it: by hash and name among the definitions.
+    #[test]
+    fn the_functions_have_the_version_that_programs_ask_for() {
+        let image = image();
+        let u16_at = |at: usize| u16::from_le_bytes(image[at..at + 2].try_into().unwrap());
+        let u32_at = |at: usize| u32::from_le_bytes(image[at..at + 4].try_into().unwrap());
+        let text = |at: u32| image[STRINGS + at as usize..].split(|byte| *byte == 0).next().unwrap();
+        let mut definition = VERSIONS;
+        let mut found = None;
+        loop {
+            let (flags, index, hash) =
+                (u16_at(definition + 2), u16_at(definition + 4), u32_at(definition + 8));
+            let name = text(u32_at(definition + u32_at(definition + 12) as usize));
+            // 0x3ae75f6: what glibc, musl and Go look for
+            if flags & 1 == 0 && hash == 0x3ae_75f6 && name == b"LINUX_2.6" {
+                found = Some(index);
+            }
+            match u32_at(definition + 16) {
+                0 => break,
+                next => definition += next as usize,
+            }
+        }
+        assert_eq!(found, Some(2));
+        assert!((1..=4).all(|symbol| u16_at(SYMBOL_VERSIONS + 2 * symbol) == 2));
+        assert!(STRINGS + NAMES.iter().map(|name| name.len() + 1).sum::<usize>() < TEXT);
+        let tags: Vec<u64> = (0..DYNAMIC_LEN / 16).map(|i| u64::from(u32_at(DYNAMIC + 16 * i))).collect();
+        assert_eq!(tags, [14, 4, 6, 5, 10, 11, 0x6fff_fff0, 0x6fff_fffc, 0x6fff_fffd, 0]);
     }
 
     #[test]

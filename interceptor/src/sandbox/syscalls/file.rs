@@ -22,7 +22,7 @@ impl Sandbox {
 
     pub(super) fn absolute(&self, id: ThreadId, directory: u64, path: &Path) -> Result<PathBuf, Trouble> {
         if path.is_absolute() {
-            return Ok(path.to_path_buf());
+            return Ok(system_files::own(path, self.process_of(id).vpid));
         }
         let base = if directory as i32 == libc::AT_FDCWD {
             self.process_of(id).directory.clone()
@@ -36,6 +36,13 @@ impl Sandbox {
             }
         };
         Ok(base.join(path))
+    }
+
+    /// Where the tracer finds what the guest calls `path`: the guest's own process is not the tracer's.
+    pub(super) fn on_host(&self, id: ThreadId, path: &Path) -> PathBuf {
+        let process = self.process_of(id).tid.to_string();
+        path.strip_prefix("/proc/self")
+            .map_or_else(|_| path.to_path_buf(), |rest| Path::new("/proc").join(process).join(rest))
     }
 
     /// A descriptor for a virtual object: the kernel chooses the number, a placeholder holds it.
@@ -397,6 +404,7 @@ impl Sandbox {
     /// Serialised `linux_dirent64`s of a directory.
     fn list_directory(&mut self, id: ThreadId, path: &Path) -> Result<Vec<Vec<u8>>, Trouble> {
         let node = self.thread(id).node;
+        let path = &self.on_host(id, path);
         let mut names: Vec<OsString> =
             std::fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
         names.sort();
@@ -404,7 +412,11 @@ impl Sandbox {
         let mut entries = Vec::new();
         for (i, name) in special.into_iter().chain(names).enumerate() {
             let Ok(metadata) = std::fs::symlink_metadata(path.join(&name)) else { continue };
-            let number = self.nodes[node].disk.inodes_mut().number(crate::disk::InodeKey::of(&metadata));
+            let number = if path.starts_with("/proc") {
+                i as u64 + 1
+            } else {
+                self.nodes[node].disk.inodes_mut().number(crate::disk::InodeKey::of(&metadata))
+            };
             let kind = if metadata.is_dir() {
                 libc::DT_DIR
             } else if metadata.is_symlink() {

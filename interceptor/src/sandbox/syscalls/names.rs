@@ -175,13 +175,7 @@ impl Sandbox {
             }
             _ => {}
         }
-        // The guest's own links, not the tracer's.
-        let process = self.process_of(id).tid;
-        let real = match path.strip_prefix("/proc/self") {
-            Ok(rest) => Path::new("/proc").join(process.to_string()).join(rest),
-            Err(_) => path,
-        };
-        let target = std::fs::read_link(real)?;
+        let target = std::fs::read_link(self.on_host(id, &path))?;
         let bytes = target.as_os_str().as_bytes();
         let bytes = &bytes[..bytes.len().min(size as usize)];
         self.store(id, to, bytes)?;
