@@ -8,7 +8,7 @@
 mod serve;
 mod worker;
 
-pub use serve::{serve, serve_stdio};
+pub use serve::{pin, serve, serve_stdio};
 pub use worker::{Link, Program, Worker};
 
 use crate::execution::Execution;

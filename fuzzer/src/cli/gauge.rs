@@ -2,12 +2,11 @@
 
 use super::exit::Exit;
 use anyhow::{Context, bail};
+use fuzzer::pool;
 use interceptor::event::{EventKind, Exit as End};
 use interceptor::room::Room;
 use interceptor::sandbox::{Config, Limits, NodeConfig, Pause, Sandbox};
 use interceptor::time::{Instant, host_ns};
-use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
-use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::process::{Command, Stdio};
 
@@ -48,8 +47,7 @@ pub fn cost_ns(what: What, repeats: u64) -> anyhow::Result<f64> {
 
 /// `fuzz gauge`: prints what [`cost_ns`] returns.
 pub fn main(what: What, repeats: u64) -> anyhow::Result<Exit> {
-    let mut here = CpuSet::new();
-    sched_getcpu().and_then(|cpu| here.set(cpu)).and_then(|()| sched_setaffinity(Pid::from_raw(0), &here))?;
+    pool::pin(pool::cpus().first().copied())?;
     let room = Room::enter(DISK_MAX)?;
     let program = room.install(&std::env::current_exe()?, "guest")?;
     let run = |repeats: u64| -> anyhow::Result<f64> {

@@ -61,8 +61,12 @@ fn done(result: Result<(), ExecutorError>) -> Reply {
     }
 }
 
-/// Keeps this process to one processor. Guests inherit it; without it two workers would share one at times.
-fn pin(cpu: Option<usize>) -> Result<(), ExecutorError> {
+/// Keeps this thread to one processor, if one is given. Guests inherit it; without it two workers would share one at
+/// times.
+///
+/// # Errors
+/// When it is not ours to use.
+pub fn pin(cpu: Option<usize>) -> Result<(), ExecutorError> {
     let Some(cpu) = cpu else { return Ok(()) };
     let mut set = CpuSet::new();
     let pinned = set.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));

@@ -97,7 +97,7 @@ impl Judge {
         let node = self.nodes.entry(by.node).or_default();
         let (held, held_ns) = node.held;
         node.restart(term, last, snapshot);
-        let votes = node.votes.clone();
+        let voted = node.votes.last_key_value().map(|(term, vote)| (*term, *vote));
         let ends = last.max(snapshot);
         if ends < held {
             let summary = format!(
@@ -113,11 +113,7 @@ impl Judge {
             ];
             self.violation("log-regressed", by.at_ns, summary, lines);
         }
-        self.restarted_vote(by, term, vote, &votes);
-    }
-
-    fn restarted_vote(&mut self, by: Witness, term: u64, vote: u32, votes: &BTreeMap<u64, (u32, u64)>) {
-        let Some((&voted_term, &(voted, voted_ns))) = votes.last_key_value() else { return };
+        let Some((voted_term, (voted, voted_ns))) = voted else { return };
         let lines = vec![
             format!("{}  voted for n{voted} in term {voted_term}", Witness { at_ns: voted_ns, ..by }),
             format!("{by}  restarted in term {term} with {}", vote_text(vote)),
