@@ -282,7 +282,7 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     pub executions: u64,
     /// Bound on each search of the table in host time, such as 60s or 5m [default: none]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", requires = "table", value_parser = duration)]
     pub time: Option<Duration>,
     /// Raw results of the table, appended; what is there is not run again
     #[arg(long, value_name = "FILE", default_value = "fuzz-out/bench.jsonl")]
