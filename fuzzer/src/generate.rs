@@ -3,7 +3,7 @@
 //! of them cannot.)
 
 use crate::fault::{Direction, Fault, Kind, Loss, Node};
-use crate::schedule::{Schedule, Step, Trigger, VERSION, Workload};
+use crate::schedule::{Family, Schedule, Step, Trigger, VERSION, Workload};
 use interceptor::rng::Rng;
 use rand::RngExt;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -35,6 +35,8 @@ pub struct Ground {
     pub kinds: BTreeSet<Kind>,
     /// Most nodes that may be down at once; absent: all of them.
     pub max_down: Option<u8>,
+    /// What clients can work on.
+    pub families: Vec<Family>,
     /// Keys of events that earlier executions showed; faults wait for these.
     pub event_keys: BTreeSet<String>,
 }
@@ -50,6 +52,7 @@ impl Ground {
             horizon_ms,
             kinds: BTreeSet::from(Kind::ALL),
             max_down: None,
+            families: Vec::new(),
             event_keys: BTreeSet::new(),
         }
     }
@@ -121,17 +124,19 @@ fn setting(ground: &Ground, rng: &mut Rng) -> Schedule {
         schedule.horizon_ms = rng.random_range(ground.horizon_ms / 2..=ground.horizon_ms);
     }
     schedule.horizon_ms = schedule.horizon_ms.clamp(HORIZON_MS_MIN.min(ground.horizon_ms), ground.horizon_ms);
-    schedule.workload = workload(rng);
+    schedule.workload = workload(ground, rng);
     schedule
 }
 
-/// What clients do: the usual load half of the time.
+/// What clients do: the usual load half of the time, on any of the families where there are several.
 #[must_use]
-pub fn workload(rng: &mut Rng) -> Workload {
+pub fn workload(ground: &Ground, rng: &mut Rng) -> Workload {
+    let family = if ground.families.len() > 1 { ground.families.choose(rng).copied() } else { None };
     if rng.random_ratio(1, 2) {
-        return Workload::default();
+        return Workload { family, ..Workload::default() };
     }
     Workload {
+        family,
         clients: rng.random_range(1..=8),
         rate: u32::try_from(log_uniform(5, 100, rng)).expect("at most 100"),
         keys: rng.random_range(1..=6),

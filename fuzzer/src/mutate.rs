@@ -70,7 +70,7 @@ impl Mutation {
                 true
             }
             Self::Rework => {
-                schedule.workload = generate::workload(rng);
+                schedule.workload = generate::workload(ground, rng);
                 true
             }
             Self::Retime | Self::Retarget | Self::Resize | Self::Retrigger => {

@@ -13,19 +13,23 @@ use crate::action::Bounds;
 use crate::execution::Execution;
 use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
 use crate::schedule::Schedule;
-use crate::target::{Manifest, Place, Target};
-use crate::workload::kv_http;
+use crate::target::{Manifest, Place, PlacedFile, Target};
+use crate::workload::Offer;
 use agents::AnyAgent;
 use interceptor::room::Room;
-use interceptor::sandbox::{Config, Limits, NodeConfig};
+use interceptor::sandbox::{Config, Limits, NodeConfig, Program, node_address};
 use interceptor::time::host_ns;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 /// Runs schedules on one target, one at a time.
 #[derive(Debug)]
 pub struct Runner {
     manifest: Manifest,
+    offer: Offer,
+    /// Where clients connect to.
+    port: u16,
+    /// What nodes find in their data directories.
+    files: Vec<PlacedFile>,
     /// The target's program, in the room.
     program: PathBuf,
     agent: Option<AnyAgent>,
@@ -48,21 +52,27 @@ impl Runner {
         room: Room,
     ) -> Result<Self, ExecutorError> {
         let manifest = target.manifest.clone();
-        if manifest.workload.kind != kv_http::NAME {
-            return Err(ExecutorError::SetUp {
-                why: format!(
-                    "target `{}` asks for the workload `{}`; the only one is `{}`",
-                    manifest.name,
-                    manifest.workload.kind,
-                    kv_http::NAME
-                ),
-            });
-        }
+        let offer = Offer::of(&manifest.client, &manifest.workload.families).ok_or_else(|| {
+            ExecutorError::SetUp { why: format!("target `{}` names no protocol of clients", manifest.name) }
+        })?;
+        let files = target.files().map_err(|error| ExecutorError::SetUp { why: error.to_string() })?;
         let program = room.install(binary, &manifest.name).map_err(|error| ExecutorError::SetUp {
             why: format!("cannot copy {} into {}: {error}", binary.display(), room.root().display()),
         })?;
-        let bounds = Bounds { max_down: manifest.faults.max_down, ..Bounds::default() };
-        Ok(Self { manifest, program, agent, bounds, limits: Limits::default(), room, was_ready: false })
+        let bounds = Bounds { max_down: manifest.faults.max_down, kinds: manifest.faults.kinds() };
+        let port = manifest.client.port();
+        Ok(Self {
+            manifest,
+            offer,
+            port,
+            files,
+            program,
+            agent,
+            bounds,
+            limits: Limits::default(),
+            room,
+            was_ready: false,
+        })
     }
 
     /// Restricts what the agent may do; the target's own limits stay.
@@ -82,13 +92,20 @@ impl Runner {
 
     fn config(&self, schedule: &Schedule, options: RunOptions) -> Config {
         let ips: Vec<String> =
-            (1..=schedule.nodes).map(|id| Ipv4Addr::new(10, 0, 0, id).to_string()).collect();
+            (0..usize::from(schedule.nodes)).map(|node| node_address(node).to_string()).collect();
         let node = |id: u8| {
             let name = format!("n{id}");
             let data = self.room.root().join(&name).display().to_string();
             let bin = self.program.display().to_string();
             let place = Place { bin: &bin, id, ips: &ips, data: &data, bugs: &schedule.bugs };
-            let mut words = self.manifest.command_of(&place).into_iter();
+            let programs = self.manifest.commands_of(&place).into_iter().map(|mut words| {
+                let program = words.remove(0).into();
+                Program { program, arguments: words }
+            });
+            let files = self
+                .files
+                .iter()
+                .filter_map(|file| Some((file.path.clone(), file.on(&self.manifest, &place)?)));
             let mut environment = vec![
                 ("HOME".to_owned(), data.clone()),
                 ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
@@ -97,12 +114,7 @@ impl Runner {
                 environment.retain(|(known, _)| *known != key);
                 environment.push((key, value));
             }
-            NodeConfig {
-                name,
-                program: words.next().unwrap_or(bin).into(),
-                arguments: words.collect(),
-                environment,
-            }
+            NodeConfig { name, programs: programs.collect(), environment, files: files.collect() }
         };
         Config {
             seed: schedule.seed,

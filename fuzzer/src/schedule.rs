@@ -10,6 +10,7 @@ pub use text::ScheduleError;
 
 use crate::codec::text_in_binary;
 use crate::fault::{Fault, Node};
+use oracle::Function;
 use serde::{Deserialize, Serialize};
 
 /// The version of the format that this program writes; older ones are read, newer ones refused.
@@ -55,12 +56,48 @@ pub struct Workload {
     /// Bound on the number of operations; absent: as many as fit before the horizon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations: Option<u32>,
+    /// What they work on; absent: the first that the target offers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
+}
+
+/// A family of operations: the data type that clients work on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Registers: read, write, compare-and-set, delete.
+    Register,
+    /// Sets that grow: add, elements.
+    Set,
+    /// Logs that grow, in order: add, elements.
+    Log,
+}
+
+impl Family {
+    /// Its name in manifests and schedules.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Set => "set",
+            Self::Log => "log",
+        }
+    }
+
+    /// The operations without which it is none.
+    #[must_use]
+    pub const fn needs(self) -> [Function; 2] {
+        match self {
+            Self::Register => [Function::Read, Function::Write],
+            Self::Set | Self::Log => [Function::Add, Function::Elements],
+        }
+    }
 }
 
 impl Default for Workload {
     /// Five clients, twenty operations a second, three keys.
     fn default() -> Self {
-        Self { clients: 5, rate: 20, keys: 3, operations: None }
+        Self { clients: 5, rate: 20, keys: 3, operations: None, family: None }
     }
 }
 

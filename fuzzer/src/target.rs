@@ -3,9 +3,17 @@
 
 pub mod build;
 mod check;
+pub mod client;
 pub mod discover;
+mod place;
+pub mod template;
 
+pub use place::{Place, PlacedFile};
+
+use crate::fault::Kind;
 use crate::nearest::suggestion;
+use crate::schedule::Family;
+use client::ClientSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -92,13 +100,19 @@ pub struct Manifest {
     /// Ports whose messages can be told apart.
     #[serde(default, rename = "port")]
     pub ports: Vec<PortSpec>,
-    /// When a node counts as ready.
-    pub ready: ReadySpec,
+    /// When a node counts as ready: all of these.
+    pub ready: Vec<ReadySpec>,
+    /// How clients speak.
+    pub client: ClientSpec,
     /// What clients do.
+    #[serde(default)]
     pub workload: WorkloadSpec,
     /// Limits on faults.
     #[serde(default)]
     pub faults: FaultSpec,
+    /// What is promised, and which oracles judge it.
+    #[serde(default)]
+    pub oracles: OracleSpec,
     /// Named sets of bugs.
     #[serde(default)]
     pub sets: BTreeMap<String, Vec<String>>,
@@ -116,6 +130,12 @@ pub struct BuildSpec {
     pub command: Vec<String>,
     /// The binary: relative to the root, absolute, or a bare name that is looked up in PATH.
     pub binary: PathBuf,
+    /// The package of Debian that brings it, where it is not ours.
+    #[serde(default)]
+    pub package: Option<String>,
+    /// Program and arguments that print its version.
+    #[serde(default)]
+    pub versions: Vec<String>,
 }
 
 /// How a node is started.
@@ -124,12 +144,18 @@ pub struct BuildSpec {
 pub struct NodeSpec {
     /// Program and arguments with placeholders in braces.
     pub command: Vec<String>,
+    /// Other programs of the same node, each with its arguments. They live and die together.
+    #[serde(default)]
+    pub beside: Vec<Vec<String>>,
     /// One peer; all of them joined with commas make `{peers}`.
     #[serde(default)]
     pub peer: String,
     /// Environment variables, with placeholders.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Files in the data directory when the node is started for the first time.
+    #[serde(default, rename = "file")]
+    pub files: Vec<FileSpec>,
     /// Statuses with which a node may end by itself.
     #[serde(default = "orderly")]
     pub exits: Vec<i32>,
@@ -137,6 +163,23 @@ pub struct NodeSpec {
 
 fn orderly() -> Vec<i32> {
     vec![0]
+}
+
+/// A file that a node finds when it is started for the first time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSpec {
+    /// Where, in the data directory.
+    pub path: PathBuf,
+    /// What it holds, with placeholders.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// The file, or directory, that it is a copy of: relative to the manifest, or absolute.
+    #[serde(default)]
+    pub from: Option<PathBuf>,
+    /// The nodes that have it, by number; absent: all of them.
+    #[serde(default)]
+    pub nodes: Option<Vec<u8>>,
 }
 
 /// A port whose messages a dissector names.
@@ -149,12 +192,19 @@ pub struct PortSpec {
     pub dissector: String,
 }
 
-/// When a node counts as ready: a GET of `http` on `port` answers 200.
+/// A question that every node must answer well: a GET of `http`, or the `command` of RESP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadySpec {
-    /// The path asked for.
-    pub http: String,
+    /// The path asked for; status 200 is a good answer.
+    #[serde(default)]
+    pub http: Option<String>,
+    /// The command asked; anything but an error is a good answer.
+    #[serde(default)]
+    pub command: Option<Vec<String>>,
+    /// One of these must be in the answer too.
+    #[serde(default)]
+    pub expect: Vec<String>,
     /// The port asked at.
     pub port: u16,
 }
@@ -163,25 +213,53 @@ pub struct ReadySpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkloadSpec {
-    /// The workload's name.
-    pub kind: String,
-    /// The port clients talk to.
-    pub port: u16,
+    /// What they work on; each run takes one of them.
+    pub families: Vec<Family>,
+}
+
+impl Default for WorkloadSpec {
+    /// Registers.
+    fn default() -> Self {
+        Self { families: vec![Family::Register] }
+    }
+}
+
+/// What is promised, and which oracles judge it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OracleSpec {
+    /// Names of oracles that do not judge.
+    pub off: BTreeSet<String>,
+    /// Answers hold everything that was acknowledged before they were asked for.
+    pub fresh: bool,
+    /// Virtual milliseconds after the last fault within which the cluster must answer again.
+    pub recovery_ms: u64,
+}
+
+impl Default for OracleSpec {
+    /// All oracles, fresh answers, five seconds to recover.
+    fn default() -> Self {
+        Self { off: BTreeSet::new(), fresh: true, recovery_ms: 5_000 }
+    }
 }
 
 /// Limits on faults.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultSpec {
     /// Most nodes that may be down at once; absent: all of them.
     #[serde(default)]
     pub max_down: Option<u8>,
+    /// Kinds of faults that this target is not asked to survive.
+    #[serde(default)]
+    pub without: BTreeSet<Kind>,
 }
 
-impl Default for FaultSpec {
-    /// No limit.
-    fn default() -> Self {
-        Self { max_down: None }
+impl FaultSpec {
+    /// The kinds of faults that this target is asked to survive.
+    #[must_use]
+    pub fn kinds(&self) -> BTreeSet<Kind> {
+        Kind::ALL.into_iter().filter(|kind| !self.without.contains(kind)).collect()
     }
 }
 
@@ -212,7 +290,7 @@ pub struct Target {
     pub file: PathBuf,
     /// The directory that build commands run in and relative binaries start from.
     pub root: PathBuf,
-    /// SHA-256 of the manifest's text, in hex.
+    /// SHA-256 of the manifest's text and of the files it places, in hex.
     pub digest: String,
 }
 
@@ -227,7 +305,19 @@ impl Target {
         let root = discover::root_of(file);
         let manifest = Manifest::parse(&text, &discover::shown(file, &root))?;
         let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        Ok(Self { manifest, file, root, digest: build::sha256(text.as_bytes()) })
+        let mut target = Self { manifest, file, root, digest: String::new() };
+        target.digest = target.digest_of(text);
+        Ok(target)
+    }
+
+    /// Files that cannot be read are left out here; whoever runs the target is told.
+    fn digest_of(&self, text: String) -> String {
+        let mut bytes = text.into_bytes();
+        for file in self.files().unwrap_or_default().iter().filter(|file| !file.is_template) {
+            bytes.extend_from_slice(file.path.as_os_str().as_encoded_bytes());
+            bytes.extend_from_slice(&file.content);
+        }
+        build::sha256(&bytes)
     }
 
     /// Its name.
@@ -254,6 +344,25 @@ impl Manifest {
         let manifest: Self = toml::from_str(text).map_err(|e| refuse(one_block(&e)))?;
         manifest.check().map_err(refuse)?;
         Ok(manifest)
+    }
+
+    /// The oracles that judge a run whose clients worked on `family`.
+    #[must_use]
+    pub fn judges(&self, family: Family) -> oracle::Config {
+        let judges = |name: &str| !self.oracles.off.contains(name);
+        let mut config = oracle::Config {
+            crash: judges("crash"),
+            exit_allowed: self.node.exits.clone(),
+            raft: judges("raft"),
+            durability: judges("durability"),
+            collections: judges("collection"),
+            linearizability: judges("linearizability"),
+            liveness: judges("liveness"),
+            ..oracle::Config::default()
+        };
+        config.collection.ordered = family == Family::Log;
+        config.collection.fresh = self.oracles.fresh;
+        config
     }
 
     /// The bugs that words from the command line stand for: names, sets, or `none`; each word may hold several, with commas.
@@ -295,66 +404,6 @@ impl Manifest {
     pub fn bugs_by_default(&self) -> Vec<String> {
         self.sets.get("demo").cloned().unwrap_or_default()
     }
-
-    /// Program and arguments of one node, placeholders filled in.
-    #[must_use]
-    pub fn command_of(&self, place: &Place<'_>) -> Vec<String> {
-        let peers = self.peers_of(place);
-        self.node.command.iter().map(|word| fill(word, place, place.id, &peers)).collect()
-    }
-
-    /// Environment of one node, placeholders filled in.
-    #[must_use]
-    pub fn env_of(&self, place: &Place<'_>) -> BTreeMap<String, String> {
-        let peers = self.peers_of(place);
-        self.node
-            .env
-            .iter()
-            .map(|(name, value)| (name.clone(), fill(value, place, place.id, &peers)))
-            .collect()
-    }
-
-    fn peers_of(&self, place: &Place<'_>) -> String {
-        let ids = 1..=u8::try_from(place.ips.len()).unwrap_or(u8::MAX);
-        ids.map(|id| fill(&self.node.peer, place, id, "")).collect::<Vec<_>>().join(",")
-    }
-}
-
-/// What a node's placeholders stand for in one execution.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// `{bin}`.
-    pub bin: &'a str,
-    /// `{id}`: from 1.
-    pub id: u8,
-    /// `{ip}` of every node, in order.
-    pub ips: &'a [String],
-    /// `{data}`.
-    pub data: &'a str,
-    /// `{bug}`: joined with commas, `none` when empty.
-    pub bugs: &'a [String],
-}
-
-fn fill(text: &str, place: &Place<'_>, id: u8, peers: &str) -> String {
-    let bugs = if place.bugs.is_empty() { "none".to_owned() } else { place.bugs.join(",") };
-    let ip = place.ips.get(usize::from(id).wrapping_sub(1)).map_or("", String::as_str);
-    let mut filled = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        filled.push_str(before);
-        let (name, tail) = after.split_once('}').expect("a checked manifest closes its braces");
-        match name {
-            "bin" => filled.push_str(place.bin),
-            "id" => filled.push_str(&id.to_string()),
-            "ip" => filled.push_str(ip),
-            "peers" => filled.push_str(peers),
-            "data" => filled.push_str(place.data),
-            "nodes" => filled.push_str(&place.ips.len().to_string()),
-            _ => filled.push_str(&bugs),
-        }
-        rest = tail;
-    }
-    filled + rest
 }
 
 /// Only the version, whatever else is there.

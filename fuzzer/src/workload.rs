@@ -1,4 +1,4 @@
-//! The workload: clients that read and change registers, as a state machine without sockets.
+//! The workload: clients that work on registers, sets or logs, as a state machine without sockets.
 //!
 //! It owns the clients, what they ask next and when, and the numbering of processes. All choices come from one
 //! generator. It is told what happens on the clients' connections and what time it is, and says what to do; it
@@ -7,15 +7,21 @@
 pub mod client;
 pub mod http;
 pub mod kv_http;
+pub mod protocol;
+pub mod resp;
+pub mod rest;
 
 pub use client::Action;
 
-use crate::schedule;
+use crate::schedule::{self, Family};
+use crate::target::client::ClientSpec;
 use client::{Client, Task};
 use interceptor::rng::{Rng, split};
-use oracle::{Call, Phase};
+use oracle::{Call, Function, Phase};
+use protocol::{Nodes, Protocol};
 use rand::RngExt;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// Lowest rate while the cluster is watched after the last fault, so that silence is noticed.
 const RATE_QUIET_MIN: u32 = 20;
@@ -27,6 +33,9 @@ const FINAL_PAUSE_NS: u64 = 50_000_000;
 const WANDER: u32 = 8;
 /// A compare-and-set expects what its own client last saw in one case of so many, otherwise the newest that any saw.
 const OWN: u32 = 4;
+
+/// A collection is asked for all it holds in one operation of so many; the others add to it.
+const ASK: u32 = 5;
 
 /// Shares of the operations in percent; deletions are the rest.
 #[derive(Clone, Copy, Debug)]
@@ -60,10 +69,44 @@ enum Stage {
 /// An action of the client with this number.
 pub type Command = (usize, Action);
 
+/// What clients of a target can do, and how they speak.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// How they speak.
+    pub protocol: Protocol,
+    /// What they can ask.
+    pub functions: BTreeSet<Function>,
+    /// What they can work on; the first is the usual one.
+    pub families: Vec<Family>,
+    /// How long an operation may take, in nanoseconds.
+    pub patience_ns: u64,
+}
+
+impl Offer {
+    /// What a manifest offers; `None` when it names no protocol.
+    #[must_use]
+    pub fn of(client: &ClientSpec, families: &[Family]) -> Option<Self> {
+        Some(Self {
+            protocol: Protocol::new(client)?,
+            functions: client.functions(),
+            families: families.to_vec(),
+            patience_ns: client.timeout_ms.saturating_mul(1_000_000),
+        })
+    }
+
+    /// What a schedule's clients work on.
+    #[must_use]
+    pub fn family(&self, settings: &schedule::Workload) -> Family {
+        settings.family.or(self.families.first().copied()).unwrap_or(Family::Register)
+    }
+}
+
 /// All clients of one execution.
 #[derive(Clone, Debug)]
 pub struct Workload {
     settings: schedule::Workload,
+    family: Family,
+    functions: BTreeSet<Function>,
     nodes: usize,
     rng: Rng,
     mix: Mix,
@@ -96,7 +139,8 @@ struct Slot {
 impl Workload {
     /// The clients of a schedule with this seed, on a cluster that became ready at `now_ns`.
     #[must_use]
-    pub fn new(settings: &schedule::Workload, nodes: usize, seed: u64, now_ns: u64) -> Self {
+    pub fn new(settings: &schedule::Workload, offer: &Offer, nodes: usize, seed: u64, now_ns: u64) -> Self {
+        let known = Arc::new(Nodes::new(nodes));
         let mut rng = split(seed, "workload");
         let is_usual = rng.random();
         let mix = if is_usual { MIXES[0] } else { MIXES[rng.random_range(0..MIXES.len())] };
@@ -107,7 +151,9 @@ impl Workload {
                     format!("c{}", number + 1),
                     u32::from(number),
                     usize::from(number) % nodes,
-                    nodes,
+                    Arc::clone(&known),
+                    offer.protocol.clone(),
+                    offer.patience_ns,
                 ),
                 next_ns: now_ns.saturating_add(rng.random_range(0..=interval_ns)),
                 values: 0,
@@ -117,6 +163,8 @@ impl Workload {
             })
             .collect();
         Self {
+            family: offer.family(settings),
+            functions: offer.functions.clone(),
             settings: settings.clone(),
             nodes,
             rng,
@@ -248,7 +296,7 @@ impl Workload {
         match phase {
             Phase::Ok => {
                 slot.successes += 1;
-                slot.changes += u32::from(!matches!(call, Call::Read { .. }));
+                slot.changes += u32::from(!call.is_read());
                 if let Some(content) = call.leaves().or_else(|| call.observes()) {
                     let content = content.map(str::to_owned);
                     self.newest.insert(key.clone(), content.clone());
@@ -284,7 +332,11 @@ impl Workload {
         let task = match self.stage {
             Stage::Final => {
                 let Some(key) = self.unread.pop_front() else { return };
-                Task { call: Call::Read { key, value: None }, is_impatient: true, start_at: None }
+                let call = match self.family {
+                    Family::Register => Call::Read { key, value: None },
+                    Family::Set | Family::Log => Call::Elements { key, elements: None },
+                };
+                Task { call, is_impatient: true, start_at: None }
             }
             Stage::Load | Stage::Probe | Stage::Drain => self.draw(number),
         };
@@ -307,16 +359,24 @@ impl Workload {
             slot.values += 1;
             format!("v{}.{}", number + 1, slot.values)
         };
-        let Mix { writes, reads, swaps } = self.mix;
-        let call = match rng.random_range(0..100) {
-            n if n < writes => Call::Write { value: value(), key },
-            n if n < writes + reads => Call::Read { key, value: None },
-            n if n < writes + reads + swaps => {
-                let value = value();
-                let seen = if rng.random_ratio(1, OWN) { &slot.known } else { &self.newest };
-                Call::Cas { expect: seen.get(&key).cloned().flatten(), value, result: None, key }
+        let call = match self.family {
+            Family::Register => {
+                let Mix { writes, reads, swaps } = self.mix;
+                let seen = |own: bool| if own { &slot.known } else { &self.newest };
+                match rng.random_range(0..100) {
+                    n if n < writes => Call::Write { value: value(), key },
+                    n if n < writes + reads => Call::Read { key, value: None },
+                    n if n < writes + reads + swaps && self.functions.contains(&Function::Cas) => {
+                        let value = value();
+                        let expect = seen(rng.random_ratio(1, OWN)).get(&key).cloned().flatten();
+                        Call::Cas { expect, value, result: None, key }
+                    }
+                    _ if self.functions.contains(&Function::Delete) => Call::Delete { key },
+                    _ => Call::Write { value: value(), key },
+                }
             }
-            _ => Call::Delete { key },
+            Family::Set | Family::Log if rng.random_ratio(1, ASK) => Call::Elements { key, elements: None },
+            Family::Set | Family::Log => Call::Add { element: value(), key },
         };
         let start_at = rng.random_ratio(1, WANDER).then(|| rng.random_range(0..self.nodes));
         Task { call, is_impatient: rng.random(), start_at }

@@ -15,11 +15,10 @@ command = ["sh", "-c", "mkdir -p out && printf toy > out/toy"]
 binary = "out/toy"
 [node]
 command = ["{bin}", "--id", "{id}"]
-[ready]
+[[ready]]
 http = "/status"
 port = 8000
-[workload]
-kind = "kv-http"
+[client.kv-http]
 port = 8000
 [sets]
 demo = ["stale-read"]

@@ -122,10 +122,10 @@ fn finds_a_planted_bug(runner: &mut Runner) {
 }
 
 fn says_what_is_not_ready(mut target: Target, program: &Path) {
-    target.manifest.ready.http = "/nowhere".into();
+    target.manifest.ready[0].http = Some("/nowhere".into());
     let mut runner = runner(&target, program);
     let error = runner.run(&schedule(&[], None, vec![]), DETAIL).expect_err("nothing is there");
     let ExecutorError::SetUp { why } = &error else { panic!("{error}") };
     assert!(why.starts_with("n1: not ready after 30s, GET /nowhere: status 404; its last lines:\n"), "{why}");
-    assert!(why.ends_with("check [node] and [ready] in target.toml"), "{why}");
+    assert!(why.ends_with("check [node] and [[ready]] in target.toml"), "{why}");
 }

@@ -5,7 +5,7 @@
 mod support;
 
 use interceptor::room::Room;
-use interceptor::sandbox::{Config, Limits, NodeConfig, Sandbox};
+use interceptor::sandbox::{Config, Limits, NodeConfig, Program, Sandbox};
 use std::path::Path;
 use support::{Ran, assert_same, outcome, run_until_ms};
 
@@ -17,8 +17,11 @@ fn three(program: &Path, command: impl Fn(usize) -> String, ms: u64) -> Ran {
         let text = command(id).replace("ID", &id.to_string()).replace("IP", &format!("10.0.0.{id}"));
         NodeConfig {
             name: format!("n{id}"),
-            program: program.to_path_buf(),
-            arguments: text.split_whitespace().map(str::to_owned).collect(),
+            programs: vec![Program {
+                program: program.to_path_buf(),
+                arguments: text.split_whitespace().map(str::to_owned).collect(),
+            }],
+            files: vec![],
             environment: vec![("PATH".into(), "/usr/bin:/bin".into()), ("HOME".into(), "/".into())],
         }
     };

@@ -107,8 +107,8 @@ pub enum Fault {
         /// What was completed.
         completed: String,
     },
-    /// An `ok` read without an answer.
-    #[error("a read ended in ok without a value")]
+    /// An `ok` question without an answer.
+    #[error("a question ended in ok without an answer")]
     NoAnswer,
 }
 
@@ -188,7 +188,7 @@ fn close(op: &mut Op, entry: &Entry) -> Result<(), Fault> {
         Phase::Info | Phase::Invoke => Outcome::Info,
     };
     if op.outcome == Outcome::Ok {
-        if matches!(entry.call, Call::Read { value: None, .. }) {
+        if !entry.call.is_answered() {
             return Err(Fault::NoAnswer);
         }
         op.call = entry.call.clone();
@@ -274,7 +274,7 @@ mod tests {
             ),
             (
                 vec![entry(0, 1, Phase::Invoke, read(None)), second(Phase::Ok, read(None))],
-                "a read ended in ok without a value",
+                "a question ended in ok without an answer",
             ),
             (
                 vec![Entry { at_ns: 99, ..invoke.clone() }, second(Phase::Ok, write("a"))],

@@ -53,6 +53,8 @@ fn line_of(entry: &Entry) -> Value {
         Call::Write { value, .. } => json!(value),
         Call::Cas { expect, value, .. } => json!([expect, value]),
         Call::Delete { .. } => Value::Null,
+        Call::Add { element, .. } => json!(element),
+        Call::Elements { elements, .. } => json!(elements),
     };
     let mut line = json!({
         "index": entry.index, "time": entry.at_ns, "process": entry.process, "type": entry.phase.name(),
@@ -110,13 +112,10 @@ fn entry_of(line: &str, count: u64) -> Result<Option<Entry>, ImportCause> {
         Some("info") => Phase::Info,
         _ => return Err(wrong("type", field("type")?, "invoke, ok, fail or info")),
     };
-    let function = match field("f")?.as_str() {
-        Some("read") => Function::Read,
-        Some("write") => Function::Write,
-        Some("cas") => Function::Cas,
-        Some("delete") => Function::Delete,
-        _ => return Err(wrong("f", field("f")?, "read, write, cas or delete")),
-    };
+    let function = field("f")?
+        .as_str()
+        .and_then(Function::named)
+        .ok_or_else(|| wrong("f", &object["f"], "read, write, cas, delete, add or elements"))?;
     let index = object.get("index").map_or(Ok(count), |value| number("index", value))?;
     let at_ns = number("time", field("time")?)?;
     let call = call_of(function, phase, &object)?;
@@ -156,7 +155,19 @@ fn call_of(function: Function, phase: Phase, object: &Map<String, Value>) -> Res
             Call::Cas { key, expect: scalar("value", expect)?, value: text, result }
         }
         Function::Delete => Call::Delete { key },
+        Function::Add => match scalar("value", value)? {
+            Some(element) => Call::Add { key, element },
+            None => return Err(wrong("value", value, "an element to add")),
+        },
+        Function::Elements if phase == Phase::Ok => Call::Elements { key, elements: Some(elements(value)?) },
+        Function::Elements => Call::Elements { key, elements: None },
     })
+}
+
+fn elements(value: &Value) -> Result<Vec<String>, ImportCause> {
+    let expected = "a list of texts or numbers";
+    let list = value.as_array().ok_or_else(|| wrong("value", value, expected))?;
+    list.iter().map(|one| scalar("value", one)?.ok_or_else(|| wrong("value", value, expected))).collect()
 }
 
 fn number(field: &'static str, value: &Value) -> Result<u64, ImportCause> {

@@ -1,4 +1,4 @@
-//! Client operations on a store of registers: what was asked ([`Call`]) and what became of it ([`Op`]).
+//! Client operations: what was asked of a register or a collection ([`Call`]) and what became of it ([`Op`]).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -41,6 +41,20 @@ pub enum Call {
         /// The register.
         key: String,
     },
+    /// Puts an element into a set, or at the end of a log.
+    Add {
+        /// The collection.
+        key: String,
+        /// The element; no two additions to a collection are of the same one.
+        element: String,
+    },
+    /// Asks for all elements of a set or log.
+    Elements {
+        /// The collection.
+        key: String,
+        /// The answer, in the order in which it came; `None` while unknown.
+        elements: Option<Vec<String>>,
+    },
 }
 
 /// The name of a call: Jepsen's `f`.
@@ -55,9 +69,16 @@ pub enum Function {
     Cas,
     /// [`Call::Delete`]
     Delete,
+    /// [`Call::Add`]
+    Add,
+    /// [`Call::Elements`]
+    Elements,
 }
 
 impl Function {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Read, Self::Write, Self::Cas, Self::Delete, Self::Add, Self::Elements];
+
     /// Its name in exported histories.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -66,12 +87,20 @@ impl Function {
             Self::Write => "write",
             Self::Cas => "cas",
             Self::Delete => "delete",
+            Self::Add => "add",
+            Self::Elements => "elements",
         }
+    }
+
+    /// The function with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|function| function.name() == name)
     }
 }
 
 impl Call {
-    /// Which of the four it is.
+    /// Which of them it is.
     #[must_use]
     pub const fn function(&self) -> Function {
         match self {
@@ -79,17 +108,39 @@ impl Call {
             Self::Write { .. } => Function::Write,
             Self::Cas { .. } => Function::Cas,
             Self::Delete { .. } => Function::Delete,
+            Self::Add { .. } => Function::Add,
+            Self::Elements { .. } => Function::Elements,
         }
     }
 
-    /// The register it is about.
+    /// It asks, and changes nothing.
+    #[must_use]
+    pub const fn is_read(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::Elements { .. })
+    }
+
+    /// It is about a register, not a collection.
+    #[must_use]
+    pub const fn is_of_register(&self) -> bool {
+        !matches!(self, Self::Add { .. } | Self::Elements { .. })
+    }
+
+    /// It is a question that has its answer.
+    #[must_use]
+    pub const fn is_answered(&self) -> bool {
+        !matches!(self, Self::Read { value: None, .. } | Self::Elements { elements: None, .. })
+    }
+
+    /// The register or collection it is about.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
             Self::Read { key, .. }
             | Self::Write { key, .. }
             | Self::Cas { key, .. }
-            | Self::Delete { key } => key,
+            | Self::Delete { key }
+            | Self::Add { key, .. }
+            | Self::Elements { key, .. } => key,
         }
     }
 
@@ -101,7 +152,8 @@ impl Call {
             Self::Cas { key, expect, value, .. } => {
                 Self::Cas { key: key.clone(), expect: expect.clone(), value: value.clone(), result: None }
             }
-            Self::Write { .. } | Self::Delete { .. } => self.clone(),
+            Self::Elements { key, .. } => Self::Elements { key: key.clone(), elements: None },
+            Self::Write { .. } | Self::Delete { .. } | Self::Add { .. } => self.clone(),
         }
     }
 
@@ -112,7 +164,7 @@ impl Call {
             Self::Write { value, .. } => Some(Some(value)),
             Self::Cas { value, result, .. } => (*result != Some(false)).then_some(Some(value)),
             Self::Delete { .. } => Some(None),
-            Self::Read { .. } => None,
+            Self::Read { .. } | Self::Add { .. } | Self::Elements { .. } => None,
         }
     }
 
@@ -122,7 +174,7 @@ impl Call {
         match self {
             Self::Read { value, .. } => value.as_ref().map(Option::as_deref),
             Self::Cas { expect, result, .. } => (*result != Some(false)).then_some(expect.as_deref()),
-            Self::Write { .. } | Self::Delete { .. } => None,
+            Self::Write { .. } | Self::Delete { .. } | Self::Add { .. } | Self::Elements { .. } => None,
         }
     }
 }
@@ -138,6 +190,11 @@ impl fmt::Display for Call {
                 write!(f, "cas {key} {} => {value:?}{answer}", Shown(expect.as_deref()))
             }
             Self::Delete { key } => write!(f, "delete {key}"),
+            Self::Add { key, element } => write!(f, "add {element:?} to {key}"),
+            Self::Elements { key, elements: None } => write!(f, "elements of {key}"),
+            Self::Elements { key, elements: Some(elements) } => {
+                write!(f, "elements of {key} -> {}", elements.len())
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a campaign is asked to do.
 
 use crate::fault::Kind;
+use crate::schedule::Family;
 use crate::schedule::Schedule;
 use agents::ActionSpace;
 use std::collections::BTreeSet;
@@ -34,6 +35,8 @@ pub struct CampaignConfig {
     pub kinds: BTreeSet<Kind>,
     /// Most nodes that may be down at once; absent: all of them.
     pub max_down: Option<u8>,
+    /// What clients can work on.
+    pub families: Vec<Family>,
     /// Schedules to begin a new campaign with.
     pub seeds: Vec<Schedule>,
     /// Where candidates come from.
@@ -61,6 +64,7 @@ impl CampaignConfig {
             horizon_ms: 10_000,
             kinds: BTreeSet::from(Kind::ALL),
             max_down: None,
+            families: Vec::new(),
             seeds: Vec::new(),
             mix: Mix::default(),
             limits: Limits::default(),

@@ -124,6 +124,7 @@ fn ground(config: &CampaignConfig) -> Ground {
     let mut ground = Ground::new(&config.target, &config.bugs, config.nodes, config.horizon_ms);
     ground.kinds.clone_from(&config.kinds);
     ground.max_down = config.max_down;
+    ground.families.clone_from(&config.families);
     ground
 }
 

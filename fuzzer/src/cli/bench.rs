@@ -139,7 +139,7 @@ fn measurements(target: &str, nodes: u8) -> Vec<Measurement> {
         steps: Vec::new(),
     };
     let busy = schedule(10_000, Workload::default());
-    let idle = schedule(60_000, Workload { clients: 1, rate: 1, keys: 1, operations: Some(1) });
+    let idle = schedule(60_000, Workload { clients: 1, rate: 1, keys: 1, operations: Some(1), family: None });
     let brief = schedule(1, Workload { operations: Some(1), ..Workload::default() });
     vec![
         Measurement {

@@ -54,9 +54,12 @@ pub fn main(what: What, repeats: u64) -> anyhow::Result<Exit> {
         let name = clap::ValueEnum::to_possible_value(&what).expect("no value is skipped");
         let node = NodeConfig {
             name: "n1".into(),
-            program: program.display().to_string().into(),
-            arguments: vec!["repeat".into(), name.get_name().into(), repeats.to_string()],
+            programs: vec![interceptor::sandbox::Program {
+                program: program.display().to_string().into(),
+                arguments: vec!["repeat".into(), name.get_name().into(), repeats.to_string()],
+            }],
             environment: Vec::new(),
+            files: Vec::new(),
         };
         let config = Config {
             seed: 1,

@@ -109,7 +109,10 @@ impl Rig {
         agent.clone_into(&mut config.agent);
         config.target_digest.clone_from(&self.target.digest);
         config.binary_digest.clone_from(&self.binary.digest);
-        config.max_down = self.target.manifest.faults.max_down;
+        let manifest = &self.target.manifest;
+        config.kinds = manifest.faults.kinds();
+        config.max_down = manifest.faults.max_down;
+        config.families.clone_from(&manifest.workload.families);
         for (_, file) in
             fuzzer::smoke::kept_in(&self.target.root.join("corpora"), self.target.name(), &["seeds"])
         {

@@ -36,7 +36,7 @@ fn value(manifest: &Manifest) -> Value {
         "name": manifest.name,
         "about": manifest.about,
         "nodes": manifest.nodes,
-        "workload": manifest.workload.kind,
+        "families": manifest.workload.families,
         "sets": manifest.sets,
         "bugs": manifest.bugs,
     })

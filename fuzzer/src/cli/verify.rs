@@ -39,7 +39,9 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
     disturbed.adopt(&agent)?;
     let horizon_ms = u64::try_from(args.horizon.as_millis()).unwrap_or(u64::MAX);
     let mut ground = Ground::new(rig.target.name(), &bugs, manifest.nodes, horizon_ms);
+    ground.kinds = manifest.faults.kinds();
     ground.max_down = manifest.faults.max_down;
+    ground.families.clone_from(&manifest.workload.families);
     let hogs = if args.load { cores() * 2 } else { 0 };
     let watch = Stopwatch::start();
     let mut said = Duration::ZERO;

@@ -27,11 +27,10 @@ use std::collections::VecDeque;
 
 /// How often the agent is asked and windows are summarised.
 const WINDOW: Span = Span::from_millis(250);
-/// How long the cluster is watched at least and at most before final reads.
+/// How long the cluster is watched at least before final reads; at most, it is for the target to say.
 const PROBE_MIN: Span = Span::from_millis(1_500);
-const PROBE_MAX: Span = Span::from_secs(5);
-/// The longest time from the last fault to the end.
-const QUIET_MAX: Span = Span::from_secs(10);
+/// The longest time from then to the end.
+const FINAL_MAX: Span = Span::from_secs(5);
 
 /// Where the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +60,11 @@ struct Explorer {
 pub(super) struct Session {
     input: Schedule,
     options: RunOptions,
+    /// Where clients connect to.
     port: u16,
-    /// Statuses with which a node may end by itself.
-    exits: Vec<i32>,
+    judges: oracle::Config,
+    /// How long the cluster may take to recover.
+    probe_max: Span,
     sandbox: Sandbox,
     connections: Connections,
     nemesis: Nemesis,
@@ -94,13 +95,7 @@ impl Session {
             .map_err(|error| ExecutorError::SetUp { why: format!("cannot prepare the room: {error}") })?;
         start_nodes(&mut sandbox, nodes, input.seed)?;
         let manifest = &runner.manifest;
-        pass_gate(
-            &mut sandbox,
-            &manifest.ready.http,
-            manifest.ready.port,
-            nodes,
-            usize::from(input.workload.clients),
-        )?;
+        pass_gate(&mut sandbox, &manifest.ready, nodes, usize::from(input.workload.clients))?;
         let mut observer = Observer::new(nodes, hosts);
         let taken = sandbox.events().len();
         sandbox.events().iter().for_each(|event| observer.take(event, sandbox.logs()));
@@ -116,12 +111,13 @@ impl Session {
         Ok(Self {
             input: input.clone(),
             options,
-            port: manifest.workload.port,
-            exits: manifest.node.exits.clone(),
+            port: runner.port,
+            judges: manifest.judges(runner.offer.family(&input.workload)),
+            probe_max: Span::from_millis(manifest.oracles.recovery_ms).max(PROBE_MIN),
             connections: Connections::default(),
             nemesis: Nemesis::new(nodes, ready, &input.steps),
             supervisor: Supervisor::new(nodes),
-            workload: Workload::new(&input.workload, nodes, input.seed, ready.0),
+            workload: Workload::new(&input.workload, &runner.offer, nodes, input.seed, ready.0),
             observer,
             explorer,
             episode: Vec::new(),
@@ -162,8 +158,8 @@ impl Session {
         let stage = match self.stage {
             Stage::Faults => Some(self.horizon),
             Stage::Probing if self.sandbox.now() < self.horizon + PROBE_MIN => quiet(PROBE_MIN),
-            Stage::Probing => quiet(PROBE_MAX),
-            Stage::FinalReads | Stage::Over => quiet(QUIET_MAX),
+            Stage::Probing => quiet(self.probe_max),
+            Stage::FinalReads | Stage::Over => quiet(self.probe_max + FINAL_MAX),
         };
         let workload = self.workload.deadline_ns().map(Instant);
         let all =
@@ -270,11 +266,13 @@ impl Session {
     fn go_on(&mut self, now: Instant) {
         let quiet = now.since(self.horizon);
         match self.stage {
-            Stage::Probing if quiet >= PROBE_MAX || (quiet >= PROBE_MIN && self.workload.is_settled()) => {
+            Stage::Probing
+                if quiet >= self.probe_max || (quiet >= PROBE_MIN && self.workload.is_settled()) =>
+            {
                 self.stage = Stage::FinalReads;
                 self.workload.finish(now.0);
             }
-            Stage::FinalReads if self.workload.is_finished() || quiet >= QUIET_MAX => {
+            Stage::FinalReads if self.workload.is_finished() || quiet >= self.probe_max + FINAL_MAX => {
                 self.stage = Stage::Over
             }
             _ => {}
@@ -341,8 +339,7 @@ impl Session {
             quiet: stopped.is_none().then_some(Quiet { from_ns: self.horizon.0, to_ns: now.0 }),
             final_from_ns: self.workload.final_from_ns(),
         };
-        let judges = oracle::Config { exit_allowed: self.exits, ..oracle::Config::default() };
-        let verdict = match (oracle::judge(&observations, &judges).verdict(), stopped) {
+        let verdict = match (oracle::judge(&observations, &self.judges).verdict(), stopped) {
             (Verdict::Violation(violation), _) => Verdict::Violation(violation),
             (_, Some(why)) => Verdict::Unknown { why },
             (verdict, None) => verdict,

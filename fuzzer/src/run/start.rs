@@ -4,6 +4,7 @@ use super::broken;
 use super::connections::{Connections, Happening};
 use super::gate::Gate;
 use crate::executor::ExecutorError;
+use crate::target::ReadySpec;
 use crate::workload::Action;
 use interceptor::event::EventKind;
 use interceptor::rng::split;
@@ -37,35 +38,36 @@ pub(super) fn start_nodes(sandbox: &mut Sandbox, nodes: usize, seed: u64) -> Res
 /// Runs until the cluster is ready; the questions come from the client host `probe`.
 pub(super) fn pass_gate(
     sandbox: &mut Sandbox,
-    path: &str,
-    port: u16,
+    questions: &[ReadySpec],
     nodes: usize,
     probe: usize,
 ) -> Result<(), ExecutorError> {
     let latest = sandbox.now() + READY_MAX;
-    let mut gate = Gate::new(path, nodes, sandbox.now().0);
+    let mut gate = Gate::new(questions, nodes, sandbox.now().0);
     let mut connections = Connections::default();
     let from = sandbox.client(probe);
     let mut seen = 0;
     loop {
         let mut actions = VecDeque::from(gate.on_time(sandbox.now().0));
         while let Some(event) = sandbox.next_client_event() {
-            for (node, happening) in connections.on_event(sandbox, event) {
+            for (slot, happening) in connections.on_event(sandbox, event) {
                 let now_ns = sandbox.now().0;
                 actions.extend(match happening {
-                    Happening::Connected(is_up) => gate.on_connected(node, is_up, now_ns),
-                    Happening::Bytes(bytes) => gate.on_bytes(node, &bytes, now_ns),
-                    Happening::Closed => gate.on_closed(node, now_ns),
+                    Happening::Connected(is_up) => gate.on_connected(slot, is_up, now_ns),
+                    Happening::Bytes(bytes) => gate.on_bytes(slot, &bytes, now_ns),
+                    Happening::Closed => gate.on_closed(slot, now_ns),
                 });
             }
         }
-        while let Some((node, action)) = actions.pop_front() {
+        while let Some((slot, action)) = actions.pop_front() {
             match action {
-                Action::Connect(to) => connections.connect(sandbox, node, from, to, port),
-                Action::Send(bytes) if !connections.send(sandbox, node, &bytes) => {
-                    actions.extend(gate.on_closed(node, sandbox.now().0));
+                Action::Connect(node) => {
+                    connections.connect(sandbox, slot, from, node, gate.place(slot).1);
                 }
-                Action::Close => connections.close(sandbox, node),
+                Action::Send(bytes) if !connections.send(sandbox, slot, &bytes) => {
+                    actions.extend(gate.on_closed(slot, sandbox.now().0));
+                }
+                Action::Close => connections.close(sandbox, slot),
                 _ => {}
             }
         }
@@ -100,6 +102,6 @@ fn not_ready(sandbox: &Sandbox, node: usize, why: &str) -> ExecutorError {
     let shown =
         if shown.is_empty() { "it wrote nothing".to_owned() } else { format!("its last lines:\n  {shown}") };
     ExecutorError::SetUp {
-        why: format!("n{}: {why}; {shown}\ncheck [node] and [ready] in target.toml", node + 1),
+        why: format!("n{}: {why}; {shown}\ncheck [node] and [[ready]] in target.toml", node + 1),
     }
 }

@@ -120,7 +120,7 @@ mod tests {
     fn target(root: &Path, command: &str, binary: &str) -> Target {
         let text = format!(
             "version = 1\nname = \"toy\"\nnodes = 1\n[build]\ncommand = {command}\nbinary = \"{binary}\"\n[node]\n\
-             command = [\"{{bin}}\"]\n[ready]\nhttp = \"/\"\nport = 1\n[workload]\nkind = \"kv-http\"\nport = 1\n"
+             command = [\"{{bin}}\"]\n[[ready]]\nhttp = \"/\"\nport = 1\n[client.kv-http]\nport = 1\n"
         );
         let manifest = Manifest::parse(&text, "target.toml").unwrap();
         Target {

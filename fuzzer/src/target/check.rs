@@ -1,11 +1,13 @@
 //! Whether a manifest that can be read makes sense.
 
-use super::Manifest;
+use super::place::WORDS;
+use super::{Manifest, template};
 use crate::nearest::suggestion;
 use std::collections::BTreeSet;
+use std::path::Component;
 
-/// Words in braces that a node's command, its environment and the peer pattern may hold.
-const PLACEHOLDERS: [&str; 7] = ["bin", "id", "ip", "peers", "data", "bug", "nodes"];
+/// Names of oracles that can be switched off.
+const ORACLES: [&str; 6] = ["crash", "raft", "durability", "collection", "linearizability", "liveness"];
 
 impl Manifest {
     /// The first contradiction, by field, and what would be right.
@@ -23,13 +25,18 @@ impl Manifest {
         if self.node.command.is_empty() {
             return Err("[node] command is empty; write the program and its arguments".into());
         }
-        for text in self.node.command.iter().chain(self.node.env.values()).chain([&self.node.peer]) {
-            check_placeholders(text)?;
+        let words = self.node.command.iter().chain(self.node.beside.iter().flatten());
+        for text in words.chain(self.node.env.values()).chain([&self.node.peer]) {
+            template::check(text, &WORDS).map_err(|why| format!("[node] {why}"))?;
         }
-        if self.node.peer.contains("{peers}") {
+        self.check_files()?;
+        for text in self.client.exec.iter().flat_map(|exec| &exec.command) {
+            template::check(text, &WORDS).map_err(|why| format!("[client.exec] {why}"))?;
+        }
+        if template::holds(&self.node.peer, "peers") {
             return Err("[node] peer must not hold {peers}: it is what {peers} is made of".into());
         }
-        if self.node.peer.is_empty() && self.node.command.iter().any(|word| word.contains("{peers}")) {
+        if self.node.peer.is_empty() && self.node.command.iter().any(|word| template::holds(word, "peers")) {
             return Err(
                 "[node] command holds {peers} but peer is not set; write peer = \"{id}={ip}:PORT\"".into()
             );
@@ -37,10 +44,50 @@ impl Manifest {
         if self.faults.max_down.is_some_and(|down| down > self.nodes) {
             return Err(format!("[faults] max_down is more than nodes = {}", self.nodes));
         }
-        if !self.ready.http.starts_with('/') {
-            return Err(format!("[ready] http = `{}` must begin with `/`", self.ready.http));
+        if self.workload.families.is_empty() {
+            return Err("[workload] families is empty; write register, set or log".into());
         }
+        self.client.check(&self.workload.families)?;
+        for name in &self.oracles.off {
+            if !ORACLES.contains(&name.as_str()) {
+                return Err(format!("[oracles] off holds `{name}`: {}", suggestion(name, &ORACLES)));
+            }
+        }
+        self.check_ready()?;
         self.check_names()
+    }
+
+    fn check_files(&self) -> Result<(), String> {
+        for file in &self.node.files {
+            let path = file.path.display();
+            if !file.path.components().all(|part| matches!(part, Component::Normal(_))) {
+                return Err(format!("[[node.file]] path `{path}` must lie in the data directory"));
+            }
+            if file.text.is_some() && file.from.is_some() {
+                return Err(format!("[[node.file]] {path} has both text and from; write one"));
+            }
+            if file.nodes.iter().flatten().any(|id| *id == 0 || *id > self.nodes) {
+                return Err(format!("[[node.file]] {path}: nodes are numbered from 1 to {}", self.nodes));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_ready(&self) -> Result<(), String> {
+        if self.ready.is_empty() {
+            return Err(
+                "there is no [[ready]]; write what every node must answer before clients begin".into()
+            );
+        }
+        for ready in &self.ready {
+            match (&ready.http, &ready.command) {
+                (Some(path), None) if path.starts_with('/') => {}
+                (Some(path), None) => return Err(format!("[[ready]] http = `{path}` must begin with `/`")),
+                (None, Some(command)) if !command.is_empty() => {}
+                _ => return Err("[[ready]] needs either http or command".into()),
+            }
+        }
+        Ok(())
     }
 
     fn check_names(&self) -> Result<(), String> {
@@ -75,21 +122,4 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-fn check_placeholders(text: &str) -> Result<(), String> {
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('{') {
-        let Some((name, tail)) = after.split_once('}') else {
-            return Err(format!("[node] `{text}`: the brace is not closed"));
-        };
-        if !PLACEHOLDERS.contains(&name) {
-            return Err(format!(
-                "[node] `{text}`: unknown placeholder {{{name}}}: {}",
-                suggestion(name, &PLACEHOLDERS)
-            ));
-        }
-        rest = tail;
-    }
-    Ok(())
 }

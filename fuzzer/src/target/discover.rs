@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     const TOY: &str = "version = 1\nname = \"toy\"\nnodes = 3\n[build]\nbinary = \"toy\"\n[node]\ncommand = [\"{bin}\"]\n\
-                       [ready]\nhttp = \"/\"\nport = 1\n[workload]\nkind = \"kv-http\"\nport = 1\n";
+                       [[ready]]\nhttp = \"/\"\nport = 1\n[client.kv-http]\nport = 1\n";
 
     fn checkout() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();

@@ -18,11 +18,10 @@ env = { NODES = "{nodes}" }
 [[port]]
 port = 7000
 dissector = "frame32-json:type"
-[ready]
+[[ready]]
 http = "/status"
 port = 8000
-[workload]
-kind = "kv-http"
+[client.kv-http]
 port = 8000
 [faults]
 max_down = 3
@@ -52,10 +51,10 @@ fn a_node_command_is_filled_in() {
     let ips = ["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
     let bugs = [];
     let place = Place { bin: "/bin/toy", id: 2, ips: &ips, data: "/data", bugs: &bugs };
-    assert_snapshot!(good().command_of(&place).join(" "), @"/bin/toy --id 2 --listen 10.0.0.2:7000 --peers 1=10.0.0.1:7000,2=10.0.0.2:7000 --data /data --bug=none");
+    assert_snapshot!(good().commands_of(&place)[0].join(" "), @"/bin/toy --id 2 --listen 10.0.0.2:7000 --peers 1=10.0.0.1:7000,2=10.0.0.2:7000 --data /data --bug=none");
     assert_eq!(good().env_of(&place)["NODES"], "2");
     let bugs = ["a".to_owned(), "b".to_owned()];
-    assert_eq!(good().command_of(&Place { bugs: &bugs, ..place })[9], "--bug=a,b");
+    assert_eq!(good().commands_of(&Place { bugs: &bugs, ..place })[0][9], "--bug=a,b");
 }
 
 #[test]
@@ -71,11 +70,11 @@ fn bugs_are_named_one_by_one_or_in_sets() {
 #[test]
 fn malformed_text_is_refused_with_line_and_column() {
     assert_snapshot!(refusal("max_down = 3", "max_dwon = 3"), @r"
-    target.toml: TOML parse error at line 23, column 1
+    target.toml: TOML parse error at line 22, column 1
        |
-    23 | max_dwon = 3
+    22 | max_dwon = 3
        | ^^^^^^^^
-    unknown field `max_dwon`, expected `max_down`
+    unknown field `max_dwon`, expected `max_down` or `without`
     ");
     let refusal = refusal("nodes = 3", "nodes = three");
     assert!(refusal.starts_with("target.toml: TOML parse error at line 5, column 9"), "{refusal}");
@@ -99,18 +98,67 @@ fn contradictions_are_refused_by_field() {
         refusal("\"/status\"", "\"status\""),
         refusal("demo = [\"stale-read\"]", "demo = [\"stale-reads\"]"),
         refusal("name = \"lost-write\"", "name = \"stale-read\""),
-        refusal("[ready]", "[[port]]\nport = 7000\ndissector = \"resp\"\n[ready]"),
+        refusal("[[ready]]", "[[port]]\nport = 7000\ndissector = \"resp\"\n[[ready]]"),
     ];
     assert_snapshot!(refusals.join("\n"), @r#"
     target.toml: name `Toy!` must be made of lower-case letters, digits and `-`
     target.toml: nodes = 0 is out of range; 1 to 9 are possible
     target.toml: [node] `{dta}`: unknown placeholder {dta}: did you mean `data`?
-    target.toml: [node] `{data`: the brace is not closed
+    target.toml: [node] `{data`: the brace before `data` is not closed
     target.toml: [node] command holds {peers} but peer is not set; write peer = "{id}={ip}:PORT"
     target.toml: [faults] max_down is more than nodes = 3
-    target.toml: [ready] http = `status` must begin with `/`
+    target.toml: [[ready]] http = `status` must begin with `/`
     target.toml: [sets] demo names the bug `stale-reads`: did you mean `stale-read`?
     target.toml: [[bug]] name `stale-read` is empty, reserved, repeated or holds a comma
     target.toml: [[port]] 7000 is listed twice
     "#);
+}
+
+#[test]
+fn protocols_questions_and_files_are_checked() {
+    let client = "[client.kv-http]\nport = 8000";
+    let resp = "[client.resp]\nport = 1\n[client.resp.ask]\nread = [\"GET\", \"{key}\"]";
+    let http = "[client.http]\nport = 1\n[client.http.ask.read]\npath = \"kv\"";
+    let file = |lines: &str| format!("[[node.file]]\n{lines}\n[[port]]");
+    let refusals = [
+        refusal(client, "[client]"),
+        refusal(client, &format!("{client}\n{resp}")),
+        refusal(client, resp),
+        refusal(client, &resp.replace("{key}", "{kye}")),
+        refusal(client, http),
+        refusal(client, &format!("{client}\n[workload]\nfamilies = [\"set\"]")),
+        refusal(client, &format!("{client}\n[oracles]\noff = [\"raf\"]")),
+        refusal("http = \"/status\"", ""),
+        refusal("[[port]]", &file("path = \"../x\"\ntext = \"\"")),
+        refusal("[[port]]", &file("path = \"x\"\ntext = \"\"\nfrom = \"y\"")),
+        refusal("[[port]]", &file("path = \"x\"\ntext = \"\"\nnodes = [4]")),
+    ];
+    assert_snapshot!(refusals.join("\n"));
+}
+
+#[test]
+fn each_node_has_its_programs_and_files() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("lib")).unwrap();
+    std::fs::write(dir.path().join("lib/b"), "{ip}").unwrap();
+    std::fs::write(dir.path().join("lib/a"), "a").unwrap();
+    let more = "beside = [[\"{bin}\", \"{ip:1}\"]]\n[[node.file]]\npath = \"conf\"\ntext = \"at {ip} {x}\"\n\
+                nodes = [2]\n[[node.file]]\npath = \"lib\"\n[[port]]";
+    let file = dir.path().join("target.toml");
+    std::fs::write(&file, GOOD.replacen("[[port]]", more, 1)).unwrap();
+    let target = Target::load(&file).unwrap();
+    let ips = ["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
+    let on = |id| Place { bin: "/bin/toy", id, ips: &ips, data: "/data", bugs: &[] };
+    assert_eq!(target.manifest.commands_of(&on(2))[1], ["/bin/toy", "10.0.0.1"]);
+    let files = target.files().unwrap();
+    let found = |id| -> Vec<(String, String)> {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let found = files.iter().filter_map(|file| {
+            Some((file.path.display().to_string(), text(file.on(&target.manifest, &on(id))?)))
+        });
+        found.collect()
+    };
+    let pair = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    assert_eq!(found(1), [pair("lib/a", "a"), pair("lib/b", "{ip}")]);
+    assert_eq!(found(2), [pair("conf", "at 10.0.0.2 {x}"), pair("lib/a", "a"), pair("lib/b", "{ip}")]);
 }

@@ -5,12 +5,10 @@
 //! attempt that may have done something the same numbered request may be sent again: a target that keeps its
 //! promise does it once. What is then still open ends as the protocol says of unanswered operations.
 
-use super::http::Responses;
-use super::kv_http::{self, Answer};
-use oracle::{Call, Outcome, Phase};
+use super::protocol::{Answer, Asked, Nodes, Protocol, Reply, Taken};
+use oracle::{Call, Phase};
+use std::sync::Arc;
 
-/// The time of an operation in nanoseconds.
-pub const OPERATION_NS: u64 = 1_000_000_000;
 /// How long a connection may take to be made.
 const CONNECT_NS: u64 = 300_000_000;
 /// How long an impatient client waits for an answer before it asks again elsewhere.
@@ -66,14 +64,16 @@ pub struct Task {
 #[derive(Clone, Debug)]
 pub struct Client {
     name: String,
-    nodes: usize,
+    nodes: Arc<Nodes>,
+    /// The time of an operation in nanoseconds.
+    patience_ns: u64,
     /// Where it is, or goes.
     node: usize,
     /// A new process takes over after an operation that nobody knows the end of.
     process: u32,
     seq: u64,
     link: Link,
-    responses: Responses,
+    protocol: Protocol,
     open: Option<Open>,
 }
 
@@ -105,23 +105,22 @@ struct Open {
 enum Stage {
     Pausing,
     Connecting,
+    Greeting,
     Waiting,
 }
 
 impl Client {
-    /// A client without a connection that starts at the node `node` of `nodes`.
+    /// A client without a connection that starts at the node `node` of `nodes` and gives each operation `patience_ns`.
     #[must_use]
-    pub fn new(name: String, process: u32, node: usize, nodes: usize) -> Self {
-        Self {
-            name,
-            nodes,
-            node,
-            process,
-            seq: 0,
-            link: Link::Closed,
-            responses: Responses::default(),
-            open: None,
-        }
+    pub fn new(
+        name: String,
+        process: u32,
+        node: usize,
+        nodes: Arc<Nodes>,
+        protocol: Protocol,
+        patience_ns: u64,
+    ) -> Self {
+        Self { name, nodes, patience_ns, node, process, seq: 0, link: Link::Closed, protocol, open: None }
     }
 
     /// It has no operation open.
@@ -151,15 +150,17 @@ impl Client {
             self.close(out);
             self.node = node;
         }
-        let ends_ns = now_ns.saturating_add(OPERATION_NS);
+        let ends_ns = now_ns.saturating_add(self.patience_ns);
+        // A change that may have been done is asked for again only where that does no harm.
+        let may_repeat = task.is_impatient && (task.call.is_read() || self.protocol.repeats_changes());
         self.open = Some(Open {
-            request: kv_http::request(&task.call, &self.name, self.seq),
+            request: self.protocol.request(&task.call, &self.name, self.seq),
             call: task.call,
             ends_ns,
             until_ns: ends_ns,
             stage: Stage::Pausing,
-            answer_ns: if task.is_impatient { ANSWER_NS } else { OPERATION_NS },
-            repeats_left: if task.is_impatient { REPEATS_MAX } else { 0 },
+            answer_ns: if may_repeat { ANSWER_NS } else { self.patience_ns },
+            repeats_left: if may_repeat { REPEATS_MAX } else { 0 },
             turned_away: 0,
             pause_ns: PAUSE_NS,
             may_be_done: false,
@@ -176,7 +177,7 @@ impl Client {
         self.link = if is_up { Link::Up } else { Link::Closed };
         if self.open.as_ref().is_some_and(|open| open.stage == Stage::Connecting) {
             if is_up {
-                self.send(now_ns, out);
+                self.greet(now_ns, out);
             } else {
                 self.turned_away("connection refused".into(), None, now_ns, out);
             }
@@ -188,19 +189,18 @@ impl Client {
         if self.link != Link::Up {
             return;
         }
-        self.responses.feed(bytes);
-        let is_awaited = self.open.as_ref().is_some_and(|open| open.stage == Stage::Waiting);
-        match (is_awaited, self.responses.take()) {
-            (true, Ok(Some(response))) => {
-                if !response.keep_alive || !self.responses.is_empty() {
+        self.protocol.feed(bytes);
+        match self.take(false) {
+            // Nobody asked: whatever follows on this connection cannot be told from an answer.
+            None => self.close(out),
+            Some(Ok(Some((reply, keeps)))) => {
+                if !keeps {
                     self.close(out);
                 }
-                self.answered(&response, now_ns, out);
+                self.replied(reply, now_ns, out);
             }
-            (true, Ok(None)) => {}
-            (true, Err(error)) => self.lost(error.to_string(), now_ns, out),
-            // Nobody asked: whatever follows on this connection cannot be told from an answer.
-            (false, _) => self.close(out),
+            Some(Ok(None)) => {}
+            Some(Err(why)) => self.lost(why, now_ns, out),
         }
     }
 
@@ -210,14 +210,24 @@ impl Client {
             return self.on_connected(false, now_ns, out);
         }
         self.link = Link::Closed;
-        let last = self.responses.end();
-        self.responses = Responses::default();
-        if self.open.as_ref().is_some_and(|open| open.stage == Stage::Waiting) {
-            match last {
-                Ok(Some(response)) => self.answered(&response, now_ns, out),
-                _ => self.lost("connection lost".into(), now_ns, out),
-            }
+        let last = self.take(true);
+        self.protocol.clear();
+        match last {
+            None => {}
+            Some(Ok(Some((reply, _)))) => self.replied(reply, now_ns, out),
+            Some(_) => self.lost("connection lost".into(), now_ns, out),
         }
+    }
+
+    /// Takes a reply off the connection; `None` when it waits for none.
+    fn take(&mut self, has_ended: bool) -> Option<Result<Option<Taken>, String>> {
+        let open = self.open.as_ref()?;
+        let asked = match open.stage {
+            Stage::Greeting => Asked::Greeting,
+            Stage::Waiting => Asked::Call(&open.call),
+            Stage::Pausing | Stage::Connecting => return None,
+        };
+        Some(self.protocol.take(asked, &self.nodes, has_ended))
     }
 
     /// Time has passed.
@@ -229,7 +239,7 @@ impl Client {
                 self.close(out);
                 self.turned_away("connection timed out".into(), None, now_ns, out);
             }
-            Stage::Waiting => self.lost("timed out".into(), now_ns, out),
+            Stage::Greeting | Stage::Waiting => self.lost("timed out".into(), now_ns, out),
         }
     }
 
@@ -240,34 +250,46 @@ impl Client {
             return self.give_up(out);
         }
         match self.link {
-            Link::Up => self.send(now_ns, out),
+            Link::Up => self.ask(now_ns, out),
             Link::Closed | Link::Connecting => {
                 open.stage = Stage::Connecting;
                 open.until_ns = open.ends_ns.min(now_ns.saturating_add(CONNECT_NS));
-                self.responses = Responses::default();
+                self.protocol.clear();
                 self.link = Link::Connecting;
                 out.push(Action::Connect(self.node));
             }
         }
     }
 
-    fn send(&mut self, now_ns: u64, out: &mut Vec<Action>) {
+    /// On a new connection: the protocol's first question, if it has one.
+    fn greet(&mut self, now_ns: u64, out: &mut Vec<Action>) {
+        let Some(greeting) = self.protocol.greeting() else { return self.ask(now_ns, out) };
+        let Some(open) = &mut self.open else { return };
+        open.stage = Stage::Greeting;
+        open.until_ns = open.ends_ns.min(now_ns.saturating_add(ANSWER_NS));
+        out.push(Action::Send(greeting));
+    }
+
+    fn ask(&mut self, now_ns: u64, out: &mut Vec<Action>) {
         let Some(open) = &mut self.open else { return };
         open.stage = Stage::Waiting;
         open.until_ns = open.ends_ns.min(now_ns.saturating_add(open.answer_ns));
         out.push(Action::Send(open.request.clone()));
     }
 
-    fn answered(&mut self, response: &super::http::Response, now_ns: u64, out: &mut Vec<Action>) {
+    fn replied(&mut self, reply: Reply, now_ns: u64, out: &mut Vec<Action>) {
         let Some(open) = &mut self.open else { return };
-        match kv_http::answer(&open.call, response, self.nodes) {
-            Answer::Done(call) => self.complete(Phase::Ok, call, None, out),
-            Answer::Elsewhere(leader) => self.turned_away("not the leader".into(), leader, now_ns, out),
-            Answer::Refused(why) => {
+        match reply {
+            Reply::Welcome => self.ask(now_ns, out),
+            Reply::Answer(Answer::Done(call)) => self.complete(Phase::Ok, call, None, out),
+            Reply::Answer(Answer::Elsewhere(leader)) => {
+                self.turned_away("not the leader".into(), leader, now_ns, out);
+            }
+            Reply::Answer(Answer::Refused(why)) => {
                 open.error = why;
                 self.give_up(out);
             }
-            Answer::Unclear(why) => self.lost(why, now_ns, out),
+            Reply::Answer(Answer::Unclear(why)) => self.lost(why, now_ns, out),
         }
     }
 
@@ -277,17 +299,24 @@ impl Client {
         open.turned_away += 1;
         open.error = why;
         // Two nodes may each believe in the other: a hint is followed at once the first time only.
-        let at_once =
-            if leader.is_some() { open.turned_away <= 1 } else { open.turned_away % self.nodes != 0 };
-        self.move_to(leader.unwrap_or((self.node + 1) % self.nodes), out);
+        let count = self.nodes.count;
+        let at_once = if leader.is_some() { open.turned_away <= 1 } else { open.turned_away % count != 0 };
+        // A connection whose greeting was not to its liking is of no use.
+        if open.stage == Stage::Greeting {
+            self.close(out);
+        }
+        self.move_to(leader.unwrap_or((self.node + 1) % count), out);
         self.pause_or_attempt(at_once, now_ns, out);
     }
 
     /// The attempt may have done something.
     fn lost(&mut self, why: String, now_ns: u64, out: &mut Vec<Action>) {
         self.close(out);
-        self.node = (self.node + 1) % self.nodes;
         let Some(open) = &mut self.open else { return };
+        if open.stage == Stage::Greeting {
+            return self.turned_away(why, None, now_ns, out);
+        }
+        self.node = (self.node + 1) % self.nodes.count;
         open.may_be_done = true;
         open.error = why;
         if open.repeats_left == 0 {
@@ -312,10 +341,9 @@ impl Client {
 
     fn give_up(&mut self, out: &mut Vec<Action>) {
         let Some(open) = &self.open else { return };
-        let phase = match kv_http::unanswered(&open.call, open.may_be_done) {
-            Outcome::Info => Phase::Info,
-            _ => Phase::Fail,
-        };
+        // A question changes nothing, so it has failed at worst.
+        let is_unsure = open.may_be_done && !open.call.is_read();
+        let phase = if is_unsure { Phase::Info } else { Phase::Fail };
         let (call, error) = (open.call.clone(), open.error.clone());
         self.complete(phase, call, Some(error), out);
     }
@@ -333,7 +361,7 @@ impl Client {
     }
 
     fn close(&mut self, out: &mut Vec<Action>) {
-        self.responses = Responses::default();
+        self.protocol.clear();
         if self.link != Link::Closed {
             self.link = Link::Closed;
             out.push(Action::Close);

@@ -11,24 +11,16 @@
 //! twice. 421 `{"leader": ID}` sends the client elsewhere and promises that nothing was done; other 4xx and 507
 //! promise it too. Everything else leaves a change undecided.
 
-use super::http::{self, Response};
-use oracle::{Call, Outcome};
+use super::http::{self, Response, Responses};
+use super::protocol::{Answer, Nodes};
+use oracle::Call;
 use serde_json::{Value, json};
 
-/// The name of this workload in manifests.
-pub const NAME: &str = "kv-http";
-
-/// What a response says of the operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It took effect; the call holds the answer.
-    Done(Call),
-    /// Nothing was done here; the node with this position leads, if it is known.
-    Elsewhere(Option<usize>),
-    /// Nothing was done, and the same request would fare no better.
-    Refused(String),
-    /// It may have been done.
-    Unclear(String),
+/// The client's side of one connection.
+#[derive(Clone, Debug, Default)]
+pub struct KvHttp {
+    /// What has come in.
+    pub responses: Responses,
 }
 
 /// The bytes that ask for `call` as number `seq` of the session of `client`.
@@ -49,12 +41,13 @@ pub fn request(call: &Call, client: &str, seq: u64) -> Vec<u8> {
             let body = json!({ "client": client, "seq": seq });
             http::request("DELETE", &path, &body.to_string())
         }
+        Call::Add { .. } | Call::Elements { .. } => unreachable!("kv-http has registers only"),
     }
 }
 
-/// What `response` says of `call` in a cluster of `nodes`.
+/// What `response` says of `call`.
 #[must_use]
-pub fn answer(call: &Call, response: &Response, nodes: usize) -> Answer {
+pub fn answer(call: &Call, response: &Response, nodes: &Nodes) -> Answer {
     let body: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     let said = || match body["error"].as_str() {
         Some(error) => format!("{}: {error}", response.status),
@@ -71,7 +64,7 @@ pub fn answer(call: &Call, response: &Response, nodes: usize) -> Answer {
         (200, Call::Cas { .. }) => Answer::Done(swapped(call, true)),
         (409, Call::Cas { .. }) if body.get("actual").is_some() => Answer::Done(swapped(call, false)),
         (200, _) | (404, Call::Delete { .. }) => Answer::Done(call.clone()),
-        (421, _) => Answer::Elsewhere(leader(&body["leader"], nodes)),
+        (421, _) => Answer::Elsewhere(body["leader"].as_u64().and_then(|id| nodes.numbered(id))),
         // A session that has gone on: this number may have been done before it did.
         (409, _) => Answer::Unclear(said()),
         (400..500 | 507, _) => Answer::Refused(said()),
@@ -85,18 +78,6 @@ fn swapped(call: &Call, is_swapped: bool) -> Call {
         *result = Some(is_swapped);
     }
     answered
-}
-
-/// The position of the node with this number.
-fn leader(id: &Value, nodes: usize) -> Option<usize> {
-    let position = usize::try_from(id.as_u64()?).ok()?.checked_sub(1)?;
-    (position < nodes).then_some(position)
-}
-
-/// How an operation ends for which no answer came: reads change nothing, so they have failed at worst.
-#[must_use]
-pub fn unanswered(call: &Call, may_be_done: bool) -> Outcome {
-    if may_be_done && !matches!(call, Call::Read { .. }) { Outcome::Info } else { Outcome::Fail }
 }
 
 #[cfg(test)]
@@ -135,7 +116,7 @@ mod tests {
     fn answers_are_read_as_the_protocol_says() {
         let [read, write, cas, delete] = calls();
         let say = |call: &Call, status, body: &str| {
-            answer(call, &Response { status, body: body.into(), keep_alive: true }, 3)
+            answer(call, &Response { status, body: body.into(), keep_alive: true }, &Nodes::new(3))
         };
         let read_as = |value: Option<&str>| {
             Answer::Done(Call::Read { key: "k1".into(), value: Some(value.map(str::to_owned)) })
@@ -160,13 +141,5 @@ mod tests {
         );
         assert_eq!(say(&write, 507, ""), Answer::Refused("507".into()));
         assert_eq!(say(&write, 404, ""), Answer::Refused("404".into()));
-    }
-
-    #[test]
-    fn reads_without_an_answer_have_failed() {
-        let [read, write, ..] = calls();
-        assert_eq!(unanswered(&read, true), Outcome::Fail);
-        assert_eq!(unanswered(&write, true), Outcome::Info);
-        assert_eq!(unanswered(&write, false), Outcome::Fail);
     }
 }

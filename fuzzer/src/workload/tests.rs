@@ -5,6 +5,11 @@ use oracle::{Entry, Verdict};
 
 const MS: u64 = 1_000_000;
 
+fn offer() -> Offer {
+    let client: ClientSpec = toml::from_str("[kv-http]\nport = 80").unwrap();
+    Offer::of(&client, &[Family::Register]).unwrap()
+}
+
 /// Registers that keep their sessions, behind a leader that changes.
 #[derive(Default)]
 struct Toy {
@@ -91,7 +96,7 @@ struct Stage {
 
 impl Stage {
     fn new(settings: schedule::Workload, seed: u64) -> Self {
-        let workload = Workload::new(&settings, 3, seed, 0);
+        let workload = Workload::new(&settings, &offer(), 3, seed, 0);
         Self { workload, toy: Toy::default(), at: BTreeMap::new(), history: Vec::new(), now_ns: 0 }
     }
 
@@ -145,7 +150,7 @@ impl Stage {
 }
 
 fn settings(operations: Option<u32>) -> schedule::Workload {
-    schedule::Workload { clients: 4, rate: 40, keys: 3, operations }
+    schedule::Workload { clients: 4, rate: 40, keys: 3, operations, family: None }
 }
 
 #[test]

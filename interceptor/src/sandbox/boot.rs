@@ -3,7 +3,7 @@
 use super::files::Kind;
 use super::log::{Entry, What};
 use super::task::{ProcessId, ThreadId};
-use super::{Error, Sandbox};
+use super::{Error, Program, Sandbox};
 use crate::event::EventKind;
 use rand::Rng;
 use std::ffi::CString;
@@ -19,39 +19,46 @@ const AT_SYSINFO: u64 = 32;
 const AT_SYSINFO_EHDR: u64 = 33;
 
 impl Sandbox {
-    /// Starts (again) the program of a node, on its data directory as it is.
+    /// Starts (again) the programs of a node, on its data directory as it is.
     ///
     /// # Errors
-    /// When the program cannot be started at all.
+    /// When a program cannot be started at all.
     pub fn start(&mut self, node: usize) -> Result<(), Error> {
-        if self.nodes[node].root.is_some() {
+        if !self.nodes[node].roots.is_empty() {
             return Ok(());
         }
-        let config = self.nodes[node].config.clone();
+        self.nodes[node].next_vpid = 1;
+        let host = self.nodes[node].host;
+        self.net.host_powered_on(host);
+        self.log_operation(node, 1);
+        self.note(host, EventKind::Start);
+        for program in self.nodes[node].config.programs.clone() {
+            self.start_program(node, &program)?;
+        }
+        Ok(())
+    }
+
+    fn start_program(&mut self, node: usize, program: &Program) -> Result<(), Error> {
         let text = |bytes: &[u8]| CString::new(bytes).unwrap_or_default();
-        let program = text(config.program.as_os_str().as_bytes());
-        let arguments: Vec<CString> = std::iter::once(program.clone())
-            .chain(config.arguments.iter().map(|a| text(a.as_bytes())))
+        let path = text(program.program.as_os_str().as_bytes());
+        let arguments: Vec<CString> = std::iter::once(path.clone())
+            .chain(program.arguments.iter().map(|a| text(a.as_bytes())))
             .collect();
+        let environment = &self.nodes[node].config.environment;
         let environment: Vec<CString> =
-            config.environment.iter().map(|(k, v)| text(format!("{k}={v}").as_bytes())).collect();
+            environment.iter().map(|(k, v)| text(format!("{k}={v}").as_bytes())).collect();
         let directory = text(self.nodes[node].data.as_os_str().as_bytes());
         let tid = spawn(&Launch {
-            program: &program,
+            program: &path,
             arguments: &arguments,
             environment: &environment,
             directory: &directory,
             filter: &self.filter,
             address_space_max: 0,
         })?;
-        self.nodes[node].next_vpid = 1;
         let (process, thread) = self.add_root(node, tid);
-        self.nodes[node].root = Some(process);
+        self.nodes[node].roots.push(process);
         self.bind_standard(process, node);
-        let host = self.nodes[node].host;
-        self.net.host_powered_on(host);
-        self.log_operation(node, 1);
-        self.note(host, EventKind::Start);
         self.prepare_program(thread)
     }
 

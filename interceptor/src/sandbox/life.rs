@@ -253,8 +253,8 @@ impl Sandbox {
         let process = self.processes.get_mut(&id).expect("a process that ends is known");
         process.ended = Some(status);
         let (node, parent) = (process.node, process.parent);
-        if self.nodes[node].root == Some(id) {
-            self.nodes[node].root = None;
+        if self.nodes[node].roots.contains(&id) {
+            self.nodes[node].roots.clear();
             self.flush_output(node);
             let exit = if status >= 256 { Exit::Signal(status - 256) } else { Exit::Status(status) };
             self.note(self.nodes[node].host, EventKind::Exit(exit));
@@ -288,7 +288,7 @@ impl Sandbox {
                 let _gone = process.tid.send_process_signal(libc::SIGKILL);
             }
         }
-        self.nodes[node].root = None;
+        self.nodes[node].roots.clear();
         for id in ids {
             self.await_death(id)?;
             if let Some(process) = self.processes.get_mut(&id)

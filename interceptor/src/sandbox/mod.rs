@@ -84,12 +84,27 @@ pub enum Error {
 pub struct NodeConfig {
     /// Its host name.
     pub name: String,
-    /// The program, by a path that exists in the room.
+    /// What it runs, the main program first; they live and die together.
+    pub programs: Vec<Program>,
+    /// Their whole environment.
+    pub environment: Vec<(String, String)>,
+    /// Files in its data directory when it is switched on for the first time; they are durable.
+    pub files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+/// A program of a node.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its path in the room, or on the host.
     pub program: PathBuf,
     /// Its arguments, without its own name.
     pub arguments: Vec<String>,
-    /// Its whole environment.
-    pub environment: Vec<(String, String)>,
+}
+
+/// The address of the node with this position.
+#[must_use]
+pub fn node_address(node: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, node as u8 + 1)
 }
 
 /// Bounds on what guests may use; reaching one ends the run and says so.
@@ -158,7 +173,8 @@ struct Node {
     disk: Disk,
     rng: Rng,
     data: PathBuf,
-    root: Option<ProcessId>,
+    /// The processes of its programs, the main one first; none when it is down.
+    roots: Vec<ProcessId>,
     next_vpid: i32,
     paused: bool,
     output: [Vec<u8>; 2],
@@ -219,7 +235,7 @@ impl Sandbox {
         let mut nodes = Vec::new();
         system_files::prepare(&root)?;
         for (index, node) in config.nodes.iter().enumerate() {
-            let host = net.add_host(Ipv4Addr::new(10, 0, 0, index as u8 + 1));
+            let host = net.add_host(node_address(index));
             nodes.push(Node::new(&root, config.seed, index, host, node.clone())?);
         }
         let clients =
@@ -304,12 +320,6 @@ impl Sandbox {
         self.stopped.as_deref()
     }
 
-    /// Address of a node.
-    #[must_use]
-    pub fn address(&self, node: usize) -> Ipv4Addr {
-        Ipv4Addr::new(10, 0, 0, node as u8 + 1)
-    }
-
     /// The host of a client.
     #[must_use]
     pub fn client(&self, index: usize) -> HostId {
@@ -352,15 +362,17 @@ impl Node {
         // Nodes were not switched on together, and their wall clocks agree as well as NTP makes them.
         let uptime = Span::from_secs(1_000 + 977 * index as u64).0 + rng.random_range(0..1_000_000_000);
         let skew = rng.random_range(0..1_000_000);
+        let disk = Disk::new(data.clone(), seed, &label)?;
+        place(&data, &config.files)?;
         Ok(Self {
-            disk: Disk::new(data.clone(), seed, &label)?,
+            disk,
             clock: NodeClock::new(uptime, EPOCH_NS + skew),
             host,
             pages,
             pages_path,
             rng,
             data,
-            root: None,
+            roots: Vec::new(),
             next_vpid: 1,
             paused: false,
             output: [Vec::new(), Vec::new()],
@@ -370,6 +382,17 @@ impl Node {
             config,
         })
     }
+}
+
+/// Writes what a node finds on its disk.
+fn place(data: &std::path::Path, files: &[(PathBuf, Vec<u8>)]) -> Result<(), Error> {
+    for (path, content) in files {
+        let path = data.join(path);
+        let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        made.and_then(|()| std::fs::write(&path, content))
+            .map_err(|source| Error::Io { what: format!("cannot place {}", path.display()), source })?;
+    }
+    Ok(())
 }
 
 impl Drop for Sandbox {

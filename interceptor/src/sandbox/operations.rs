@@ -55,7 +55,7 @@ impl Sandbox {
             Op::Kill(node) => self.kill(node),
             Op::PowerOff(node, loss) => self.power_off(node, loss),
             Op::Start(node) => {
-                let starts = self.nodes[node].root.is_none();
+                let starts = self.nodes[node].roots.is_empty();
                 self.start(node)?;
                 Ok(u64::from(starts))
             }
@@ -73,14 +73,14 @@ impl Sandbox {
                 self.log_operation(node, 5);
                 self.nodes[node].clock.jump(by_ns);
                 self.rearm(node);
-                Ok(u64::from(self.nodes[node].root.is_some()))
+                Ok(u64::from(!self.nodes[node].roots.is_empty()))
             }
             Op::ClockRate(node, percent) => {
                 self.log_operation(node, 6);
                 let now = self.now;
                 self.nodes[node].clock.set_rate(percent, now);
                 self.rearm(node);
-                Ok(u64::from(self.nodes[node].root.is_some()))
+                Ok(u64::from(!self.nodes[node].roots.is_empty()))
             }
             Op::Disk(node, faults) => {
                 self.nodes[node].disk.set_faults(faults);
@@ -146,7 +146,7 @@ impl Sandbox {
     /// Whether the node's program runs.
     #[must_use]
     pub fn is_up(&self, node: usize) -> bool {
-        self.nodes[node].root.is_some()
+        !self.nodes[node].roots.is_empty()
     }
 
     /// Calls of a node's disk that its faults failed, delayed or refused so far, and packets a link held.
@@ -176,7 +176,7 @@ impl Sandbox {
     /// A client begins to connect to a node; the outcome comes as a [`ClientEvent`].
     pub fn client_connect(&mut self, client: HostId, node: usize, port: u16) -> SocketId {
         let socket = self.net.socket(client, Domain::V4, Kind::Stream).expect("a room has stream sockets");
-        let to = Address::Inet(SocketAddr::from((self.address(node), port)));
+        let to = Address::Inet(SocketAddr::from((super::node_address(node), port)));
         // EINPROGRESS is the only answer a new stream socket can give here.
         let _begun = self.net.connect(socket, &to, self.now);
         self.spread_edges();

@@ -4,7 +4,7 @@
 
 use interceptor::event::{EventKind, Exit};
 use interceptor::room::Room;
-use interceptor::sandbox::{Config, Limits, NodeConfig, Pause, Sandbox};
+use interceptor::sandbox::{Config, Limits, NodeConfig, Pause, Program, Sandbox};
 use interceptor::time::{Instant, Span};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -38,8 +38,11 @@ pub type Guest<'a> = (&'a Path, &'a [&'a str]);
 pub fn cluster(guests: &[Guest<'_>], seed: u64, limits: Limits) -> Config {
     let node = |(i, (program, arguments)): (usize, &Guest<'_>)| NodeConfig {
         name: format!("n{}", i + 1),
-        program: program.to_path_buf(),
-        arguments: arguments.iter().map(ToString::to_string).collect(),
+        programs: vec![Program {
+            program: program.to_path_buf(),
+            arguments: arguments.iter().map(ToString::to_string).collect(),
+        }],
+        files: vec![],
         environment: vec![
             ("PATH".into(), "/usr/bin:/bin".into()),
             ("ADDRESS".into(), format!("10.0.0.{}", i + 1)),

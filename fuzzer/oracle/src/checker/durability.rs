@@ -19,7 +19,7 @@ pub const NAME: &str = "durability";
 pub fn check(ops: &[Op], final_from_ns: u64) -> Judgement {
     let mut judgement = Judgement::new(NAME);
     let mut keys: BTreeMap<&str, Key<'_>> = BTreeMap::new();
-    for op in ops.iter().filter(|op| op.outcome != Outcome::Fail) {
+    for op in ops.iter().filter(|op| op.outcome != Outcome::Fail && op.call.is_of_register()) {
         let key = keys.entry(op.call.key()).or_default();
         match op.call {
             Call::Read { .. } if op.outcome == Outcome::Ok && op.invoked_ns >= final_from_ns => {

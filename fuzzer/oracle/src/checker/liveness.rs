@@ -1,7 +1,7 @@
 //! Liveness: once faults have stopped and everything is healed, the cluster must answer again.
 
 use crate::history::entries_of;
-use crate::op::{Call, Op, Outcome, seconds};
+use crate::op::{Op, Outcome, seconds};
 use crate::verdict::{Evidence, Judgement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -82,7 +82,7 @@ pub fn check(ops: &[Op], quiet: Quiet, config: &Config) -> Judgement {
 /// once it had time to recover.
 fn check_changes(ops: &[Op], quiet: Quiet, config: &Config, mut judgement: Judgement) -> Judgement {
     let from = quiet.from_ns.saturating_add(config.recovery_ns);
-    let changes = || ops.iter().filter(|op| !matches!(op.call, Call::Read { .. }));
+    let changes = || ops.iter().filter(|op| !op.call.is_read());
     let got_through = |op: &Op| op.outcome == Outcome::Ok && op.completed_ns.is_some_and(|at| at >= from);
     let gave_up = |op: &&Op| op.invoked_ns >= from && op.outcome == Outcome::Info;
     let attempts: Vec<&Op> = changes().filter(gave_up).collect();
@@ -130,6 +130,7 @@ fn evidence(ops: &[Op], attempts: &[&Op], quiet: Quiet) -> Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::op::Call;
 
     const SECOND: u64 = 1_000_000_000;
     const QUIET: Quiet = Quiet { from_ns: 10 * SECOND, to_ns: 20 * SECOND };

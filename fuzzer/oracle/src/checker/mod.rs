@@ -1,5 +1,6 @@
 //! Checkers, one a file, and [`judge`], which runs those a target asks for in a fixed order.
 
+pub mod collection;
 pub mod crash;
 pub mod durability;
 pub mod linearizable;
@@ -39,6 +40,10 @@ pub struct Config {
     pub raft: bool,
     /// Run [`durability`], on runs that took final reads.
     pub durability: bool,
+    /// Run [`collection`].
+    pub collections: bool,
+    /// What collections promise.
+    pub collection: collection::Config,
     /// Run [`linearizable`].
     pub linearizability: bool,
     /// Attempts to place an operation, for each key: see [`linearizable::check`].
@@ -57,6 +62,8 @@ impl Default for Config {
             exit_allowed: vec![0],
             raft: true,
             durability: true,
+            collections: true,
+            collection: collection::Config::default(),
             linearizability: true,
             steps_max: 500_000,
             liveness: true,
@@ -88,6 +95,9 @@ pub fn judge(observations: &Observations, config: &Config) -> Verdicts {
     };
     if let (true, Some(final_from_ns)) = (config.durability, observations.final_from_ns) {
         judgements.push(durability::check(&ops, final_from_ns));
+    }
+    if config.collections {
+        judgements.push(collection::check(&ops, observations.final_from_ns, config.collection));
     }
     if config.linearizability {
         judgements.push(linearizable::check(&ops, config.steps_max));

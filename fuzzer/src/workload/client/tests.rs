@@ -1,9 +1,16 @@
 //! Dialogues with a client, as text.
 
 use super::*;
+use crate::workload::kv_http::KvHttp;
 use proptest::prelude::*;
 
 const MS: u64 = 1_000_000;
+const PATIENCE_NS: u64 = 1_000 * MS;
+
+fn client(process: u32) -> Client {
+    let protocol = Protocol::KvHttp(KvHttp::default());
+    Client::new("c0".into(), process, 0, Arc::new(Nodes::new(3)), protocol, PATIENCE_NS)
+}
 
 fn write() -> Call {
     Call::Write { key: "k0".into(), value: "v0.1".into() }
@@ -19,7 +26,7 @@ fn task(call: Call, is_impatient: bool) -> Task {
 
 /// Plays what happens, one a line, and writes down what the client does.
 fn play(call: Call, is_impatient: bool, script: &str) -> String {
-    let mut client = Client::new("c0".into(), 7, 0, 3);
+    let mut client = client(7);
     let mut shown = String::new();
     let mut out = Vec::new();
     client.begin(task(call, is_impatient), 0, &mut out);
@@ -192,7 +199,7 @@ fn nothing_sent_is_a_failure() {
 fn garbage_and_unasked_bytes_end_the_connection() {
     let script = "1 up\n2 SSH\r\n\r\n";
     assert!(play(write(), false, script).contains("begin"));
-    let mut client = Client::new("c0".into(), 0, 0, 3);
+    let mut client = client(0);
     let mut out = Vec::new();
     client.begin(task(read(), false), 0, &mut out);
     client.on_connected(true, MS, &mut out);
@@ -216,7 +223,7 @@ proptest! {
     fn every_operation_ends_once_and_in_time(
         happenings in proptest::collection::vec((0_u8..8, 0_u64..200), 0..60), is_impatient: bool,
     ) {
-        let mut client = Client::new("c0".into(), 7, 0, 3);
+        let mut client = client(7);
         let mut out = Vec::new();
         client.begin(task(write(), is_impatient), 0, &mut out);
         let mut now_ns = 0;
@@ -238,7 +245,7 @@ proptest! {
             }
         }
         while let Some(at) = client.deadline_ns() {
-            prop_assert!(at <= OPERATION_NS);
+            prop_assert!(at <= PATIENCE_NS);
             client.on_time(at, &mut out);
         }
         prop_assert!(client.is_idle());

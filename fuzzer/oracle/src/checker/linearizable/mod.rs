@@ -49,7 +49,7 @@ pub fn check(ops: &[Op], steps_max: u64) -> Judgement {
 /// The operations that say or may do something, in the order of invocation.
 fn by_key(ops: &[Op]) -> BTreeMap<&str, Vec<&Op>> {
     let mut keys: BTreeMap<&str, Vec<&Op>> = BTreeMap::new();
-    for op in ops {
+    for op in ops.iter().filter(|op| op.call.is_of_register()) {
         let idle = matches!(op.call, Call::Read { .. }) && op.outcome != Outcome::Ok;
         if op.outcome != Outcome::Fail && !idle {
             keys.entry(op.call.key()).or_default().push(op);

@@ -1,0 +1,244 @@
+//! Any HTTP and JSON service: requests are templates of the manifest, answers are found by a path into the body.
+//!
+//! 2xx is done; 404 to a read is an absent key; the manifest's `elsewhere` statuses, and no others, send the client to
+//! another node. 408 and 5xx leave a change undecided; other 4xx promise that nothing was done.
+
+use super::http::{self, Response, Responses};
+use super::protocol::Answer;
+use crate::target::client::{Encoding, HttpRequest, HttpSpec};
+use crate::target::template;
+use oracle::Call;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The client's side of one connection.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    spec: Arc<HttpSpec>,
+    /// What has come in.
+    pub responses: Responses,
+}
+
+impl Rest {
+    /// Clients as the manifest describes them.
+    #[must_use]
+    pub fn new(spec: &HttpSpec) -> Self {
+        Self { spec: Arc::new(spec.clone()), responses: Responses::default() }
+    }
+
+    /// The bytes that ask for `call`.
+    ///
+    /// # Panics
+    /// When the manifest has no template for it: such calls are not drawn.
+    #[must_use]
+    pub fn request(&self, call: &Call, client: &str, seq: u64) -> Vec<u8> {
+        let template = self.template(call);
+        let fill = |text| template::fill(text, &|name, _| word(call, client, seq, name));
+        http::request(&template.method, &fill(&template.path), &fill(&template.body))
+    }
+
+    fn template(&self, call: &Call) -> &HttpRequest {
+        self.spec.ask.of(call).expect("only operations that the manifest describes are drawn")
+    }
+
+    /// What `response` says of `call`.
+    #[must_use]
+    pub fn answer(&self, call: &Call, response: &Response) -> Answer {
+        let said = || {
+            let body: String = String::from_utf8_lossy(&response.body).chars().take(160).collect();
+            format!("{} {}", response.status, body.trim())
+        };
+        match response.status {
+            200..300 => self.done(call, response).unwrap_or_else(Answer::Unclear),
+            status if self.spec.elsewhere.contains(&status) => Answer::Elsewhere(None),
+            404 if matches!(call, Call::Read { .. }) => Answer::Done(answered(call, Found::Nothing)),
+            404 if matches!(call, Call::Delete { .. }) => Answer::Done(call.clone()),
+            409 | 412 if matches!(call, Call::Cas { .. }) => Answer::Done(answered(call, Found::Word(false))),
+            408 | 429 => Answer::Unclear(said()),
+            400..500 => Answer::Refused(said()),
+            _ => Answer::Unclear(said()),
+        }
+    }
+
+    /// Finds the answer in a body; an error says why it cannot be one.
+    fn done(&self, call: &Call, response: &Response) -> Result<Answer, String> {
+        let template = self.template(call);
+        let Some(path) = &template.answer else {
+            let text = || String::from_utf8_lossy(&response.body).into_owned();
+            return Ok(Answer::Done(match call {
+                Call::Read { .. } => answered(call, Found::Text(text())),
+                Call::Elements { .. } => {
+                    answered(call, Found::Texts(text().lines().map(str::to_owned).collect()))
+                }
+                Call::Cas { .. } => answered(call, Found::Word(true)),
+                _ => call.clone(),
+            }));
+        };
+        let body: Value = serde_json::from_slice(&response.body)
+            .map_err(|error| format!("the answer is not JSON: {error}"))?;
+        let texts = || -> Result<Vec<String>, String> {
+            let found = find(&body, path);
+            found.into_iter().map(|value| text_of(value, template.encoding)).collect()
+        };
+        Ok(Answer::Done(match call {
+            Call::Read { .. } => match texts()?.pop() {
+                Some(text) => answered(call, Found::Text(text)),
+                None => answered(call, Found::Nothing),
+            },
+            Call::Elements { .. } => answered(call, Found::Texts(texts()?)),
+            Call::Cas { .. } => {
+                let is_swapped = find(&body, path).first().and_then(|value| value.as_bool());
+                answered(call, Found::Word(is_swapped.unwrap_or(false)))
+            }
+            _ => call.clone(),
+        }))
+    }
+}
+
+/// What an answer holds.
+pub(super) enum Found {
+    Nothing,
+    Text(String),
+    Texts(Vec<String>),
+    Word(bool),
+}
+
+/// The call with its answer.
+pub(super) fn answered(call: &Call, found: Found) -> Call {
+    let mut call = call.clone();
+    match (&mut call, found) {
+        (Call::Read { value, .. }, Found::Text(text)) => *value = Some(Some(text)),
+        (Call::Read { value, .. }, _) => *value = Some(None),
+        (Call::Elements { elements, .. }, Found::Texts(texts)) => *elements = Some(texts),
+        (Call::Elements { elements, .. }, _) => *elements = Some(Vec::new()),
+        (Call::Cas { result, .. }, Found::Word(is_swapped)) => *result = Some(is_swapped),
+        _ => {}
+    }
+    call
+}
+
+/// What a placeholder of an operation's template stands for.
+pub(super) fn word(call: &Call, client: &str, seq: u64, name: &str) -> Option<String> {
+    Some(match (name, call) {
+        ("key", _) => call.key().to_owned(),
+        ("value", Call::Write { value, .. } | Call::Cas { value, .. }) => value.clone(),
+        ("value", Call::Add { element, .. }) => element.clone(),
+        // A collection as keys of their own: they lie between `first` and `last`.
+        ("element", Call::Add { key, element }) => format!("{key}/{element}"),
+        ("first", _) => format!("{}/", call.key()),
+        ("last", _) => format!("{}0", call.key()),
+        ("expect", Call::Cas { expect, .. }) => expect.clone().unwrap_or_default(),
+        ("client", _) => client.to_owned(),
+        ("seq", _) => seq.to_string(),
+        _ => return None,
+    })
+}
+
+/// All values at a path.
+fn find<'a>(body: &'a Value, path: &str) -> Vec<&'a Value> {
+    let mut found = vec![body];
+    for part in path.split('/').skip(1) {
+        found = found
+            .into_iter()
+            .flat_map(|value| match (part, value) {
+                ("*", Value::Array(all)) => all.iter().collect(),
+                (_, Value::Array(all)) => {
+                    part.parse().ok().and_then(|n: usize| all.get(n)).into_iter().collect()
+                }
+                (_, value) => value.get(part).into_iter().collect::<Vec<_>>(),
+            })
+            .collect();
+    }
+    found.retain(|value| !value.is_null());
+    found
+}
+
+fn text_of(value: &Value, encoding: Option<Encoding>) -> Result<String, String> {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match encoding {
+        None => Ok(text),
+        Some(Encoding::Base64) => template::from_base64(&text)
+            .ok_or_else(|| format!("`{text}` in the answer is not base64 of a text")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rest() -> Rest {
+        let spec: HttpSpec = toml::from_str(
+            r#"
+            port = 2379
+            elsewhere = [421]
+            [ask.read]
+            method = "POST"
+            path = "/v3/kv/range"
+            body = '{"key":"{key|base64}"}'
+            answer = "/kvs/0/value"
+            encoding = "base64"
+            [ask.write]
+            method = "PUT"
+            path = "/kv/{key}"
+            body = '{"value":"{value}","of":"{client}","n":{seq}}'
+            [ask.create]
+            path = "/new"
+            answer = "/succeeded"
+            [ask.elements]
+            path = "/all/{key}"
+            answer = "/kvs/*/value"
+            encoding = "base64"
+            "#,
+        )
+        .unwrap();
+        Rest::new(&spec)
+    }
+
+    fn read() -> Call {
+        Call::Read { key: "k1".into(), value: None }
+    }
+
+    fn say(call: &Call, status: u16, body: &str) -> Answer {
+        rest().answer(call, &Response { status, body: body.into(), keep_alive: true })
+    }
+
+    #[test]
+    fn requests_are_filled_in() {
+        let text = |call: &Call| String::from_utf8(rest().request(call, "c1", 7)).unwrap();
+        assert!(text(&read()).starts_with("POST /v3/kv/range HTTP/1.1\r\n"));
+        assert!(text(&read()).ends_with("\r\n\r\n{\"key\":\"azE=\"}"));
+        let write = Call::Write { key: "k1".into(), value: "v1".into() };
+        assert!(text(&write).ends_with("{\"value\":\"v1\",\"of\":\"c1\",\"n\":7}"));
+    }
+
+    #[test]
+    fn answers_are_found_in_the_body() {
+        let value = |value: Option<&str>| {
+            Answer::Done(Call::Read { key: "k1".into(), value: Some(value.map(str::to_owned)) })
+        };
+        assert_eq!(say(&read(), 200, r#"{"kvs":[{"value":"djE="}],"count":"1"}"#), value(Some("v1")));
+        assert_eq!(say(&read(), 200, r#"{"header":{}}"#), value(None));
+        assert_eq!(say(&read(), 404, ""), value(None));
+        let create = Call::Cas { key: "k".into(), expect: None, value: "v".into(), result: None };
+        assert_eq!(say(&create, 200, "{}"), Answer::Done(answered(&create, Found::Word(false))));
+        assert_eq!(
+            say(&create, 200, r#"{"succeeded":true}"#),
+            Answer::Done(answered(&create, Found::Word(true)))
+        );
+        let all = Call::Elements { key: "k".into(), elements: None };
+        assert_eq!(
+            say(&all, 200, r#"{"kvs":[{"value":"djE="},{"value":"djI="}]}"#),
+            Answer::Done(Call::Elements { key: "k".into(), elements: Some(vec!["v1".into(), "v2".into()]) })
+        );
+    }
+
+    #[test]
+    fn what_is_not_done_for_certain_is_unclear() {
+        assert!(matches!(say(&read(), 200, "<html>"), Answer::Unclear(_)));
+        assert!(matches!(say(&read(), 200, r#"{"kvs":[{"value":"?"}]}"#), Answer::Unclear(_)));
+        assert_eq!(say(&read(), 503, "no leader"), Answer::Unclear("503 no leader".into()));
+        assert_eq!(say(&read(), 408, ""), Answer::Unclear("408 ".into()));
+        assert_eq!(say(&read(), 400, "bad"), Answer::Refused("400 bad".into()));
+        assert_eq!(say(&read(), 421, ""), Answer::Elsewhere(None));
+    }
+}
