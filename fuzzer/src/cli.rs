@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
         Command::Smoke(args) => smoke::main(args, &mut output),
         Command::Verify(args) => verify::main(args, &mut output),
         Command::Targets(args) => targets::main(args, &mut output),
-        Command::Doctor => doctor::main(&mut output),
+        Command::Doctor(args) => doctor::main(args, &mut output),
         Command::Bench(args) => bench::main(args, &mut output),
         Command::Worker => worker::main(),
         Command::Hog => load::spin(),

@@ -1,9 +1,9 @@
 //! Doctor: whether this machine can run clusters, and what to do when it cannot. Reads only; changes nothing.
 
 use crate::reproducer::environment;
+use crate::target::Target;
 use nix::unistd::Uid;
 use serde::Serialize;
-use std::path::Path;
 use std::process::Command;
 
 /// How a check went.
@@ -210,14 +210,24 @@ fn toolchain() -> Check {
     }
 }
 
-/// Whether a target's binary is there.
+/// Whether what a target runs is there, and in which version.
 #[must_use]
-pub fn target(name: &str, binary: Option<&Path>) -> Check {
-    let (health, found) = match binary {
-        Some(_) => (Health::Ok, format!("{name}: built")),
-        None => (Health::Warn, format!("{name}: not built")),
+pub fn target(target: &Target) -> Check {
+    let name = target.name();
+    let build = &target.manifest.build;
+    if let Err(error) = target.files().and_then(|_| target.client_files()) {
+        let next = format!("scripts/install-targets {name}");
+        return check("target", Health::Warn, format!("{name}: {error}"), &next);
+    }
+    let (health, found) = match (target.binary(), target.version()) {
+        (Ok(_), Some(version)) => (Health::Ok, format!("{name}: {version}")),
+        (Ok(_), None) => (Health::Ok, format!("{name}: there")),
+        (Err(_), _) if build.command.is_empty() => {
+            (Health::Warn, format!("{name}: {} is not installed", build.binary.display()))
+        }
+        (Err(_), _) => (Health::Warn, format!("{name}: not built")),
     };
-    check("target", health, found, "nothing to do: `fuzz run` builds it")
+    check("target", health, found, &target.remedy())
 }
 
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {

@@ -13,7 +13,7 @@ use crate::action::Bounds;
 use crate::execution::Execution;
 use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
 use crate::schedule::Schedule;
-use crate::target::{Manifest, Place, PlacedFile, Target};
+use crate::target::{Manifest, Place, PlacedFile, Target, TargetError};
 use crate::workload::Offer;
 use agents::AnyAgent;
 use interceptor::room::Room;
@@ -30,6 +30,8 @@ pub struct Runner {
     port: u16,
     /// What nodes find in their data directories.
     files: Vec<PlacedFile>,
+    /// What clients that are programs find in theirs.
+    client_files: Vec<PlacedFile>,
     /// The target's program, in the room.
     program: PathBuf,
     agent: Option<AnyAgent>,
@@ -52,10 +54,10 @@ impl Runner {
         room: Room,
     ) -> Result<Self, ExecutorError> {
         let manifest = target.manifest.clone();
-        let offer = Offer::of(&manifest.client, &manifest.workload.families).ok_or_else(|| {
-            ExecutorError::SetUp { why: format!("target `{}` names no protocol of clients", manifest.name) }
-        })?;
-        let files = target.files().map_err(|error| ExecutorError::SetUp { why: error.to_string() })?;
+        let offer = Offer::of(&manifest.client, &manifest.workload.families);
+        let unreadable = |error: TargetError| ExecutorError::SetUp { why: error.to_string() };
+        let files = target.files().map_err(unreadable)?;
+        let client_files = target.client_files().map_err(unreadable)?;
         let program = room.install(binary, &manifest.name).map_err(|error| ExecutorError::SetUp {
             why: format!("cannot copy {} into {}: {error}", binary.display(), room.root().display()),
         })?;
@@ -66,6 +68,7 @@ impl Runner {
             offer,
             port,
             files,
+            client_files,
             program,
             agent,
             bounds,
@@ -93,34 +96,46 @@ impl Runner {
     fn config(&self, schedule: &Schedule, options: RunOptions) -> Config {
         let ips: Vec<String> =
             (0..usize::from(schedule.nodes)).map(|node| node_address(node).to_string()).collect();
-        let node = |id: u8| {
-            let name = format!("n{id}");
+        let bin = self.program.display().to_string();
+        let host = |name: String, id: u8, programs: Vec<Vec<String>>, env, files: &[PlacedFile]| {
             let data = self.room.root().join(&name).display().to_string();
-            let bin = self.program.display().to_string();
             let place = Place { bin: &bin, id, ips: &ips, data: &data, bugs: &schedule.bugs };
-            let programs = self.manifest.commands_of(&place).into_iter().map(|mut words| {
-                let program = words.remove(0).into();
-                Program { program, arguments: words }
+            let programs = programs.into_iter().map(|words| {
+                let mut words = self.manifest.words(&words, &place);
+                Program { program: words.remove(0).into(), arguments: words }
             });
-            let files = self
-                .files
-                .iter()
-                .filter_map(|file| Some((file.path.clone(), file.on(&self.manifest, &place)?)));
+            let programs = programs.collect();
             let mut environment = vec![
                 ("HOME".to_owned(), data.clone()),
                 ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
             ];
-            for (key, value) in self.manifest.env_of(&place) {
+            for (key, value) in self.manifest.env_of(env, &place) {
                 environment.retain(|(known, _)| *known != key);
                 environment.push((key, value));
             }
-            NodeConfig { name, programs: programs.collect(), environment, files: files.collect() }
+            let files = files.iter().filter_map(|file| {
+                let content = file.on(&self.manifest, &place)?;
+                Some((file.path.clone(), content))
+            });
+            let files = files.collect();
+            NodeConfig { name, programs, environment, files }
         };
+        let spec = &self.manifest.node;
+        let commands: Vec<Vec<String>> =
+            std::iter::once(&spec.command).chain(&spec.beside).cloned().collect();
+        let node = |id: u8| host(format!("n{id}"), id, commands.clone(), &spec.env, &self.files);
+        let client_programs = self.manifest.client.exec.iter().flat_map(|exec| {
+            let client = |id: u8| {
+                host(format!("c{id}"), id, vec![exec.command.clone()], &exec.env, &self.client_files)
+            };
+            (1..=schedule.workload.clients).map(client)
+        });
         Config {
             seed: schedule.seed,
             nodes: (1..=schedule.nodes).map(node).collect(),
             // One more asks the nodes whether they are ready.
             clients: usize::from(schedule.workload.clients) + 1,
+            client_programs: client_programs.collect(),
             dissectors: self.manifest.ports.iter().map(|port| (port.port, port.dissector.clone())).collect(),
             limits: self.limits.clone(),
             keep_log: options.calls,

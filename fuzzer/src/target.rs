@@ -313,7 +313,9 @@ impl Target {
     /// Files that cannot be read are left out here; whoever runs the target is told.
     fn digest_of(&self, text: String) -> String {
         let mut bytes = text.into_bytes();
-        for file in self.files().unwrap_or_default().iter().filter(|file| !file.is_template) {
+        let nodes = self.files().unwrap_or_default();
+        let clients = self.client_files().unwrap_or_default();
+        for file in nodes.iter().chain(&clients).filter(|file| !file.is_template) {
             bytes.extend_from_slice(file.path.as_os_str().as_encoded_bytes());
             bytes.extend_from_slice(&file.content);
         }

@@ -5,6 +5,7 @@
 //! does not know what faults there are.
 
 pub mod client;
+pub mod exec;
 pub mod http;
 pub mod kv_http;
 pub mod protocol;
@@ -83,15 +84,15 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// What a manifest offers; `None` when it names no protocol.
+    /// What a manifest offers.
     #[must_use]
-    pub fn of(client: &ClientSpec, families: &[Family]) -> Option<Self> {
-        Some(Self {
-            protocol: Protocol::new(client)?,
+    pub fn of(client: &ClientSpec, families: &[Family]) -> Self {
+        Self {
+            protocol: Protocol::new(client),
             functions: client.functions(),
             families: families.to_vec(),
             patience_ns: client.timeout_ms.saturating_mul(1_000_000),
-        })
+        }
     }
 
     /// What a schedule's clients work on.

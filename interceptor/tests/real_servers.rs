@@ -29,6 +29,7 @@ fn three(program: &Path, command: impl Fn(usize) -> String, ms: u64) -> Ran {
         seed: 5,
         nodes: (1..=3).map(node).collect(),
         clients: 0,
+        client_programs: vec![],
         dissectors: vec![],
         limits: Limits::default(),
         keep_log: true,

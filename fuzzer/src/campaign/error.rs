@@ -78,13 +78,15 @@ pub enum CampaignError {
     Memory(#[from] MemoryError),
     /// The control run, which has no faults, was called bad.
     #[error(
-        "the control run, without any fault, violates {signature} ({summary}): the target is broken or the oracle is noisy; nothing can be found until it passes"
+        "the control run, without any fault, violates {signature} ({summary}): the target is broken or the oracle is noisy; nothing can be found until it passes\n{told}"
     )]
     Control {
         /// What was violated.
         signature: String,
         /// How.
         summary: String,
+        /// What clients and nodes said last.
+        told: String,
     },
     /// Nothing can be run.
     #[error(transparent)]

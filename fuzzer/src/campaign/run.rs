@@ -8,7 +8,7 @@ use crate::execution::{Choice, Execution};
 use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
 use crate::schedule::Schedule;
 use agents::{Divergence, Transition, Visited};
-use interceptor::event::{Event, EventKind};
+use interceptor::event::{Event, EventKind, LogLine};
 use interceptor::rng::split;
 use interceptor::timeline::key;
 use oracle::{Verdict, Violation};
@@ -42,6 +42,9 @@ struct Candidate {
     source: Source,
     options: RunOptions,
 }
+
+/// How many of the last lines of output are shown when the control run is bad.
+const LINES_TOLD: usize = 10;
 
 impl Campaign {
     /// Runs until a limit is reached or `stop` is set, which is looked at between batches. The state is saved
@@ -123,6 +126,7 @@ impl Campaign {
             return Err(CampaignError::Control {
                 signature: violation.signature.clone(),
                 summary: violation.summary.clone(),
+                told: told(&first),
             });
         }
         let other = runs.iter().find(|run| run.hash != first.hash);
@@ -444,4 +448,14 @@ fn event_key(event: &Event) -> Option<String> {
 #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
 fn rate(count: u64, elapsed_ms: u64) -> f64 {
     if elapsed_ms == 0 { 0.0 } else { (count as f64 * 10_000.0 / elapsed_ms as f64).round() / 10.0 }
+}
+/// The last thing that went wrong for a client, and the last lines of all programs.
+fn told(execution: &Execution) -> String {
+    let Some(detail) = &execution.detail else { return String::new() };
+    let error = detail.history.iter().rev().find_map(|entry| Some((&entry.call, entry.error.as_ref()?)));
+    let error = error.map(|(call, error)| format!("  a client: {call}: {error}"));
+    let from = detail.logs.len().saturating_sub(LINES_TOLD);
+    let host = |line: &LogLine| detail.hosts.get(usize::from(line.host.0)).cloned().unwrap_or_default();
+    let lines = detail.logs[from..].iter().map(|line| format!("  {}: {}", host(line), line.text));
+    error.into_iter().chain(lines).collect::<Vec<_>>().join("\n")
 }

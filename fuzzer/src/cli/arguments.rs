@@ -86,8 +86,8 @@ pub enum Command {
     Verify(Verify),
     /// List targets, their bugs and sets of bugs
     Targets(Targets),
-    /// Check what this machine can do
-    Doctor,
+    /// Check what this machine can do, and which targets can be run on it
+    Doctor(Doctor),
     /// Measure: cost of a run, or time to find each bug
     Bench(Bench),
     /// Run schedules for a campaign (started by it)
@@ -250,12 +250,23 @@ pub struct Verify {
     pub horizon: Duration,
 }
 
+/// `fuzz doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Only this target: a name under targets/, or the path of a target.toml or its directory
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+}
+
 /// `fuzz targets`
 #[derive(Debug, Args)]
 pub struct Targets {
     /// Only this one, with the stories of its bugs
     #[arg(value_name = "NAME")]
     pub target: Option<String>,
+    /// Only say whether this manifest can be used
+    #[arg(long, value_name = "FILE", conflicts_with = "target")]
+    pub check: Option<String>,
 }
 
 /// `fuzz bench`

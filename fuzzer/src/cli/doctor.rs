@@ -1,5 +1,6 @@
 //! `fuzz doctor`: whether this machine can run clusters.
 
+use super::arguments::Doctor;
 use super::exit::Exit;
 use super::output::Output;
 use super::rig;
@@ -8,18 +9,16 @@ use fuzzer::target::{Target, discover};
 use serde_json::json;
 
 /// Checks and reports; exit code 2 when something fails.
-pub fn main(output: &mut Output) -> anyhow::Result<Exit> {
+pub fn main(args: &Doctor, output: &mut Output) -> anyhow::Result<Exit> {
     let mut checks = doctor::machine();
-    match rig::root() {
-        Ok(root) => {
+    match (&args.target, rig::root()) {
+        (Some(word), _) => checks.push(doctor::target(&rig::find(word)?)),
+        (None, Ok(root)) => {
             for file in discover::manifests(&root) {
-                let target = Target::load(&file)?;
-                let binary = target.binary().ok();
-                checks
-                    .push(doctor::target(target.name(), binary.as_ref().map(|binary| binary.path.as_path())));
+                checks.push(doctor::target(&Target::load(&file)?));
             }
         }
-        Err(error) => super::rig::warn(&error.to_string()),
+        (None, Err(error)) => super::rig::warn(&error.to_string()),
     }
     let worst = checks.iter().map(|check| check.health).max().unwrap_or(Health::Ok);
     for check in &checks {

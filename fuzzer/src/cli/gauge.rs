@@ -65,6 +65,7 @@ pub fn main(what: What, repeats: u64) -> anyhow::Result<Exit> {
             seed: 1,
             nodes: vec![node],
             clients: 0,
+            client_programs: vec![],
             dissectors: Default::default(),
             limits: Limits::default(),
             keep_log: false,

@@ -6,9 +6,20 @@ use super::output::Output;
 use super::rig;
 use fuzzer::target::{Manifest, Target, discover};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// Lists targets.
 pub fn main(args: &Targets, output: &mut Output) -> anyhow::Result<Exit> {
+    if let Some(file) = &args.check {
+        // A word without a slash is a file here, not a name.
+        let word = if Path::new(file).is_absolute() { file.clone() } else { format!("./{file}") };
+        let target = rig::find(&word)?;
+        target.files()?;
+        target.client_files()?;
+        output.json(&value(&target.manifest));
+        output.text(format!("{file}: target `{}` can be used", target.name()));
+        return Ok(Exit::Clean);
+    }
     let targets = match &args.target {
         Some(word) => vec![rig::find(word)?],
         None => {

@@ -16,6 +16,9 @@ pub struct Environment {
     pub fuzz: String,
     /// The target's name.
     pub target: String,
+    /// What its version command says; empty where there is none.
+    #[serde(default)]
+    pub target_version: String,
     /// SHA-256 of the binary that nodes ran.
     pub binary_sha256: String,
     /// SHA-256 of the manifest.
@@ -38,6 +41,7 @@ impl Environment {
             version: VERSION,
             fuzz: env!("CARGO_PKG_VERSION").to_owned(),
             target: target.name().to_owned(),
+            target_version: target.version().unwrap_or_default(),
             binary_sha256: binary.digest.clone(),
             manifest_sha256: target.digest.clone(),
             kernel: kernel(),

@@ -3,7 +3,7 @@
 
 use interceptor::event::HostId;
 use interceptor::net::{Ready, SocketId};
-use interceptor::sandbox::{ClientEvent, Sandbox};
+use interceptor::sandbox::{ClientEvent, Error, Sandbox};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 
@@ -40,6 +40,15 @@ impl Connections {
         let socket = sandbox.client_connect(from, node, port);
         self.by_slot.insert(slot, Connection { socket, is_up: false, unsent: Vec::new() });
         self.by_socket.insert(socket, slot);
+    }
+
+    /// Starts the program of a slot anew, in place of the one it talked to.
+    pub fn converse(&mut self, sandbox: &mut Sandbox, slot: usize) -> Result<(), Error> {
+        self.close(sandbox, slot);
+        let socket = sandbox.start_client(slot)?;
+        self.by_slot.insert(slot, Connection { socket, is_up: true, unsent: Vec::new() });
+        self.by_socket.insert(socket, slot);
+        Ok(())
     }
 
     /// Sends; false when the connection is lost.

@@ -62,6 +62,8 @@ pub(super) struct Session {
     options: RunOptions,
     /// Where clients connect to.
     port: u16,
+    /// Clients are programs.
+    has_programs: bool,
     judges: oracle::Config,
     /// How long the cluster may take to recover.
     probe_max: Span,
@@ -112,6 +114,7 @@ impl Session {
             input: input.clone(),
             options,
             port: runner.port,
+            has_programs: runner.offer.protocol.is_program(),
             judges: manifest.judges(runner.offer.family(&input.workload)),
             probe_max: Span::from_millis(manifest.oracles.recovery_ms).max(PROBE_MIN),
             connections: Connections::default(),
@@ -144,7 +147,7 @@ impl Session {
             if pause == Pause::Stopped {
                 break;
             }
-            self.take_client_events();
+            self.take_client_events()?;
             self.do_what_is_due()?;
         }
         self.take_events()?;
@@ -180,7 +183,7 @@ impl Session {
         Ok(())
     }
 
-    fn take_client_events(&mut self) {
+    fn take_client_events(&mut self) -> Result<(), ExecutorError> {
         while let Some(event) = self.sandbox.next_client_event() {
             for (client, happening) in self.connections.on_event(&mut self.sandbox, event) {
                 let now_ns = self.sandbox.now().0;
@@ -189,19 +192,24 @@ impl Session {
                     Happening::Bytes(bytes) => self.workload.on_bytes(client, &bytes, now_ns),
                     Happening::Closed => self.workload.on_closed(client, now_ns),
                 };
-                self.carry_out(commands);
+                self.carry_out(commands)?;
             }
         }
+        Ok(())
     }
 
     /// Does what clients ask.
-    fn carry_out(&mut self, commands: Vec<Command>) {
+    fn carry_out(&mut self, commands: Vec<Command>) -> Result<(), ExecutorError> {
         let mut commands = VecDeque::from(commands);
         while let Some((client, action)) = commands.pop_front() {
             match action {
-                Action::Connect(node) => {
+                Action::Connect(node) if !self.has_programs => {
                     let from = self.sandbox.client(client);
                     self.connections.connect(&mut self.sandbox, client, from, node, self.port);
+                }
+                Action::Connect(_) => {
+                    self.connections.converse(&mut self.sandbox, client).map_err(broken)?;
+                    commands.extend(self.workload.on_connected(client, true, self.sandbox.now().0));
                 }
                 Action::Send(bytes) => {
                     if !self.connections.send(&mut self.sandbox, client, &bytes) {
@@ -217,6 +225,7 @@ impl Session {
                 }
             }
         }
+        Ok(())
     }
 
     fn write_down(&mut self, client: usize, process: u32, phase: Phase, call: Call, error: Option<String>) {
@@ -247,7 +256,7 @@ impl Session {
             self.heal()?;
         }
         let commands = self.workload.on_time(now.0);
-        self.carry_out(commands);
+        self.carry_out(commands)?;
         self.go_on(now);
         Ok(())
     }

@@ -62,6 +62,29 @@ impl Target {
         })
     }
 
+    /// What brings the binary when it is not there.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let build = &self.manifest.build;
+        match &build.package {
+            Some(package) => format!("install it: `apt-get install {package}`, or scripts/install-targets"),
+            None if build.command.is_empty() => "check `binary` in [build]".to_owned(),
+            None => "nothing to do: `fuzz run` builds it".to_owned(),
+        }
+    }
+
+    /// The first line that the target's version command prints, if it has one and it can be run.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        let (program, arguments) = self.manifest.build.versions.split_first()?;
+        let binary = self.binary_path();
+        let fill = |word: &String| word.replace("{bin}", &binary.display().to_string());
+        let arguments: Vec<String> = arguments.iter().map(fill).collect();
+        let output = Command::new(fill(program)).args(arguments).stdin(Stdio::null()).output().ok()?;
+        let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+        String::from_utf8_lossy(&text).lines().next().map(str::to_owned)
+    }
+
     /// The built binary and its digest.
     ///
     /// # Errors
@@ -70,9 +93,14 @@ impl Target {
         let path = self.binary_path();
         let bytes = std::fs::read(&path).map_err(|source| TargetError::Io {
             what: format!(
-                "cannot read the binary `{}` of {}; is it what [build] makes?",
+                "cannot read the binary `{}` of {}; {}",
                 self.manifest.build.binary.display(),
-                self.name()
+                self.name(),
+                if self.manifest.build.command.is_empty() {
+                    self.remedy()
+                } else {
+                    "is it what [build] makes?".to_owned()
+                }
             ),
             source,
         })?;

@@ -15,9 +15,12 @@ impl Manifest {
         if self.version == 0 {
             return Err("version 0 does not exist; write `version = 1`".into());
         }
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
         if self.name.is_empty() || !self.name.chars().all(plain) {
-            return Err(format!("name `{}` must be made of lower-case letters, digits and `-`", self.name));
+            return Err(format!(
+                "name `{}` must be made of lower-case letters, digits, `-` and `.`",
+                self.name
+            ));
         }
         if !(1..=9).contains(&self.nodes) {
             return Err(format!("nodes = {} is out of range; 1 to 9 are possible", self.nodes));
@@ -30,7 +33,7 @@ impl Manifest {
             template::check(text, &WORDS).map_err(|why| format!("[node] {why}"))?;
         }
         self.check_files()?;
-        for text in self.client.exec.iter().flat_map(|exec| &exec.command) {
+        for text in self.client.exec.iter().flat_map(|exec| exec.command.iter().chain(exec.env.values())) {
             template::check(text, &WORDS).map_err(|why| format!("[client.exec] {why}"))?;
         }
         if template::holds(&self.node.peer, "peers") {
@@ -58,7 +61,8 @@ impl Manifest {
     }
 
     fn check_files(&self) -> Result<(), String> {
-        for file in &self.node.files {
+        let clients = self.client.exec.iter().flat_map(|exec| &exec.files);
+        for file in self.node.files.iter().chain(clients) {
             let path = file.path.display();
             if !file.path.components().all(|part| matches!(part, Component::Normal(_))) {
                 return Err(format!("[[node.file]] path `{path}` must lie in the data directory"));

@@ -1,10 +1,10 @@
 //! How clients speak to a target: one protocol, and how each operation is asked for in it.
 
-use super::template;
+use super::{FileSpec, template};
 use crate::schedule::Family;
 use oracle::{Call, Function};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Words that the template of an operation may hold.
 const WORDS: [&str; 8] = ["key", "value", "expect", "client", "seq", "element", "first", "last"];
@@ -122,6 +122,12 @@ pub struct ExecSpec {
     pub command: Vec<String>,
     /// What it can be asked.
     pub operations: BTreeSet<Function>,
+    /// Environment variables, with placeholders.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Files in its data directory.
+    #[serde(default, rename = "file")]
+    pub files: Vec<FileSpec>,
 }
 
 /// How each operation is asked for, for those that clients can use.

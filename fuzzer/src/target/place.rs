@@ -1,11 +1,11 @@
 //! A node's place in an execution: what the placeholders of its commands, environment and files stand for.
 
-use super::{Manifest, Target, template};
+use super::{FileSpec, Manifest, Target, TargetError, template};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Words that a node's commands, environment, files and the peer pattern may hold.
-pub(super) const WORDS: [&str; 7] = ["bin", "id", "ip", "peers", "data", "bug", "nodes"];
+pub(super) const WORDS: [&str; 8] = ["bin", "id", "ip", "ips", "peers", "data", "bug", "nodes"];
 
 /// What placeholders stand for on one node.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,7 @@ impl Place<'_> {
             ("bin", None) => Some(self.bin.to_owned()),
             ("id", None) => Some(self.id.to_string()),
             ("ip", None) => ip(self.id),
+            ("ips", None) => Some(self.ips.join(",")),
             ("ip", Some(id)) => ip(id.parse().ok()?),
             ("peers", None) => Some(peers.to_owned()),
             ("data", None) => Some(self.data.to_owned()),
@@ -41,13 +42,6 @@ impl Place<'_> {
 }
 
 impl Manifest {
-    /// Program and arguments of each program of one node, the main one first.
-    #[must_use]
-    pub fn commands_of(&self, place: &Place<'_>) -> Vec<Vec<String>> {
-        let commands = std::iter::once(&self.node.command).chain(&self.node.beside);
-        commands.map(|command| self.words(command, place)).collect()
-    }
-
     /// A command with its placeholders filled in.
     #[must_use]
     pub fn words(&self, command: &[String], place: &Place<'_>) -> Vec<String> {
@@ -55,11 +49,11 @@ impl Manifest {
         command.iter().map(|word| place.fill(word, &peers)).collect()
     }
 
-    /// Environment of one node, placeholders filled in.
+    /// An environment with its placeholders filled in.
     #[must_use]
-    pub fn env_of(&self, place: &Place<'_>) -> BTreeMap<String, String> {
+    pub fn env_of(&self, env: &BTreeMap<String, String>, place: &Place<'_>) -> BTreeMap<String, String> {
         let peers = self.peers_of(place);
-        self.node.env.iter().map(|(name, value)| (name.clone(), place.fill(value, &peers))).collect()
+        env.iter().map(|(name, value)| (name.clone(), place.fill(value, &peers))).collect()
     }
 
     fn peers_of(&self, place: &Place<'_>) -> String {
@@ -87,9 +81,21 @@ impl Target {
     ///
     /// # Errors
     /// A file that cannot be read, with its path.
-    pub fn files(&self) -> Result<Vec<PlacedFile>, super::TargetError> {
+    pub fn files(&self) -> Result<Vec<PlacedFile>, TargetError> {
+        self.read(&self.manifest.node.files)
+    }
+
+    /// The files that clients find which are programs.
+    ///
+    /// # Errors
+    /// As [`Self::files`].
+    pub fn client_files(&self) -> Result<Vec<PlacedFile>, TargetError> {
+        self.manifest.client.exec.as_ref().map_or(Ok(Vec::new()), |exec| self.read(&exec.files))
+    }
+
+    fn read(&self, specs: &[FileSpec]) -> Result<Vec<PlacedFile>, TargetError> {
         let mut files = Vec::new();
-        for spec in &self.manifest.node.files {
+        for spec in specs {
             let nodes = spec.nodes.clone();
             match (&spec.text, &spec.from) {
                 (Some(text), _) => files.push(PlacedFile {
@@ -101,8 +107,9 @@ impl Target {
                 (None, from) => {
                     let beside = self.file.parent().unwrap_or(Path::new("."));
                     let from = beside.join(from.as_deref().unwrap_or(&spec.path));
-                    copy_of(&from, &spec.path, &nodes, &mut files).map_err(|source| {
-                        super::TargetError::Io { what: format!("cannot read {}", from.display()), source }
+                    copy_of(&from, &spec.path, &nodes, &mut files).map_err(|source| TargetError::Io {
+                        what: format!("cannot read {}", from.display()),
+                        source,
                     })?;
                 }
             }

@@ -51,10 +51,10 @@ fn a_node_command_is_filled_in() {
     let ips = ["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
     let bugs = [];
     let place = Place { bin: "/bin/toy", id: 2, ips: &ips, data: "/data", bugs: &bugs };
-    assert_snapshot!(good().commands_of(&place)[0].join(" "), @"/bin/toy --id 2 --listen 10.0.0.2:7000 --peers 1=10.0.0.1:7000,2=10.0.0.2:7000 --data /data --bug=none");
-    assert_eq!(good().env_of(&place)["NODES"], "2");
+    assert_snapshot!(good().words(&good().node.command, &place).join(" "), @"/bin/toy --id 2 --listen 10.0.0.2:7000 --peers 1=10.0.0.1:7000,2=10.0.0.2:7000 --data /data --bug=none");
+    assert_eq!(good().env_of(&good().node.env, &place)["NODES"], "2");
     let bugs = ["a".to_owned(), "b".to_owned()];
-    assert_eq!(good().commands_of(&Place { bugs: &bugs, ..place })[0][9], "--bug=a,b");
+    assert_eq!(good().words(&good().node.command, &Place { bugs: &bugs, ..place })[9], "--bug=a,b");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn contradictions_are_refused_by_field() {
         refusal("[[ready]]", "[[port]]\nport = 7000\ndissector = \"resp\"\n[[ready]]"),
     ];
     assert_snapshot!(refusals.join("\n"), @r#"
-    target.toml: name `Toy!` must be made of lower-case letters, digits and `-`
+    target.toml: name `Toy!` must be made of lower-case letters, digits, `-` and `.`
     target.toml: nodes = 0 is out of range; 1 to 9 are possible
     target.toml: [node] `{dta}`: unknown placeholder {dta}: did you mean `data`?
     target.toml: [node] `{data`: the brace before `data` is not closed
@@ -149,7 +149,7 @@ fn each_node_has_its_programs_and_files() {
     let target = Target::load(&file).unwrap();
     let ips = ["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
     let on = |id| Place { bin: "/bin/toy", id, ips: &ips, data: "/data", bugs: &[] };
-    assert_eq!(target.manifest.commands_of(&on(2))[1], ["/bin/toy", "10.0.0.1"]);
+    assert_eq!(target.manifest.words(&target.manifest.node.beside[0], &on(2)), ["/bin/toy", "10.0.0.1"]);
     let files = target.files().unwrap();
     let found = |id| -> Vec<(String, String)> {
         let text = |bytes| String::from_utf8(bytes).unwrap();

@@ -87,7 +87,6 @@ enum Link {
 #[derive(Clone, Debug)]
 struct Open {
     call: Call,
-    request: Vec<u8>,
     ends_ns: u64,
     /// When the present stage is over, whatever has happened.
     until_ns: u64,
@@ -146,15 +145,13 @@ impl Client {
         debug_assert!(self.is_idle(), "one operation at a time");
         self.seq += 1;
         out.push(Action::Invoke { process: self.process, call: task.call.clone() });
-        if let Some(node) = task.start_at.filter(|node| *node != self.node) {
-            self.close(out);
-            self.node = node;
+        if let Some(node) = task.start_at {
+            self.move_to(node, out);
         }
         let ends_ns = now_ns.saturating_add(self.patience_ns);
         // A change that may have been done is asked for again only where that does no harm.
         let may_repeat = task.is_impatient && (task.call.is_read() || self.protocol.repeats_changes());
         self.open = Some(Open {
-            request: self.protocol.request(&task.call, &self.name, self.seq),
             call: task.call,
             ends_ns,
             until_ns: ends_ns,
@@ -191,7 +188,8 @@ impl Client {
         }
         self.protocol.feed(bytes);
         match self.take(false) {
-            // Nobody asked: whatever follows on this connection cannot be told from an answer.
+            // Nobody asked: whatever follows on this connection cannot be told from an answer, but by its number.
+            None if self.protocol.is_program() => {}
             None => self.close(out),
             Some(Ok(Some((reply, keeps)))) => {
                 if !keeps {
@@ -224,7 +222,7 @@ impl Client {
         let open = self.open.as_ref()?;
         let asked = match open.stage {
             Stage::Greeting => Asked::Greeting,
-            Stage::Waiting => Asked::Call(&open.call),
+            Stage::Waiting => Asked::Call(&open.call, self.seq),
             Stage::Pausing | Stage::Connecting => return None,
         };
         Some(self.protocol.take(asked, &self.nodes, has_ended))
@@ -239,6 +237,7 @@ impl Client {
                 self.close(out);
                 self.turned_away("connection timed out".into(), None, now_ns, out);
             }
+            Stage::Waiting if self.protocol.is_program() => self.unanswered(now_ns, out),
             Stage::Greeting | Stage::Waiting => self.lost("timed out".into(), now_ns, out),
         }
     }
@@ -274,7 +273,8 @@ impl Client {
         let Some(open) = &mut self.open else { return };
         open.stage = Stage::Waiting;
         open.until_ns = open.ends_ns.min(now_ns.saturating_add(open.answer_ns));
-        out.push(Action::Send(open.request.clone()));
+        let request = self.protocol.request(&open.call, &self.name, self.seq, self.node);
+        out.push(Action::Send(request));
     }
 
     fn replied(&mut self, reply: Reply, now_ns: u64, out: &mut Vec<Action>) {
@@ -326,6 +326,15 @@ impl Client {
         self.attempt(now_ns, out);
     }
 
+    /// A program was silent; what it says later is not taken for another answer, so it may go on.
+    fn unanswered(&mut self, now_ns: u64, out: &mut Vec<Action>) {
+        let Some(open) = &mut self.open else { return };
+        open.may_be_done = true;
+        open.error = "timed out".into();
+        self.node = (self.node + 1) % self.nodes.count;
+        if now_ns >= open.ends_ns { self.give_up(out) } else { self.ask(now_ns, out) }
+    }
+
     fn pause_or_attempt(&mut self, at_once: bool, now_ns: u64, out: &mut Vec<Action>) {
         let Some(open) = &mut self.open else { return };
         if at_once {
@@ -354,10 +363,10 @@ impl Client {
     }
 
     fn move_to(&mut self, node: usize, out: &mut Vec<Action>) {
-        if node != self.node {
+        if node != self.node && !self.protocol.is_program() {
             self.close(out);
-            self.node = node;
         }
+        self.node = node;
     }
 
     fn close(&mut self, out: &mut Vec<Action>) {

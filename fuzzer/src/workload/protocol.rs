@@ -1,6 +1,7 @@
 //! How a client's operations become bytes, and bytes answers. One value a connection: it holds what has come in and
 //! is no whole reply yet.
 
+use super::exec::{self, Exec};
 use super::http::HttpError;
 use super::kv_http::KvHttp;
 use super::resp::Resp;
@@ -27,8 +28,8 @@ pub enum Answer {
 pub enum Asked<'a> {
     /// The answer to the greeting.
     Greeting,
-    /// The answer to an operation.
-    Call(&'a Call),
+    /// The answer to an operation with this number.
+    Call(&'a Call, u64),
 }
 
 /// A whole reply.
@@ -78,19 +79,21 @@ pub enum Protocol {
     Rest(Rest),
     /// RESP.
     Resp(Resp),
+    /// A program.
+    Exec(Exec),
 }
 
 impl Protocol {
-    /// What the manifest asks for; `None` when clients are programs.
+    /// What the manifest asks for.
     #[must_use]
-    pub fn new(spec: &ClientSpec) -> Option<Self> {
+    pub fn new(spec: &ClientSpec) -> Self {
         if let Some(http) = &spec.http {
-            return Some(Self::Rest(Rest::new(http)));
+            return Self::Rest(Rest::new(http));
         }
         if let Some(resp) = &spec.resp {
-            return Some(Self::Resp(Resp::new(resp)));
+            return Self::Resp(Resp::new(resp));
         }
-        spec.kv_http.as_ref().map(|_| Self::KvHttp(KvHttp::default()))
+        if spec.exec.is_some() { Self::Exec(Exec::default()) } else { Self::KvHttp(KvHttp::default()) }
     }
 
     /// A change that may have been done can be asked for again: the target does it once.
@@ -99,19 +102,26 @@ impl Protocol {
         matches!(self, Self::KvHttp(_))
     }
 
+    /// The other side is a program on the client's own host, that nodes do not close on.
+    #[must_use]
+    pub const fn is_program(&self) -> bool {
+        matches!(self, Self::Exec(_))
+    }
+
     /// The first bytes on a connection, if it begins with a question.
     #[must_use]
     pub fn greeting(&self) -> Option<Vec<u8>> {
         if let Self::Resp(resp) = self { resp.greeting() } else { None }
     }
 
-    /// The bytes that ask for `call` as number `seq` of the session of `client`.
+    /// The bytes that ask the node at position `node` for `call` as number `seq` of the session of `client`.
     #[must_use]
-    pub fn request(&self, call: &Call, client: &str, seq: u64) -> Vec<u8> {
+    pub fn request(&self, call: &Call, client: &str, seq: u64, node: usize) -> Vec<u8> {
         match self {
             Self::KvHttp(_) => super::kv_http::request(call, client, seq),
             Self::Rest(rest) => rest.request(call, client, seq),
             Self::Resp(resp) => resp.request(call, client, seq),
+            Self::Exec(_) => exec::request(call, client, seq, node),
         }
     }
 
@@ -121,6 +131,7 @@ impl Protocol {
             Self::KvHttp(it) => it.responses = super::http::Responses::default(),
             Self::Rest(it) => it.responses = super::http::Responses::default(),
             Self::Resp(it) => it.buffer.clear(),
+            Self::Exec(it) => it.buffer.clear(),
         }
     }
 
@@ -130,6 +141,7 @@ impl Protocol {
             Self::KvHttp(it) => it.responses.feed(bytes),
             Self::Rest(it) => it.responses.feed(bytes),
             Self::Resp(it) => it.buffer.extend_from_slice(bytes),
+            Self::Exec(it) => it.buffer.extend_from_slice(bytes),
         }
     }
 
@@ -147,11 +159,15 @@ impl Protocol {
             Self::KvHttp(it) => &mut it.responses,
             Self::Rest(it) => &mut it.responses,
             Self::Resp(resp) => return resp.take(asked, nodes),
+            Self::Exec(exec) => {
+                let Asked::Call(call, id) = asked else { return Err("an answer to no question".into()) };
+                return exec.take(call, id);
+            }
         };
         let taken = if has_ended { responses.end() } else { responses.take() };
         let Some(response) = taken.map_err(|error: HttpError| error.to_string())? else { return Ok(None) };
         let keeps = response.keep_alive && responses.is_empty();
-        let Asked::Call(call) = asked else { return Err("an answer to no question".into()) };
+        let Asked::Call(call, _) = asked else { return Err("an answer to no question".into()) };
         let answer = match self {
             Self::Rest(rest) => rest.answer(call, &response),
             _ => super::kv_http::answer(call, &response, nodes),

@@ -66,7 +66,7 @@ impl Resp {
         self.buffer.drain(..used);
         let reply = match asked {
             Asked::Greeting => self.welcome(&frame, nodes),
-            Asked::Call(call) => Reply::Answer(self.answer(call, frame, nodes)),
+            Asked::Call(call, _) => Reply::Answer(self.answer(call, frame, nodes)),
         };
         Ok(Some((reply, self.buffer.is_empty())))
     }
@@ -192,29 +192,32 @@ mod tests {
                 value: Some(value.map(str::to_owned)),
             }))
         };
-        assert_eq!(say(Asked::Call(&call), "$2\r\nv1\r\n"), done(Some("v1")));
-        assert_eq!(say(Asked::Call(&call), "$-1\r\n"), done(None));
+        assert_eq!(say(Asked::Call(&call, 1), "$2\r\nv1\r\n"), done(Some("v1")));
+        assert_eq!(say(Asked::Call(&call, 1), "$-1\r\n"), done(None));
         let create = Call::Cas { key: "k".into(), expect: None, value: "b".into(), result: None };
         for (text, is_swapped) in [("$-1\r\n", false), (":0\r\n", false), ("+OK\r\n", true), (":1\r\n", true)]
         {
             let answer = Answer::Done(answered(&create, Found::Word(is_swapped)));
-            assert_eq!(say(Asked::Call(&create), text), Reply::Answer(answer));
+            assert_eq!(say(Asked::Call(&create, 1), text), Reply::Answer(answer));
         }
         let all = Call::Elements { key: "s".into(), elements: None };
         let two = Call::Elements { key: "s".into(), elements: Some(vec!["a".into(), "b".into()]) };
-        assert_eq!(say(Asked::Call(&all), "*2\r\n$1\r\na\r\n$1\r\nb\r\n"), Reply::Answer(Answer::Done(two)));
+        assert_eq!(
+            say(Asked::Call(&all, 1), "*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+            Reply::Answer(Answer::Done(two))
+        );
     }
 
     #[test]
     fn errors_say_whether_something_was_done() {
         let call = read();
-        let say = |text: &str| say(Asked::Call(&call), text);
+        let say = |text: &str| say(Asked::Call(&call, 1), text);
         assert_eq!(say("-READONLY You can't write\r\n"), Reply::Answer(Answer::Elsewhere(None)));
         assert_eq!(say("-BUSY script\r\n"), Reply::Answer(Answer::Elsewhere(None)));
         assert_eq!(say("-MOVED 866 10.0.0.3:6379\r\n"), Reply::Answer(Answer::Elsewhere(Some(2))));
         assert_eq!(say("-ERR what\r\n"), Reply::Answer(Answer::Unclear("ERR what".into())));
         let mut garbage = resp();
         garbage.buffer.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        assert!(garbage.take(Asked::Call(&call), &Nodes::new(1)).is_err());
+        assert!(garbage.take(Asked::Call(&call, 1), &Nodes::new(1)).is_err());
     }
 }

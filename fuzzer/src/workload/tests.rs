@@ -7,7 +7,7 @@ const MS: u64 = 1_000_000;
 
 fn offer() -> Offer {
     let client: ClientSpec = toml::from_str("[kv-http]\nport = 80").unwrap();
-    Offer::of(&client, &[Family::Register]).unwrap()
+    Offer::of(&client, &[Family::Register])
 }
 
 /// Registers that keep their sessions, behind a leader that changes.

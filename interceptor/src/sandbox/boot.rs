@@ -5,6 +5,7 @@ use super::log::{Entry, What};
 use super::task::{ProcessId, ThreadId};
 use super::{Error, Program, Sandbox};
 use crate::event::EventKind;
+use crate::net::{Kind as SocketKind, SocketId};
 use rand::Rng;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -31,7 +32,9 @@ impl Sandbox {
         let host = self.nodes[node].host;
         self.net.host_powered_on(host);
         self.log_operation(node, 1);
-        self.note(host, EventKind::Start);
+        if !self.is_client(node) {
+            self.note(host, EventKind::Start);
+        }
         for program in self.nodes[node].config.programs.clone() {
             self.start_program(node, &program)?;
         }
@@ -62,6 +65,25 @@ impl Sandbox {
         self.prepare_program(thread)
     }
 
+    /// Starts the program of a client anew; the connection to its standard input and output.
+    ///
+    /// # Errors
+    /// When it cannot be started at all.
+    pub fn start_client(&mut self, client: usize) -> Result<SocketId, Error> {
+        let node = self.config.nodes.len() + client;
+        self.end_processes(node)?;
+        let host = self.nodes[node].host;
+        let (ours, theirs) = self.net.socketpair(host, SocketKind::Stream);
+        self.nodes[node].conversation = Some(theirs);
+        self.start(node)?;
+        Ok(ours)
+    }
+
+    /// The client's program, not a node.
+    pub(super) fn is_client(&self, node: usize) -> bool {
+        node >= self.config.nodes.len()
+    }
+
     pub(super) fn log_operation(&mut self, node: usize, operation: u64) {
         let what = What::Operation(operation);
         self.log.push(Entry { at: self.now, node: node as u16, thread: 0, what });
@@ -69,8 +91,16 @@ impl Sandbox {
 
     fn bind_standard(&mut self, process: ProcessId, node: usize) {
         let files = self.processes[&process].files;
-        let input = self.files.add(node, libc::O_RDONLY, Kind::Host { path: "/dev/null".into() });
-        let out = self.files.add(node, libc::O_WRONLY, Kind::Output { stderr: false });
+        let (input, out) = match self.nodes[node].conversation.take() {
+            Some(socket) => {
+                let both = self.files.add(node, libc::O_RDWR, Kind::Socket(socket));
+                (both, both)
+            }
+            None => (
+                self.files.add(node, libc::O_RDONLY, Kind::Host { path: "/dev/null".into() }),
+                self.files.add(node, libc::O_WRONLY, Kind::Output { stderr: false }),
+            ),
+        };
         let err = self.files.add(node, libc::O_WRONLY, Kind::Output { stderr: true });
         for (fd, id) in [(0, input), (1, out), (2, err)] {
             let replaced = self.files.bind(files, fd, id, false);

@@ -223,7 +223,11 @@ impl Sandbox {
     /// Names of the hosts, by their number.
     #[must_use]
     pub fn host_names(&self) -> BTreeMap<u16, String> {
-        let nodes = self.nodes.iter().map(|node| (node.host.0, node.config.name.clone()));
+        let nodes = self
+            .nodes
+            .iter()
+            .filter(|node| !self.clients.contains(&node.host))
+            .map(|node| (node.host.0, node.config.name.clone()));
         let clients = self.clients.iter().enumerate().map(|(j, host)| (host.0, format!("c{}", j + 1)));
         nodes.chain(clients).collect()
     }

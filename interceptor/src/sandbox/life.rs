@@ -257,7 +257,9 @@ impl Sandbox {
             self.nodes[node].roots.clear();
             self.flush_output(node);
             let exit = if status >= 256 { Exit::Signal(status - 256) } else { Exit::Status(status) };
-            self.note(self.nodes[node].host, EventKind::Exit(exit));
+            if !self.is_client(node) {
+                self.note(self.nodes[node].host, EventKind::Exit(exit));
+            }
             // What it left running goes with it, as with a container.
             self.end_processes(node)?;
             self.net.host_killed(self.nodes[node].host, self.now);

@@ -101,6 +101,12 @@ pub struct Program {
     pub arguments: Vec<String>,
 }
 
+/// The address of the client with this position.
+#[must_use]
+pub fn client_address(client: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 1, client as u8 + 1)
+}
+
 /// The address of the node with this position.
 #[must_use]
 pub fn node_address(node: usize) -> Ipv4Addr {
@@ -146,6 +152,8 @@ pub struct Config {
     pub nodes: Vec<NodeConfig>,
     /// Number of client hosts; client `j` has address `10.0.1.(j+1)`.
     pub clients: usize,
+    /// What the first of them run, where clients are programs.
+    pub client_programs: Vec<NodeConfig>,
     /// Dissector of the messages to a port, by the manifest's notation; other ports are taken by shape.
     pub dissectors: Vec<(u16, String)>,
     /// Bounds.
@@ -163,9 +171,11 @@ pub struct Deadline {
     pub ns: u64,
 }
 
-/// What is known of one node.
+/// What is known of one node, or of a client that is a program; those come after all nodes.
 struct Node {
     config: NodeConfig,
+    /// What its next program has as standard input and output, when that is a conversation.
+    conversation: Option<SocketId>,
     host: HostId,
     clock: NodeClock,
     pages: SharedPages,
@@ -238,8 +248,11 @@ impl Sandbox {
             let host = net.add_host(node_address(index));
             nodes.push(Node::new(&root, config.seed, index, host, node.clone())?);
         }
-        let clients =
-            (0..config.clients).map(|j| net.add_host(Ipv4Addr::new(10, 0, 1, j as u8 + 1))).collect();
+        let clients: Vec<HostId> = (0..config.clients).map(|j| net.add_host(client_address(j))).collect();
+        for (j, program) in config.client_programs.iter().enumerate() {
+            let index = config.nodes.len() + j;
+            nodes.push(Node::new(&root, config.seed, index, clients[j], program.clone())?);
+        }
         let mut dissectors = BTreeMap::new();
         for (port, spec) in &config.dissectors {
             dissectors.insert(*port, Dissector::parse(spec)?);
@@ -379,6 +392,7 @@ impl Node {
             output_bytes: 0,
             unchecked: 0,
             unix_names: BTreeMap::new(),
+            conversation: None,
             config,
         })
     }

@@ -55,6 +55,7 @@ pub fn cluster(guests: &[Guest<'_>], seed: u64, limits: Limits) -> Config {
         seed,
         nodes: guests.iter().enumerate().map(node).collect(),
         clients: 0,
+        client_programs: vec![],
         dissectors: vec![],
         limits,
         keep_log: true,

@@ -22,19 +22,26 @@ struct Facts {
 }
 
 impl Sandbox {
-    fn facts(&mut self, id: ThreadId, metadata: &Metadata) -> Facts {
+    fn facts(&mut self, id: ThreadId, metadata: &Metadata, path: &Path) -> Facts {
         let node = self.thread(id).node;
         let disk = &mut self.nodes[node].disk;
         let key = InodeKey::of(metadata);
         let links = metadata.nlink().saturating_sub(disk.excess_links(key));
-        let time = disk.inodes().mtime(key).map_or(0, |at| at.0);
+        let time_ns = match disk.inodes().mtime(key) {
+            Some(at) => EPOCH_NS + at.0,
+            // What is installed on the host is an input, as its content is: Python's byte code bears its source's time.
+            None if metadata.is_file() && !path.starts_with(&self.room) => {
+                (metadata.mtime().max(0) as u64) * 1_000_000_000 + metadata.mtime_nsec().max(0) as u64
+            }
+            None => EPOCH_NS,
+        };
         Facts {
             device: 1,
             inode: disk.inodes_mut().number(key),
             mode: metadata.mode(),
             links: if metadata.is_dir() { 2 } else { links },
             size: if metadata.is_dir() { 4096 } else { metadata.len() },
-            time_ns: EPOCH_NS + time,
+            time_ns,
         }
     }
 
@@ -65,7 +72,8 @@ impl Sandbox {
             let mode = metadata.mode();
             return Ok(Facts { device: 3, inode: 1, mode, links: 1, size: 0, time_ns: EPOCH_NS });
         }
-        Ok(self.facts(id, &metadata))
+        let path = path.to_path_buf();
+        Ok(self.facts(id, &metadata, &path))
     }
 
     fn facts_of_descriptor(&mut self, id: ThreadId, fd: u64) -> Result<Facts, Trouble> {
@@ -78,12 +86,12 @@ impl Sandbox {
             size: 0,
             time_ns: EPOCH_NS,
         };
-        let metadata = match self.files.get(description).map(|d| &d.kind) {
-            Some(Kind::Disk { reader, .. }) => reader.metadata()?,
-            Some(Kind::Directory { path, .. }) => std::fs::metadata(path)?,
-            Some(Kind::Host { .. }) => {
+        let (metadata, path) = match self.files.get(description).map(|d| &d.kind) {
+            Some(Kind::Disk { reader, path, .. }) => (reader.metadata()?, path.clone()),
+            Some(Kind::Directory { path, .. }) => (std::fs::metadata(path)?, path.clone()),
+            Some(Kind::Host { path }) => {
                 let copy = self.process_of(id).tid.duplicate_descriptor(fd as i32)?;
-                std::fs::File::from(copy).metadata()?
+                (std::fs::File::from(copy).metadata()?, path.clone())
             }
             Some(Kind::Socket(_)) => return Ok(odd(libc::S_IFSOCK | 0o777)),
             Some(Kind::Output { .. } | Kind::PipeRead(_) | Kind::PipeWrite(_)) => {
@@ -93,7 +101,7 @@ impl Sandbox {
             Some(_) => return Ok(odd(0o600)),
             None => return Err(Errno::EBADF.into()),
         };
-        Ok(self.facts(id, &metadata))
+        Ok(self.facts(id, &metadata, &path))
     }
 
     pub(super) fn stat_path(
