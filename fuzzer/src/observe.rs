@@ -6,6 +6,7 @@
 use agents::StateId;
 use interceptor::event::{Event, EventKind, Exit, LogLine, Report};
 use interceptor::summary::Summarizer;
+use interceptor::time::Instant;
 use interceptor::timeline::Timeline;
 use oracle::{ProcessExit, raft};
 use std::collections::BTreeSet;
@@ -30,8 +31,8 @@ pub struct Observer {
 #[derive(Clone, Debug, Default)]
 struct NodeSeen {
     role: Option<String>,
-    /// How many lines all nodes had written when its program last started.
-    started_at: usize,
+    /// When it last started.
+    started_at: Instant,
 }
 
 impl Observer {
@@ -51,17 +52,19 @@ impl Observer {
         }
     }
 
-    /// Takes in the next event; `logs` is all that was written so far.
+    /// Takes in the next event; `logs` is all that was written so far, in order.
     pub fn take(&mut self, event: &Event, logs: &[LogLine]) {
         self.messages += u64::from(matches!(event.kind, EventKind::Send { .. }));
         let host = usize::from(event.host.0);
         if let Some(node) = self.nodes.get_mut(host) {
             match &event.kind {
-                EventKind::Start => *node = NodeSeen { role: None, started_at: logs.len() },
+                EventKind::Start => *node = NodeSeen { role: None, started_at: event.at },
                 EventKind::Exit(exit) => {
                     node.role = None;
-                    let written = &logs[node.started_at.min(logs.len())..];
-                    self.exits.push(ended(event, host, exit, written));
+                    // Events are taken in some time after they happened; more may have been written since.
+                    let from = logs.partition_point(|line| line.at < node.started_at);
+                    let to = logs.partition_point(|line| line.at <= event.at);
+                    self.exits.push(ended(event, host, exit, &logs[from..to.max(from)]));
                 }
                 EventKind::Report(report) => {
                     if let Some(role) = report.text("role") {
@@ -149,7 +152,6 @@ fn raft_report(event: &Event, host: usize, report: &Report) -> Option<raft::Repo
 mod tests {
     use super::*;
     use interceptor::event::{HostId, MessageId};
-    use interceptor::time::Instant;
 
     fn event(at: u64, host: u16, kind: EventKind) -> Event {
         Event { at: Instant(at), host: HostId(host), kind }
@@ -165,8 +167,8 @@ mod tests {
         ))
     }
 
-    fn line(host: u16, stderr: bool, text: &str) -> LogLine {
-        LogLine { at: Instant(0), host: HostId(host), stderr, text: text.into() }
+    fn line(at: u64, host: u16, stderr: bool, text: &str) -> LogLine {
+        LogLine { at: Instant(at), host: HostId(host), stderr, text: text.into() }
     }
 
     #[test]
@@ -193,9 +195,14 @@ mod tests {
     #[test]
     fn exits_keep_what_this_life_wrote_last() {
         let mut observer = Observer::new(2, 2);
-        let mut logs = vec![line(0, true, "an earlier life")];
+        let logs = [
+            line(0, 0, true, "an earlier life"),
+            line(1, 0, false, "hello"),
+            line(1, 1, true, "another node"),
+            line(2, 0, true, "panicked"),
+            line(4, 0, true, "a later life"),
+        ];
         observer.take(&event(1, 0, EventKind::Start), &logs);
-        logs.extend([line(0, false, "hello"), line(1, true, "another node"), line(0, true, "panicked")]);
         observer.take(&event(2, 0, EventKind::Exit(Exit::Status(101))), &logs);
         observer.take(&event(3, 1, EventKind::Exit(Exit::Killed)), &logs);
         let [own, killed] = observer.exits() else { panic!("two exits") };

@@ -71,6 +71,8 @@ pub enum Family {
     Set,
     /// Logs that grow, in order: add, elements.
     Log,
+    /// Locks: acquire, release.
+    Lock,
 }
 
 impl Family {
@@ -81,6 +83,7 @@ impl Family {
             Self::Register => "register",
             Self::Set => "set",
             Self::Log => "log",
+            Self::Lock => "lock",
         }
     }
 
@@ -90,6 +93,7 @@ impl Family {
         match self {
             Self::Register => [Function::Read, Function::Write],
             Self::Set | Self::Log => [Function::Add, Function::Elements],
+            Self::Lock => [Function::Acquire, Function::Release],
         }
     }
 }

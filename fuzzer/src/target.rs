@@ -358,6 +358,7 @@ impl Manifest {
             raft: judges("raft"),
             durability: judges("durability"),
             collections: judges("collection"),
+            lock: judges("lock"),
             linearizability: judges("linearizability"),
             liveness: judges("liveness"),
             ..oracle::Config::default()

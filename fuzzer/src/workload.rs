@@ -129,6 +129,8 @@ struct Slot {
     next_ns: u64,
     /// Values it made up.
     values: u64,
+    /// The lock it has.
+    held: Option<String>,
     /// What it last knew of each key.
     known: BTreeMap<String, Option<String>>,
     /// Successes since the last fault.
@@ -158,6 +160,7 @@ impl Workload {
                 ),
                 next_ns: now_ns.saturating_add(rng.random_range(0..=interval_ns)),
                 values: 0,
+                held: None,
                 known: BTreeMap::new(),
                 successes: 0,
                 changes: 0,
@@ -198,7 +201,9 @@ impl Workload {
     /// No operation begins any more; when all have ended, every key is read until an answer comes.
     pub fn finish(&mut self, now_ns: u64) {
         self.stage = Stage::Drain;
-        self.unread = (0..self.settings.keys).map(key).collect();
+        if self.family != Family::Lock {
+            self.unread = (0..self.settings.keys).map(key).collect();
+        }
         self.take_stock(now_ns);
     }
 
@@ -228,7 +233,8 @@ impl Workload {
         }
         let goes_on = match self.stage {
             Stage::Load | Stage::Probe => self.has_more(),
-            Stage::Drain => false,
+            // Nothing new begins, but nobody keeps a lock.
+            Stage::Drain => slot.held.is_some(),
             Stage::Final => !self.unread.is_empty(),
         };
         goes_on.then_some(slot.next_ns)
@@ -298,6 +304,9 @@ impl Workload {
             Phase::Ok => {
                 slot.successes += 1;
                 slot.changes += u32::from(!call.is_read());
+                if let Call::Acquire { .. } = call {
+                    slot.held = Some(key.clone());
+                }
                 if let Some(content) = call.leaves().or_else(|| call.observes()) {
                     let content = content.map(str::to_owned);
                     self.newest.insert(key.clone(), content.clone());
@@ -322,7 +331,8 @@ impl Workload {
 
     /// Final reads begin when nothing is open any more.
     fn take_stock(&mut self, now_ns: u64) {
-        if self.stage == Stage::Drain && self.clients.iter().all(|slot| slot.client.is_idle()) {
+        let is_over = |slot: &Slot| slot.client.is_idle() && slot.held.is_none();
+        if self.stage == Stage::Drain && self.clients.iter().all(is_over) {
             self.stage = Stage::Final;
             self.final_from_ns = Some(now_ns);
             self.clients.iter_mut().for_each(|slot| slot.next_ns = now_ns);
@@ -335,7 +345,7 @@ impl Workload {
                 let Some(key) = self.unread.pop_front() else { return };
                 let call = match self.family {
                     Family::Register => Call::Read { key, value: None },
-                    Family::Set | Family::Log => Call::Elements { key, elements: None },
+                    _ => Call::Elements { key, elements: None },
                 };
                 Task { call, is_impatient: true, start_at: None }
             }
@@ -378,6 +388,10 @@ impl Workload {
             }
             Family::Set | Family::Log if rng.random_ratio(1, ASK) => Call::Elements { key, elements: None },
             Family::Set | Family::Log => Call::Add { element: value(), key },
+            Family::Lock => match slot.held.take() {
+                Some(key) => Call::Release { key },
+                None => Call::Acquire { key, grant: None },
+            },
         };
         let start_at = rng.random_ratio(1, WANDER).then(|| rng.random_range(0..self.nodes));
         Task { call, is_impatient: rng.random(), start_at }

@@ -55,6 +55,8 @@ fn line_of(entry: &Entry) -> Value {
         Call::Delete { .. } => Value::Null,
         Call::Add { element, .. } => json!(element),
         Call::Elements { elements, .. } => json!(elements),
+        Call::Acquire { grant, .. } => json!(grant),
+        Call::Release { .. } => Value::Null,
     };
     let mut line = json!({
         "index": entry.index, "time": entry.at_ns, "process": entry.process, "type": entry.phase.name(),
@@ -115,7 +117,7 @@ fn entry_of(line: &str, count: u64) -> Result<Option<Entry>, ImportCause> {
     let function = field("f")?
         .as_str()
         .and_then(Function::named)
-        .ok_or_else(|| wrong("f", &object["f"], "read, write, cas, delete, add or elements"))?;
+        .ok_or_else(|| wrong("f", &object["f"], "the name of an operation, such as read or add"))?;
     let index = object.get("index").map_or(Ok(count), |value| number("index", value))?;
     let at_ns = number("time", field("time")?)?;
     let call = call_of(function, phase, &object)?;
@@ -161,6 +163,13 @@ fn call_of(function: Function, phase: Phase, object: &Map<String, Value>) -> Res
         },
         Function::Elements if phase == Phase::Ok => Call::Elements { key, elements: Some(elements(value)?) },
         Function::Elements => Call::Elements { key, elements: None },
+        Function::Acquire if phase == Phase::Ok => {
+            let grant = serde_json::from_value(value.clone());
+            let grant = grant.map_err(|_| wrong("value", value, "lease_ms and token, or nothing of them"))?;
+            Call::Acquire { key, grant: Some(grant) }
+        }
+        Function::Acquire => Call::Acquire { key, grant: None },
+        Function::Release => Call::Release { key },
     })
 }
 

@@ -13,9 +13,10 @@ pub mod model;
 pub mod op;
 pub mod verdict;
 
+pub use checker::assertion;
 pub use checker::crash::{Exit, ProcessExit};
 pub use checker::liveness::Quiet;
 pub use checker::{Config, Observations, judge, raft};
 pub use history::{Entry, Phase};
-pub use op::{Call, Function, Op, Outcome};
+pub use op::{Call, Function, Grant, Op, Outcome};
 pub use verdict::{Evidence, Judgement, Verdict, Verdicts, Violation};

@@ -1,4 +1,4 @@
-//! Client operations: what was asked of a register or a collection ([`Call`]) and what became of it ([`Op`]).
+//! Client operations: what was asked of a register, a collection or a lock ([`Call`]) and what became of it ([`Op`]).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -55,6 +55,28 @@ pub enum Call {
         /// The answer, in the order in which it came; `None` while unknown.
         elements: Option<Vec<String>>,
     },
+    /// Asks for a lock, and waits for it.
+    Acquire {
+        /// The lock.
+        key: String,
+        /// What was granted; `None` while unknown.
+        grant: Option<Grant>,
+    },
+    /// Gives a lock back.
+    Release {
+        /// The lock.
+        key: String,
+    },
+}
+
+/// What a lock was granted with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Grant {
+    /// How long nobody else will have it, in milliseconds from the answer; `None`: until it is released.
+    pub lease_ms: Option<u64>,
+    /// Its fencing token, if it has one.
+    pub token: Option<u64>,
 }
 
 /// The name of a call: Jepsen's `f`.
@@ -73,11 +95,24 @@ pub enum Function {
     Add,
     /// [`Call::Elements`]
     Elements,
+    /// [`Call::Acquire`]
+    Acquire,
+    /// [`Call::Release`]
+    Release,
 }
 
 impl Function {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Read, Self::Write, Self::Cas, Self::Delete, Self::Add, Self::Elements];
+    pub const ALL: [Self; 8] = [
+        Self::Read,
+        Self::Write,
+        Self::Cas,
+        Self::Delete,
+        Self::Add,
+        Self::Elements,
+        Self::Acquire,
+        Self::Release,
+    ];
 
     /// Its name in exported histories.
     #[must_use]
@@ -89,6 +124,8 @@ impl Function {
             Self::Delete => "delete",
             Self::Add => "add",
             Self::Elements => "elements",
+            Self::Acquire => "acquire",
+            Self::Release => "release",
         }
     }
 
@@ -110,6 +147,8 @@ impl Call {
             Self::Delete { .. } => Function::Delete,
             Self::Add { .. } => Function::Add,
             Self::Elements { .. } => Function::Elements,
+            Self::Acquire { .. } => Function::Acquire,
+            Self::Release { .. } => Function::Release,
         }
     }
 
@@ -119,19 +158,24 @@ impl Call {
         matches!(self, Self::Read { .. } | Self::Elements { .. })
     }
 
-    /// It is about a register, not a collection.
+    /// It is about a register.
     #[must_use]
     pub const fn is_of_register(&self) -> bool {
-        !matches!(self, Self::Add { .. } | Self::Elements { .. })
+        matches!(self, Self::Read { .. } | Self::Write { .. } | Self::Cas { .. } | Self::Delete { .. })
     }
 
     /// It is a question that has its answer.
     #[must_use]
     pub const fn is_answered(&self) -> bool {
-        !matches!(self, Self::Read { value: None, .. } | Self::Elements { elements: None, .. })
+        !matches!(
+            self,
+            Self::Read { value: None, .. }
+                | Self::Elements { elements: None, .. }
+                | Self::Acquire { grant: None, .. }
+        )
     }
 
-    /// The register or collection it is about.
+    /// The register, collection or lock it is about.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
@@ -140,7 +184,9 @@ impl Call {
             | Self::Cas { key, .. }
             | Self::Delete { key }
             | Self::Add { key, .. }
-            | Self::Elements { key, .. } => key,
+            | Self::Elements { key, .. }
+            | Self::Acquire { key, .. }
+            | Self::Release { key } => key,
         }
     }
 
@@ -153,7 +199,10 @@ impl Call {
                 Self::Cas { key: key.clone(), expect: expect.clone(), value: value.clone(), result: None }
             }
             Self::Elements { key, .. } => Self::Elements { key: key.clone(), elements: None },
-            Self::Write { .. } | Self::Delete { .. } | Self::Add { .. } => self.clone(),
+            Self::Acquire { key, .. } => Self::Acquire { key: key.clone(), grant: None },
+            Self::Write { .. } | Self::Delete { .. } | Self::Add { .. } | Self::Release { .. } => {
+                self.clone()
+            }
         }
     }
 
@@ -164,7 +213,11 @@ impl Call {
             Self::Write { value, .. } => Some(Some(value)),
             Self::Cas { value, result, .. } => (*result != Some(false)).then_some(Some(value)),
             Self::Delete { .. } => Some(None),
-            Self::Read { .. } | Self::Add { .. } | Self::Elements { .. } => None,
+            Self::Read { .. }
+            | Self::Add { .. }
+            | Self::Elements { .. }
+            | Self::Acquire { .. }
+            | Self::Release { .. } => None,
         }
     }
 
@@ -174,7 +227,7 @@ impl Call {
         match self {
             Self::Read { value, .. } => value.as_ref().map(Option::as_deref),
             Self::Cas { expect, result, .. } => (*result != Some(false)).then_some(expect.as_deref()),
-            Self::Write { .. } | Self::Delete { .. } | Self::Add { .. } | Self::Elements { .. } => None,
+            _ => None,
         }
     }
 }
@@ -195,6 +248,11 @@ impl fmt::Display for Call {
             Self::Elements { key, elements: Some(elements) } => {
                 write!(f, "elements of {key} -> {}", elements.len())
             }
+            Self::Acquire { key, grant } => match grant.and_then(|grant| grant.lease_ms) {
+                Some(ms) => write!(f, "lock {key} for {ms} ms"),
+                None => write!(f, "lock {key}"),
+            },
+            Self::Release { key } => write!(f, "unlock {key}"),
         }
     }
 }

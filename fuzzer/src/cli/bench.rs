@@ -140,6 +140,7 @@ fn measurements(target: &str, nodes: u8) -> Vec<Measurement> {
     };
     let busy = schedule(10_000, Workload::default());
     let idle = schedule(60_000, Workload { clients: 1, rate: 1, keys: 1, operations: Some(1), family: None });
+    let thinking = Workload { clients: 1, rate: 100, ..Workload::default() };
     let brief = schedule(1, Workload { operations: Some(1), ..Workload::default() });
     vec![
         Measurement {
@@ -157,8 +158,20 @@ fn measurements(target: &str, nodes: u8) -> Vec<Measurement> {
         Measurement {
             name: "speed when idle",
             unit: "x real time",
-            schedule: idle,
+            schedule: idle.clone(),
             value: |s| s.virtual_ns as f64 / s.wall_ns.max(1) as f64,
+        },
+        Measurement {
+            name: "an idle virtual second",
+            unit: "ms",
+            schedule: idle,
+            value: |s| (s.wall_ns - s.ready_wall_ns) as f64 * 1e3 / (s.virtual_ns - s.ready_ns).max(1) as f64,
+        },
+        Measurement {
+            name: "an operation, one client, 10 ms apart",
+            unit: "ms",
+            schedule: schedule(10_000, thinking),
+            value: |s| (s.wall_ns - s.ready_wall_ns) as f64 / 1e6 / s.operations.max(1) as f64,
         },
         Measurement {
             name: "intercepted calls of a busy run",

@@ -76,6 +76,7 @@ pub(super) struct Session {
     explorer: Option<Explorer>,
     episode: Vec<Choice>,
     history: Vec<Entry>,
+    assertions: Vec<oracle::assertion::Failed>,
     /// How many events were taken in.
     taken: usize,
     ready: Instant,
@@ -125,6 +126,7 @@ impl Session {
             explorer,
             episode: Vec::new(),
             history: Vec::new(),
+            assertions: Vec::new(),
             taken,
             ready,
             horizon: ready + Span::from_millis(input.horizon_ms),
@@ -217,6 +219,10 @@ impl Session {
                     }
                 }
                 Action::Close => self.connections.close(&mut self.sandbox, client),
+                Action::Assert { kind, message } => {
+                    let (at_ns, client) = (self.sandbox.now().0, client as u32 + 1);
+                    self.assertions.push(oracle::assertion::Failed { at_ns, client, kind, message });
+                }
                 Action::Invoke { process, call } => {
                     self.write_down(client, process, Phase::Invoke, call, None)
                 }
@@ -345,6 +351,7 @@ impl Session {
             history: self.history,
             reports: self.observer.reports().to_vec(),
             exits: self.observer.exits().to_vec(),
+            assertions: self.assertions,
             quiet: stopped.is_none().then_some(Quiet { from_ns: self.horizon.0, to_ns: now.0 }),
             final_from_ns: self.workload.final_from_ns(),
         };

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::path::Component;
 
 /// Names of oracles that can be switched off.
-const ORACLES: [&str; 6] = ["crash", "raft", "durability", "collection", "linearizability", "liveness"];
+const ORACLES: [&str; 7] =
+    ["crash", "raft", "durability", "collection", "lock", "linearizability", "liveness"];
 
 impl Manifest {
     /// The first contradiction, by field, and what would be right.
@@ -48,7 +49,7 @@ impl Manifest {
             return Err(format!("[faults] max_down is more than nodes = {}", self.nodes));
         }
         if self.workload.families.is_empty() {
-            return Err("[workload] families is empty; write register, set or log".into());
+            return Err("[workload] families is empty; write register, set, log or lock".into());
         }
         self.client.check(&self.workload.families)?;
         for name in &self.oracles.off {

@@ -190,6 +190,7 @@ impl<T> Operations<T> {
             Call::Delete { .. } => self.delete.as_ref(),
             Call::Add { .. } => self.add.as_ref(),
             Call::Elements { .. } => self.elements.as_ref(),
+            Call::Acquire { .. } | Call::Release { .. } => None,
         }
     }
 }

@@ -47,6 +47,13 @@ pub enum Action {
         /// What went wrong.
         error: Option<String>,
     },
+    /// The client's program says that something is there which must never be.
+    Assert {
+        /// Which assertion did not hold.
+        kind: String,
+        /// What it saw.
+        message: String,
+    },
 }
 
 /// An operation to be done.
@@ -187,7 +194,10 @@ impl Client {
             return;
         }
         self.protocol.feed(bytes);
-        match self.take(false) {
+        let taken = self.take(false);
+        let failed = self.protocol.take_failed().into_iter();
+        out.extend(failed.map(|(kind, message)| Action::Assert { kind, message }));
+        match taken {
             // Nobody asked: whatever follows on this connection cannot be told from an answer, but by its number.
             None if self.protocol.is_program() => {}
             None => self.close(out),

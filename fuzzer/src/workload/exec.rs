@@ -7,7 +7,7 @@
 //! {"id": 7, "f": "cas", "key": "k1", "value": "v2", "expect": "v1", "node": "10.0.0.2", "client": "c1"}
 //! ```
 //!
-//! `f` is read, write, cas, delete, add or elements; `expect` is null for an absent key; `node` is the one to ask, if it
+//! `f` is read, write, cas, delete, add, elements, acquire or release; `expect` is null for an absent key; `node` is the one to ask, if it
 //! asks one. On its standard output it answers each with the same `id`:
 //!
 //! ```json
@@ -16,13 +16,20 @@
 //! {"id": 7, "type": "info", "error": "no answer"}
 //! ```
 //!
-//! `ok`: done, with the text read (null when absent), whether it swapped, or the list of elements. `fail`: certainly not
+//! An answer may say that something is there which must never be, whatever the operation's end:
+//!
+//! ```json
+//! {"id": 7, "type": "ok", "assert": "lock-without-owner", "error": "the key of the lock is not there"}
+//! ```
+//!
+//! `ok`: done, with the text read (null when absent), whether it swapped, the list of elements, or what was
+//! granted (`lease_ms` and `token`, as far as there are any). `fail`: certainly not
 //! done, now or ever. `info`: nobody knows. What it answers after its time is over is passed over. Lines that are not
 //! JSON objects are a mistake and end the connection. Standard error is kept with the logs.
 
 use super::protocol::{Answer, Reply, Taken};
 use super::rest::{Found, answered};
-use oracle::Call;
+use oracle::{Call, Grant};
 use serde_json::{Value, json};
 
 /// The longest line of a program in bytes.
@@ -33,6 +40,8 @@ const LINE_BYTES_MAX: usize = 16 << 20;
 pub struct Exec {
     /// What has come in.
     pub buffer: Vec<u8>,
+    /// Assertions that did not hold: kind and message.
+    pub failed: Vec<(String, String)>,
 }
 
 /// The line that asks for `call` as number `id`, of the node at position `node`.
@@ -48,7 +57,7 @@ pub fn request(call: &Call, client: &str, id: u64, node: usize) -> Vec<u8> {
             line["value"] = json!(value);
             line["expect"] = json!(expect);
         }
-        Call::Read { .. } | Call::Delete { .. } | Call::Elements { .. } => {}
+        _ => {}
     }
     format!("{line}\n").into_bytes()
 }
@@ -65,6 +74,10 @@ impl Exec {
                 let text: String = String::from_utf8_lossy(&line).trim_end().chars().take(80).collect();
                 format!("the client's program wrote `{text}`, which is no JSON: {error}")
             })?;
+            if let Some(kind) = line["assert"].as_str() {
+                let said = line["error"].as_str().unwrap_or("it did not say what it saw");
+                self.failed.push((kind.to_owned(), said.to_owned()));
+            }
             if line["id"].as_u64() == Some(id) {
                 return Ok(Some((Reply::Answer(answer(call, &line)?), true)));
             }
@@ -99,7 +112,13 @@ fn answer(call: &Call, line: &Value) -> Result<Answer, String> {
             let list = value.as_array().and_then(|list| list.iter().map(text).collect());
             Found::Texts(list.ok_or_else(|| wrong("a list of texts"))?)
         }
-        Call::Write { .. } | Call::Delete { .. } | Call::Add { .. } => Found::Nothing,
+        Call::Acquire { key, .. } => {
+            let grant =
+                if value.is_null() { Ok(Grant::default()) } else { serde_json::from_value(value.clone()) };
+            let grant = grant.map_err(|_| wrong("lease_ms and token, or nothing of them"))?;
+            return Ok(Answer::Done(Call::Acquire { key: key.clone(), grant: Some(grant) }));
+        }
+        _ => Found::Nothing,
     };
     Ok(Answer::Done(answered(call, found)))
 }
@@ -109,7 +128,7 @@ mod tests {
     use super::*;
 
     fn take(call: &Call, text: &str) -> Result<Option<Answer>, String> {
-        let mut exec = Exec { buffer: text.as_bytes().to_vec() };
+        let mut exec = Exec { buffer: text.as_bytes().to_vec(), ..Exec::default() };
         let taken = exec.take(call, 7)?;
         Ok(taken.map(|(reply, _)| match reply {
             Reply::Answer(answer) => answer,

@@ -125,6 +125,11 @@ impl Protocol {
         }
     }
 
+    /// Takes the assertions of a program that did not hold: kind and message.
+    pub fn take_failed(&mut self) -> Vec<(String, String)> {
+        if let Self::Exec(exec) = self { std::mem::take(&mut exec.failed) } else { Vec::new() }
+    }
+
     /// A new connection: forgets what has come in.
     pub fn clear(&mut self) {
         match self {

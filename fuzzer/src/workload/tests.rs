@@ -128,6 +128,7 @@ impl Stage {
             },
             Action::Close => Vec::new(),
             Action::Invoke { process, call } => self.write_down(process, Phase::Invoke, call, None),
+            Action::Assert { kind, .. } => panic!("registers assert nothing, but {kind}"),
             Action::Complete { process, phase, call, error } => self.write_down(process, phase, call, error),
         }
     }

@@ -1,10 +1,12 @@
 //! Checkers, one a file, and [`judge`], which runs those a target asks for in a fixed order.
 
+pub mod assertion;
 pub mod collection;
 pub mod crash;
 pub mod durability;
 pub mod linearizable;
 pub mod liveness;
+pub mod lock;
 pub mod raft;
 
 use crate::history::{Entry, ops};
@@ -22,6 +24,8 @@ pub struct Observations {
     pub reports: Vec<raft::Report>,
     /// Ends of nodes.
     pub exits: Vec<ProcessExit>,
+    /// Assertions of clients that did not hold.
+    pub assertions: Vec<assertion::Failed>,
     /// The time after the last fault, if the run had one.
     pub quiet: Option<Quiet>,
     /// Virtual nanoseconds from which on reads are final, if the run took final reads.
@@ -44,6 +48,8 @@ pub struct Config {
     pub collections: bool,
     /// What collections promise.
     pub collection: collection::Config,
+    /// Run [`lock`].
+    pub lock: bool,
     /// Run [`linearizable`].
     pub linearizability: bool,
     /// Attempts to place an operation, for each key: see [`linearizable::check`].
@@ -64,6 +70,7 @@ impl Default for Config {
             durability: true,
             collections: true,
             collection: collection::Config::default(),
+            lock: true,
             linearizability: true,
             steps_max: 500_000,
             liveness: true,
@@ -81,6 +88,8 @@ pub fn judge(observations: &Observations, config: &Config) -> Verdicts {
     if config.crash {
         judgements.extend(crash::check(&observations.exits, &config.exit_allowed));
     }
+    // What a client asserts is asked for by whoever wrote the client.
+    judgements.push(assertion::check(&observations.assertions));
     if config.raft {
         judgements.push(raft::check(&observations.reports));
     }
@@ -98,6 +107,9 @@ pub fn judge(observations: &Observations, config: &Config) -> Verdicts {
     }
     if config.collections {
         judgements.push(collection::check(&ops, observations.final_from_ns, config.collection));
+    }
+    if config.lock {
+        judgements.push(lock::check(&ops));
     }
     if config.linearizability {
         judgements.push(linearizable::check(&ops, config.steps_max));

@@ -30,7 +30,7 @@ impl<'a> Values<'a> {
         Value(*self.numbers.entry(text).or_insert(next))
     }
 
-    /// What the call does; `None` for a read without an answer and for calls to collections, which do nothing.
+    /// What the call does; `None` for a read without an answer and for calls of other types, which do nothing.
     pub fn action(&mut self, call: &'a Call) -> Option<Action> {
         Some(match call {
             Call::Read { value, .. } => Action::Read(self.number(value.as_ref()?.as_deref())),
@@ -40,7 +40,7 @@ impl<'a> Values<'a> {
             Call::Cas { expect, value, .. } => {
                 Action::Swap(self.number(expect.as_deref()), self.number(Some(value)))
             }
-            Call::Add { .. } | Call::Elements { .. } => return None,
+            _ => return None,
         })
     }
 }

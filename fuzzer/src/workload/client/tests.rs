@@ -62,6 +62,7 @@ fn show(what: &str, out: &mut Vec<Action>) -> String {
                 format!("send {} seq {seq}", text.split(' ').next().unwrap())
             }
             Action::Close => "close".into(),
+            Action::Assert { kind, message } => format!("assert {kind}: {message}"),
             Action::Invoke { process, call } => format!("invoke p{process} {call}"),
             Action::Complete { process, phase, call, error } => {
                 format!("{} p{process} {call} ({})", phase.name(), error.unwrap_or_default())

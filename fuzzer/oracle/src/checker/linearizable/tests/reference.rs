@@ -53,7 +53,7 @@ fn apply(call: &Call, store: &BTreeMap<String, String>) -> Option<BTreeMap<Strin
             after.remove(key);
             true
         }
-        Call::Add { .. } | Call::Elements { .. } => unreachable!("only registers are drawn"),
+        _ => unreachable!("only registers are drawn"),
     };
     fits.then_some(after)
 }
