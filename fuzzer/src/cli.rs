@@ -7,6 +7,7 @@ mod bench;
 mod doctor;
 mod exit;
 mod gauge;
+mod init;
 mod interrupt;
 mod load;
 mod output;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Shrink(args) => shrink::main(args, &mut output),
         Command::Smoke(args) => smoke::main(args, &mut output),
         Command::Verify(args) => verify::main(args, &mut output),
+        Command::Init(args) => init::main(args, &mut output),
         Command::Targets(args) => targets::main(args, &mut output),
         Command::Doctor(args) => doctor::main(args, &mut output),
         Command::Bench(args) => bench::main(args, &mut output),

@@ -196,9 +196,12 @@ pub struct PortSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadySpec {
-    /// The path asked for; status 200 is a good answer.
+    /// The path asked for.
     #[serde(default)]
     pub http: Option<String>,
+    /// The status of a good answer.
+    #[serde(default = "two_hundred")]
+    pub status: u16,
     /// The command asked; anything but an error is a good answer.
     #[serde(default)]
     pub command: Option<Vec<String>>,
@@ -207,6 +210,10 @@ pub struct ReadySpec {
     pub expect: Vec<String>,
     /// The port asked at.
     pub port: u16,
+}
+
+fn two_hundred() -> u16 {
+    200
 }
 
 /// What clients do.

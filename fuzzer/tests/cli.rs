@@ -279,3 +279,39 @@ fn a_reader_that_goes_away_is_no_panic() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
 }
+
+#[test]
+fn a_manifest_is_begun_and_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let init = ["init", "shop", "--binary", "sh", "--client", "resp", "--port", "6379", "--ready", "PING"];
+    let made = fuzz(dir.path(), &init);
+    assert_eq!(made.status.code(), Some(0));
+    assert!(stdout(&made).starts_with("shop/target.toml is made"), "{}", stdout(&made));
+    let checked = fuzz(dir.path(), &["targets", "--check", "shop/target.toml"]);
+    assert_eq!(stdout(&checked), "shop/target.toml: target `shop` can be used\n");
+    let (code, told) = refusal(dir.path(), &init);
+    assert_eq!((code, told.contains("is there already")), (Some(2), true), "{told}");
+    let (code, told) = refusal(dir.path(), &["init", "Shop!", "--binary", "sh"]);
+    assert_eq!((code, told.contains("lower-case letters")), (Some(2), true), "{told}");
+    let file = dir.path().join("shop/target.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("nodes = 3", "nodes = three")).unwrap();
+    let (code, told) = refusal(dir.path(), &["targets", "--check", "shop/target.toml"]);
+    assert_eq!((code, told.contains("line 4, column 9")), (Some(2), true), "{told}");
+}
+
+#[test]
+fn the_doctor_says_what_brings_a_program() {
+    let dir = checkout();
+    let file = dir.path().join("targets/toy/target.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("command = [\"sh\", \"-c\", \"mkdir -p out && printf toy > out/toy\"]\n", "");
+    let text = text.replace("binary = \"out/toy\"", "binary = \"no-such-server\"\npackage = \"toy-server\"");
+    std::fs::write(&file, text).unwrap();
+    let output = fuzz(dir.path(), &["doctor", "--target", "toy"]);
+    let told = stdout(&output);
+    assert!(told.contains("toy: no-such-server is not installed"), "{told}");
+    assert!(told.contains("apt-get install toy-server"), "{told}");
+    let (code, told) = refusal(dir.path(), &["run", "--target", "toy"]);
+    assert_eq!((code, told.contains("apt-get install toy-server")), (Some(2), true), "{told}");
+}

@@ -53,6 +53,16 @@ Examples:
 Each random schedule is run twice: in another process, another directory and on another core the second time,
 with --load beside programs that keep all cores busy. Exit code 3 shows the first event that differs.";
 
+const INIT_EXAMPLES: &str = "\
+Examples:
+  fuzz init shop --binary ./target/release/shop --command '{bin} --id {id} --peers {peers} --dir {data}' \\
+       --peer '{id}={ip}:7000' --client http --port 8080 --ready /health
+  fuzz init cache --binary redis-server --command '{bin} --bind {ip} --dir {data} --protected-mode no' \\
+       --nodes 1 --client resp --port 6379 --ready PING
+  fuzz init queue --binary ./queue --client exec --ready /health --port 9000
+
+What is not given is filled in with an example to change. targets/README.md describes every field.";
+
 /// Everything that can be typed.
 #[derive(Debug, Parser)]
 #[command(name = "fuzz", version, about = ABOUT, after_help = EXAMPLES, max_term_width = 110)]
@@ -84,6 +94,9 @@ pub enum Command {
     /// Check that equal schedules give equal runs
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(Verify),
+    /// Write the manifest of a new target
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(Init),
     /// List targets, their bugs and sets of bugs
     Targets(Targets),
     /// Check what this machine can do, and which targets can be run on it
@@ -256,6 +269,54 @@ pub struct Doctor {
     /// Only this target: a name under targets/, or the path of a target.toml or its directory
     #[arg(long, value_name = "NAME")]
     pub target: Option<String>,
+}
+
+/// `fuzz init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The target's name: lower-case letters, digits, `-` and `.`
+    pub name: String,
+    /// Directory to write target.toml to [default: targets/NAME where there is a targets/, else NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Nodes of a cluster
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub nodes: u8,
+    /// The program: a path, or a name in PATH
+    #[arg(long, value_name = "PATH")]
+    pub binary: String,
+    /// Its command line, in words
+    #[arg(
+        long,
+        value_name = "WORDS",
+        default_value = "{bin} --listen {ip}:7000 --peers {peers} --dir {data}"
+    )]
+    pub command: String,
+    /// One peer, for {peers}
+    #[arg(long, value_name = "TEXT", default_value = "{ip}:7000")]
+    pub peer: String,
+    /// What clients speak
+    #[arg(long, default_value = "http")]
+    pub client: Speaks,
+    /// The port they speak to
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    pub port: u16,
+    /// What tells that a node is ready: the path of an HTTP GET, or a command of RESP
+    #[arg(long, value_name = "QUESTION", default_value = "/health")]
+    pub ready: String,
+}
+
+/// What clients speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Speaks {
+    /// HTTP, requests by template
+    Http,
+    /// RESP, commands by template
+    Resp,
+    /// Our own HTTP and JSON, see targets/README.md
+    KvHttp,
+    /// A program speaks for them
+    Exec,
 }
 
 /// `fuzz targets`

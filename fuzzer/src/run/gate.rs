@@ -235,7 +235,7 @@ impl Replies {
 
 fn of_http(response: &Response, question: &ReadySpec) -> Last {
     let text = String::from_utf8_lossy(&response.body).into_owned();
-    if response.status != 200 {
+    if response.status != question.status {
         return Last::Bad(format!("status {}", response.status));
     }
     let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     fn http(path: &str) -> ReadySpec {
-        ReadySpec { http: Some(path.to_owned()), command: None, expect: vec![], port: 80 }
+        ReadySpec { http: Some(path.to_owned()), status: 200, command: None, expect: vec![], port: 80 }
     }
 
     #[test]
@@ -317,6 +317,7 @@ mod tests {
         let role = ReadySpec {
             http: None,
             command: Some(vec!["ROLE".into()]),
+            status: 200,
             expect: vec!["master".into(), "connected".into()],
             port: 6379,
         };

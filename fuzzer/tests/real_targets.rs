@@ -1,0 +1,151 @@
+//! The `fuzz` program on servers that are not ours: those that are installed, a script in Python, and targets that
+//! cannot work.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn fuzz(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fuzz"));
+    command.current_dir(dir).args(arguments).stdin(Stdio::null()).env_remove("FUZZ_LOG").output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The directory of a target of ours, if the program that it runs is installed.
+fn installed(name: &str, program: &str) -> Option<String> {
+    if !Path::new(program).is_file() {
+        println!("skipped: {program} is not installed");
+        return None;
+    }
+    Some(repository().join("targets").join(name).display().to_string())
+}
+
+/// Random schedules with faults run the same twice, in another process and under another directory.
+fn repeats(name: &str, program: &str) {
+    let Some(target) = installed(name, program) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["verify", "--target", &target, "--schedules", "2", "--horizon", "3s", "--seed", "5"];
+    let output = fuzz(dir.path(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(told(&output).contains("2 of 2 schedules ran twice with equal event logs"), "{}", told(&output));
+}
+
+#[test]
+fn etcd_repeats() {
+    repeats("etcd", "/usr/bin/etcd");
+}
+
+#[test]
+fn redis_repeats() {
+    repeats("redis", "/usr/bin/redis-server");
+}
+
+#[test]
+fn nats_and_its_client_program_repeat() {
+    repeats("nats", "/usr/sbin/nats-server");
+}
+
+#[test]
+fn a_failover_of_redis_loses_what_was_acknowledged() {
+    let Some(target) = installed("redis", "/usr/bin/redis-server") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let search =
+        ["run", "--target", &target, "--seed", "1", "--cores", "1", "--executions", "40", "--out", "out"];
+    let output = fuzz(dir.path(), &[&search[..], &["--stop-after", "1", "--shrink", "0"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let again = fuzz(dir.path(), &["replay", &finding(dir.path())]);
+    assert_eq!(again.status.code(), Some(1), "{}", told(&again));
+}
+
+/// The only finding of a campaign in `out`.
+fn finding(dir: &Path) -> String {
+    let findings = std::fs::read_dir(dir.join("out/findings")).unwrap();
+    findings.map(|entry| entry.unwrap().path().display().to_string()).next().unwrap()
+}
+
+/// The toy's directory with its manifest and its server changed.
+fn toy(manifest: &[(&str, &str)], server: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, changes) in [("target.toml", manifest), ("server.py", server)] {
+        let mut text = std::fs::read_to_string(repository().join("targets/toy").join(name)).unwrap();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    dir
+}
+
+fn search(dir: &Path, executions: &str) -> Output {
+    let bounds = ["--seed", "1", "--cores", "1", "--executions", executions, "--stop-after", "1"];
+    fuzz(dir, &[&["run", "--target", "./target.toml", "--out", "out", "--shrink", "0"], &bounds[..]].concat())
+}
+
+#[test]
+fn the_toy_of_the_tutorial_is_found_out_and_mended() {
+    let broken = toy(&[], &[]);
+    let output = search(broken.path(), "60");
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let finding = finding(broken.path());
+    assert!(finding.contains("lost"), "{finding}");
+    let server = broken.path().join("server.py");
+    let text = std::fs::read_to_string(&server).unwrap();
+    let synced = "self.file.flush()\n                os.fsync(self.file.fileno())";
+    let text = text.replace("self.file.flush()", synced);
+    // The name of a new file is durable once its directory is synced.
+    let named = "self.file.truncate(whole)\n        os.fsync(os.open(directory, os.O_RDONLY))";
+    std::fs::write(&server, text.replace("self.file.truncate(whole)", named)).unwrap();
+    let mended = fuzz(broken.path(), &["replay", "--allow-changed", "--target", "./target.toml", &finding]);
+    assert_eq!(mended.status.code(), Some(0), "{}", told(&mended));
+    std::fs::remove_dir_all(broken.path().join("out")).unwrap();
+    let clean = search(broken.path(), "15");
+    assert_eq!(clean.status.code(), Some(0), "{}", told(&clean));
+}
+
+/// Exit code 2 and one message that holds all of `parts`.
+fn refused(dir: &Path, parts: &[&str]) {
+    let output = search(dir, "1");
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    let missing: Vec<_> = parts.iter().filter(|part| !told(&output).contains(**part)).collect();
+    assert!(missing.is_empty(), "{missing:?} in {}", told(&output));
+}
+
+#[test]
+fn a_node_that_ends_at_once_is_named_with_its_last_words() {
+    let dir = toy(&[], &[("    ip, port, directory = sys.argv[1:]", "    sys.exit(\"no such flag\")")]);
+    refused(dir.path(), &["n1: it ended before the cluster was ready", "no such flag"]);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let twice = (
+        "[[node.file]]",
+        "beside = [[\"{bin}\", \"-I\", \"-S\", \"{data}/server.py\", \"{ip}\", \"8000\", \"{data}\"]]\n[[node.file]]",
+    );
+    refused(toy(&[twice], &[]).path(), &["n1: it ended before", "Address already in use"]);
+}
+
+#[test]
+fn a_program_that_is_not_there_is_told() {
+    let dir = toy(&[("/usr/bin/python3", "/no/such/program"), ("package = \"python3\"\n", "")], &[]);
+    refused(dir.path(), &["/no/such/program"]);
+    let dir = toy(&[("[\"{bin}\", \"-I\"", "[\"/no/such/python\", \"-I\"")], &[]);
+    refused(dir.path(), &["/no/such/python"]);
+}
+
+#[test]
+fn a_client_that_speaks_nonsense_is_told() {
+    let text = std::fs::read_to_string(repository().join("targets/toy/target.toml")).unwrap();
+    let clients = &text[text.find("[client.http]").unwrap()..];
+    let program = "[client.exec]\ncommand = [\"/bin/echo\", \"hello\"]\noperations = [\"read\", \"write\"]\n";
+    refused(toy(&[(clients, program)], &[]).path(), &["hello", "no JSON"]);
+}
