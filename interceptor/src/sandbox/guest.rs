@@ -120,8 +120,10 @@ impl Sandbox {
 
     /// Reads a timespec or timeval as two words.
     pub(super) fn load_pair(&self, id: ThreadId, address: u64) -> Result<(i64, i64), Trouble> {
-        let tid = self.thread(id).tid;
-        Ok((tid.read_u64(address)? as i64, tid.read_u64(address + 8)? as i64))
+        let mut words = [0; 16];
+        self.thread(id).tid.read(address, &mut words)?;
+        let word = |at: usize| i64::from_le_bytes(words[at..at + 8].try_into().expect("eight bytes"));
+        Ok((word(0), word(8)))
     }
 
     pub(super) fn load_path(&self, id: ThreadId, address: u64) -> Result<PathBuf, Trouble> {

@@ -1,9 +1,10 @@
 //! The storage openraft asks for: log, vote, state machine and snapshot.
 //!
 //! All of it is in memory, with a journal under it: each change is written to the journal first, and the journal
-//! is played back at start. Log, vote and snapshots are synced before a change counts. The state machine is not
-//! in the journal: openraft rebuilds it from the last snapshot and the entries known to be committed. The journal
-//! is never shortened.
+//! is played back at start. Every change is synced before it counts. That is so for the committed position too: a
+//! leader that restarts leads on in its term, and what it forgot to be committed its reads would miss. The state
+//! machine is not in the journal: openraft rebuilds it from the last snapshot and the entries known to be committed.
+//! The journal is never shortened.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -102,11 +103,7 @@ impl Store {
 
     fn change(&self, record: Record) -> io::Result<()> {
         let Inner { journal, memory } = &mut *self.lock();
-        let mut written = journal.append(&record);
-        if !matches!(record, Record::Committed(_)) {
-            written = written.and_then(|()| journal.sync());
-        }
-        written?;
+        journal.append(&record).and_then(|()| journal.sync())?;
         memory.change(record);
         Ok(())
     }

@@ -9,6 +9,8 @@ use crate::time::Span;
 use nix::errno::Errno;
 
 const SECOND: u64 = 1_000_000_000;
+/// A sleeper wakes later than it asked by the timer slack of Linux (PR_SET_TIMERSLACK, prctl(2)).
+const SLACK_NS: u64 = 50_000;
 const SI_TIMER: i32 = -2;
 const SI_KERNEL: i32 = 0x80;
 
@@ -96,13 +98,20 @@ impl Sandbox {
         request: u64,
         _remain: u64,
     ) -> Handled {
-        let (seconds, nanoseconds) = self.load_pair(id, request)?;
-        let span = span(seconds, nanoseconds)?;
-        let clock = clock_kind(clock)?;
-        let over = if flags as i32 & libc::TIMER_ABSTIME != 0 {
-            self.timed_out_at(id, Deadline { clock, ns: span.0 })
+        // Only its deadline wakes a sleeper, so what it asked for is read once.
+        let over = if let Some(Deadline { clock, ns }) = self.thread(id).until {
+            self.clock(id, clock) >= ns
         } else {
-            self.timed_out(id, ClockKind::Monotonic, span)
+            let (seconds, nanoseconds) = self.load_pair(id, request)?;
+            let span = span(seconds, nanoseconds)?;
+            let clock = clock_kind(clock)?;
+            if flags as i32 & libc::TIMER_ABSTIME != 0 {
+                self.timed_out_at(id, Deadline { clock, ns: span.0.saturating_add(SLACK_NS) })
+            } else if span == Span::ZERO {
+                true
+            } else {
+                self.timed_out(id, ClockKind::Monotonic, Span(span.0.saturating_add(SLACK_NS)))
+            }
         };
         if over { returns(0) } else { Ok(Outcome::Park(Vec::new())) }
     }
