@@ -237,6 +237,8 @@ impl Default for WorkloadSpec {
 pub struct OracleSpec {
     /// Names of oracles that do not judge.
     pub off: BTreeSet<String>,
+    /// Signatures of violations that are known and passed over; those that end in `*` stand for all that begin so.
+    pub known: BTreeSet<String>,
     /// Answers hold everything that was acknowledged before they were asked for.
     pub fresh: bool,
     /// Virtual milliseconds after the last fault within which the cluster must answer again.
@@ -246,7 +248,18 @@ pub struct OracleSpec {
 impl Default for OracleSpec {
     /// All oracles, fresh answers, five seconds to recover.
     fn default() -> Self {
-        Self { off: BTreeSet::new(), fresh: true, recovery_ms: 5_000 }
+        Self { off: BTreeSet::new(), known: BTreeSet::new(), fresh: true, recovery_ms: 5_000 }
+    }
+}
+
+impl OracleSpec {
+    /// Whether a violation with this signature is passed over.
+    #[must_use]
+    pub fn is_known(&self, signature: &str) -> bool {
+        self.known.iter().any(|known| match known.strip_suffix('*') {
+            Some(beginning) => signature.starts_with(beginning),
+            None => signature == known,
+        })
     }
 }
 

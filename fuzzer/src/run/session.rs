@@ -15,6 +15,7 @@ use crate::manner::Manner;
 use crate::nemesis::Nemesis;
 use crate::observe::Observer;
 use crate::schedule::{Schedule, Step, Trigger};
+use crate::target::OracleSpec;
 use crate::workload::{Action, Command, Workload};
 use agents::{ActionId, Agent, AnyAgent, StateId};
 use interceptor::event::{EventKind, Exit};
@@ -65,6 +66,7 @@ pub(super) struct Session {
     /// Clients are programs.
     has_programs: bool,
     judges: oracle::Config,
+    oracles: OracleSpec,
     /// How long the cluster may take to recover.
     probe_max: Span,
     sandbox: Sandbox,
@@ -116,6 +118,7 @@ impl Session {
             options,
             port: runner.port,
             has_programs: runner.offer.protocol.is_program(),
+            oracles: manifest.oracles.clone(),
             judges: manifest.judges(runner.offer.family(&input.workload)),
             probe_max: Span::from_millis(manifest.oracles.recovery_ms).max(PROBE_MIN),
             connections: Connections::default(),
@@ -355,7 +358,11 @@ impl Session {
             quiet: stopped.is_none().then_some(Quiet { from_ns: self.horizon.0, to_ns: now.0 }),
             final_from_ns: self.workload.final_from_ns(),
         };
-        let verdict = match (oracle::judge(&observations, &self.judges).verdict(), stopped) {
+        let mut verdicts = oracle::judge(&observations, &self.judges);
+        for judgement in &mut verdicts.judgements {
+            judgement.violations.retain(|violation| !self.oracles.is_known(&violation.signature));
+        }
+        let verdict = match (verdicts.verdict(), stopped) {
             (Verdict::Violation(violation), _) => Verdict::Violation(violation),
             (_, Some(why)) => Verdict::Unknown { why },
             (verdict, None) => verdict,

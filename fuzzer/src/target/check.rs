@@ -57,6 +57,9 @@ impl Manifest {
                 return Err(format!("[oracles] off holds `{name}`: {}", suggestion(name, &ORACLES)));
             }
         }
+        if let Some(known) = self.oracles.known.iter().find(|known| !known.contains('/')) {
+            return Err(format!("[oracles] known holds `{known}`; signatures look like ORACLE/KIND"));
+        }
         self.check_ready()?;
         self.check_names()
     }

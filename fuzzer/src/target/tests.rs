@@ -128,6 +128,7 @@ fn protocols_questions_and_files_are_checked() {
         refusal(client, http),
         refusal(client, &format!("{client}\n[workload]\nfamilies = [\"set\"]")),
         refusal(client, &format!("{client}\n[oracles]\noff = [\"raf\"]")),
+        refusal(client, &format!("{client}\n[oracles]\nknown = [\"stale\"]")),
         refusal("http = \"/status\"", ""),
         refusal("[[port]]", &file("path = \"../x\"\ntext = \"\"")),
         refusal("[[port]]", &file("path = \"x\"\ntext = \"\"\nfrom = \"y\"")),
@@ -161,4 +162,18 @@ fn each_node_has_its_programs_and_files() {
     let pair = |path: &str, text: &str| (path.to_owned(), text.to_owned());
     assert_eq!(found(1), [pair("lib/a", "a"), pair("lib/b", "{ip}")]);
     assert_eq!(found(2), [pair("conf", "at 10.0.0.2 {x}"), pair("lib/a", "a"), pair("lib/b", "{ip}")]);
+}
+
+#[test]
+fn known_findings_are_passed_over_by_signature() {
+    let known = ["crash/panic:src/a.rs:1".to_owned(), "liveness/*".to_owned()].into();
+    let oracles = OracleSpec { known, ..OracleSpec::default() };
+    for (signature, is_known) in [
+        ("crash/panic:src/a.rs:1", true),
+        ("crash/panic:src/a.rs:12", false),
+        ("liveness/no-progress-after-heal", true),
+        ("durability/liveness/", false),
+    ] {
+        assert_eq!(oracles.is_known(signature), is_known, "{signature}");
+    }
 }
