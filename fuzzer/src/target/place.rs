@@ -107,9 +107,11 @@ impl Target {
                 (None, from) => {
                     let beside = self.file.parent().unwrap_or(Path::new("."));
                     let from = beside.join(from.as_deref().unwrap_or(&spec.path));
-                    copy_of(&from, &spec.path, &nodes, &mut files).map_err(|source| TargetError::Io {
-                        what: format!("cannot read {}", from.display()),
-                        source,
+                    copy_of(&from, &spec.path, &nodes, &mut files).map_err(|source| {
+                        let (from, name) = (from.display(), self.name());
+                        let doctor = format!("`fuzz doctor --target {name}` says what brings it");
+                        let what = format!("cannot read {from}, which nodes find at their start ({doctor})");
+                        TargetError::Io { what, source }
                     })?;
                 }
             }
