@@ -164,6 +164,17 @@ impl Executor for Runner {
                 why: "the schedule asks for an agent and there is none".into(),
             });
         }
+        if let Some(family) = input.workload.family.filter(|family| !self.offer.families.contains(family)) {
+            let offered: Vec<&str> = self.offer.families.iter().map(|family| family.name()).collect();
+            return Err(ExecutorError::Run {
+                why: format!(
+                    "the schedule's clients work on a {}; target `{}` offers {}",
+                    family.name(),
+                    self.manifest.name,
+                    offered.join(", ")
+                ),
+            });
+        }
         let session = session::Session::begin(self, input, options).map_err(|error| match error {
             ExecutorError::SetUp { why } if self.was_ready => ExecutorError::Run { why },
             other => other,

@@ -149,3 +149,15 @@ fn a_client_that_speaks_nonsense_is_told() {
     let program = "[client.exec]\ncommand = [\"/bin/echo\", \"hello\"]\noperations = [\"read\", \"write\"]\n";
     refused(toy(&[(clients, program)], &[]).path(), &["hello", "no JSON"]);
 }
+
+#[test]
+fn a_schedule_that_asks_for_what_the_target_has_not_is_told() {
+    let dir = toy(&[], &[]);
+    let schedule = "version = 1\ntarget = \"toy\"\nnodes = 1\nseed = 1\nhorizon_ms = 500\n\
+                    [workload]\nclients = 1\nrate = 5\nkeys = 1\nfamily = \"set\"\n";
+    std::fs::write(dir.path().join("schedule.toml"), schedule).unwrap();
+    let output = fuzz(dir.path(), &["replay", "--target", "./target.toml", "schedule.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    let message = "the schedule's clients work on a set; target `toy` offers register";
+    assert!(told(&output).contains(message) && !told(&output).contains("panicked"), "{}", told(&output));
+}
