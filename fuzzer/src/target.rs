@@ -342,6 +342,13 @@ impl Target {
         build::sha256(&bytes)
     }
 
+    /// Where what is kept of targets lies: beside the `targets/` that this one is in, wherever it is built.
+    #[must_use]
+    pub fn corpora(&self) -> PathBuf {
+        let checkout = self.file.ancestors().find(|dir| dir.join("targets").is_dir());
+        checkout.unwrap_or(&self.root).join("corpora")
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -113,9 +113,7 @@ impl Rig {
         config.kinds = manifest.faults.kinds();
         config.max_down = manifest.faults.max_down;
         config.families.clone_from(&manifest.workload.families);
-        for (_, file) in
-            fuzzer::smoke::kept_in(&self.target.root.join("corpora"), self.target.name(), &["seeds"])
-        {
+        for (_, file) in fuzzer::smoke::kept_in(&self.target.corpora(), self.target.name(), &["seeds"]) {
             let seed = fuzzer::reproducer::load(&file)?.schedule;
             if seed.nodes == nodes {
                 config.seeds.push(Schedule { bugs: bugs.clone(), ..seed });

@@ -29,7 +29,7 @@ pub fn main(args: &Smoke, output: &mut Output) -> anyhow::Result<Exit> {
     let manifest = &rig.target.manifest;
     let bugs = manifest.bugs_named(&args.bugs)?;
     let watch = Stopwatch::start();
-    let corpora = rig.target.root.join("corpora");
+    let corpora = rig.target.corpora();
     let mut cases = Vec::new();
     let kept = kept(&corpora, rig.target.name());
     if !kept.is_empty() {

@@ -177,3 +177,15 @@ fn known_findings_are_passed_over_by_signature() {
         assert_eq!(oracles.is_known(signature), is_known, "{signature}");
     }
 }
+
+#[test]
+fn corpora_lie_beside_targets_whatever_workspace_builds_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = dir.path().join("targets/toy");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("Cargo.toml"), "[workspace]").unwrap();
+    std::fs::write(own.join("target.toml"), GOOD).unwrap();
+    let target = Target::load(&own.join("target.toml")).unwrap();
+    assert_eq!(target.root, own);
+    assert_eq!(target.corpora(), dir.path().canonicalize().unwrap().join("corpora"));
+}
