@@ -6,11 +6,14 @@
 //! [`history`] says what clients asked and heard, [`model`] what a data type should have answered, each
 //! [`checker`] what it makes of a run, [`verdict`] how their words become one. [`judge`] runs them all.
 
+pub mod check;
 pub mod checker;
 pub mod history;
 pub mod jsonl;
 pub mod model;
 pub mod op;
+pub mod raw;
+pub mod value;
 pub mod verdict;
 
 pub use checker::assertion;

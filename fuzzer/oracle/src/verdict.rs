@@ -1,6 +1,7 @@
 //! Verdicts: what an oracle says of a run, and how the words of several oracles become one.
 
 use crate::history::Entry;
+use crate::raw;
 use serde::{Deserialize, Serialize};
 
 /// What is to be said of a run.
@@ -41,6 +42,34 @@ pub struct Evidence {
     pub entries: Vec<Entry>,
     /// The facts for people, one a line.
     pub lines: Vec<String>,
+    /// The operations involved, where the history is not a campaign's own.
+    #[serde(default)]
+    pub ops: Vec<raw::Op>,
+    /// How the operations depend on each other, where that is what is wrong.
+    #[serde(default)]
+    pub graph: Option<Graph>,
+}
+
+/// Operations that depend on each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Graph {
+    /// What stands in the boxes.
+    pub nodes: Vec<String>,
+    /// Arrows between them.
+    pub edges: Vec<Edge>,
+}
+
+/// An arrow of a [`Graph`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The node that comes first, by position.
+    pub from: usize,
+    /// The node that comes after it.
+    pub to: usize,
+    /// What makes it so, in a word: `ww`, `wr`, `rw`, `process`, `realtime`.
+    pub kind: String,
+    /// The same in a sentence.
+    pub why: String,
 }
 
 /// What one oracle says: its violations (one a signature, the first) and what it could not decide.

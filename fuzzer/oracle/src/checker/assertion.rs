@@ -28,7 +28,7 @@ pub fn check(failed: &[Failed]) -> Judgement {
     let mut judgement = Judgement::new(NAME);
     for Failed { at_ns, client, kind, message } in failed {
         let lines = vec![format!("client c{client} says: {message}")];
-        judgement.violation(kind, *at_ns, message.clone(), Evidence { entries: Vec::new(), lines });
+        judgement.violation(kind, *at_ns, message.clone(), Evidence { lines, ..Evidence::default() });
     }
     judgement
 }

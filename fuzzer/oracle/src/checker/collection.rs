@@ -230,7 +230,7 @@ fn report(
     }
     let entries = ops.iter().flat_map(|op| entries_of(op)).collect();
     let at_ns = answer.completed_ns.unwrap_or(answer.invoked_ns);
-    judgement.violation(kind, at_ns, summary, Evidence { entries, lines });
+    judgement.violation(kind, at_ns, summary, Evidence { entries, lines, ..Evidence::default() });
 }
 
 #[cfg(test)]

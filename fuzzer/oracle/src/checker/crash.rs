@@ -56,7 +56,7 @@ pub fn check(exits: &[ProcessExit], allowed: &[i32]) -> [Judgement; 2] {
         let tail = exit.stderr_tail.len().saturating_sub(TAIL_MAX);
         let mut lines = vec![summary.clone()];
         lines.extend(exit.stderr_tail[tail..].iter().map(|line| format!("  {line}")));
-        let evidence = Evidence { entries: Vec::new(), lines };
+        let evidence = Evidence { lines, ..Evidence::default() };
         match (place(&exit.stderr_tail), exit.exit) {
             (Some(place), _) => crash.violation(&place, exit.at_ns, summary, evidence),
             (None, Exit::Signal(n)) => crash.violation(&format!("signal-{n}"), exit.at_ns, summary, evidence),

@@ -109,7 +109,7 @@ impl<'a> Key<'a> {
             ops.push(read);
         }
         ops.sort_by_key(|op| op.invoke);
-        Evidence { entries: ops.iter().flat_map(|op| entries_of(op)).collect(), lines }
+        Evidence { entries: ops.iter().flat_map(|op| entries_of(op)).collect(), lines, ..Evidence::default() }
     }
 }
 

@@ -124,6 +124,7 @@ fn evidence(ops: &[Op], attempts: &[&Op], quiet: Quiet) -> Evidence {
     Evidence {
         entries: last.into_iter().chain(attempts.last().copied()).flat_map(entries_of).collect(),
         lines,
+        ..Evidence::default()
     }
 }
 

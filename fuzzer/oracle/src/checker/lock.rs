@@ -85,6 +85,7 @@ fn evidence(earlier: &Hold<'_>, later: &Hold<'_>) -> Evidence {
     Evidence {
         entries: ops.iter().flat_map(|op| entries_of(op)).collect(),
         lines: ops.iter().map(ToString::to_string).collect(),
+        ..Evidence::default()
     }
 }
 

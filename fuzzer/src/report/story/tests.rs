@@ -41,6 +41,7 @@ fn execution(events: Vec<Event>) -> Execution {
         evidence: Evidence {
             entries,
             lines: vec!["the write of \"7\" ended at 3.020000".into(), "the read began at 3.100000".into()],
+            ..Evidence::default()
         },
         at_ns: 3_150_000_000,
     };

@@ -119,5 +119,5 @@ pub(super) fn evidence(key: &str, ops: &[&Op], explanation: &Explanation<'_>) ->
         let tail = beside.len().saturating_sub(SHOWN_MAX);
         lines.extend(beside[tail..].iter().map(|op| format!("  {op}")));
     }
-    Evidence { entries: core.iter().flat_map(|op| entries_of(op)).collect(), lines }
+    Evidence { entries: core.iter().flat_map(|op| entries_of(op)).collect(), lines, ..Evidence::default() }
 }

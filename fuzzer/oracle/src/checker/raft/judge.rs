@@ -90,7 +90,7 @@ impl Judge {
     }
 
     fn violation(&mut self, kind: &str, at_ns: u64, summary: String, lines: Vec<String>) {
-        self.judgement.violation(kind, at_ns, summary, Evidence { entries: Vec::new(), lines });
+        self.judgement.violation(kind, at_ns, summary, Evidence { lines, ..Evidence::default() });
     }
 
     fn start(&mut self, by: Witness, term: u64, vote: u32, last: u64, snapshot: u64) {
@@ -297,7 +297,7 @@ impl Judge {
                 "committed-entry-truncated",
                 by.at_ns,
                 summary,
-                Evidence { entries: Vec::new(), lines },
+                Evidence { lines, ..Evidence::default() },
             );
         }
         node.truncate(from);

@@ -1,0 +1,332 @@
+//! Histories of anybody, before it is said what their operations mean: names and [`Value`]s, in Jepsen's shape.
+//!
+//! Readers of files make [`Entry`]s, [`Pairing`] joins them to [`Op`]s, and each checker takes from their values what
+//! it understands. A campaign's own histories ([`crate::history`]) are a special case.
+
+use crate::history::Phase;
+use crate::op::{Outcome, seconds};
+use crate::value::Value;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Where in a file something stands; both are counted from 1, columns in characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The line.
+    pub line: u32,
+    /// The column.
+    pub column: u32,
+}
+
+/// Why something is not a history, or not one that a checker understands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{cause}", .place.map(|at| format!("line {}, column {}: ", at.line, at.column)).unwrap_or_default())]
+pub struct Error {
+    /// Where it stands, if it came from a file.
+    pub place: Option<Place>,
+    /// What is wrong, and what was expected.
+    pub cause: String,
+}
+
+impl Error {
+    /// An error at a place.
+    #[must_use]
+    pub fn at(place: impl Into<Option<Place>>, cause: impl Into<String>) -> Self {
+        Self { place: place.into(), cause: cause.into() }
+    }
+}
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Process {
+    /// A client. It has one operation at a time.
+    Client(u64),
+    /// Somebody else, such as `nemesis`, whose entries are no operations.
+    Named(String),
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(number) => write!(f, "p{number}"),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One line of a history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number; numbers grow along the history.
+    pub index: u64,
+    /// Nanoseconds since some beginning, where the format has times.
+    pub at_ns: Option<u64>,
+    /// Who acts.
+    pub process: Process,
+    /// Invocation, or which kind of completion.
+    pub phase: Phase,
+    /// What is done: Jepsen's `f`.
+    pub f: String,
+    /// The object it is done to, where the format keeps it apart from the value (`independent` tuples among them).
+    pub key: Option<Value>,
+    /// With what; in a completion, with what result.
+    pub value: Value,
+    /// What went wrong.
+    pub error: Option<Value>,
+    /// Further fields of the format, in the order in which they were written.
+    pub extra: Vec<(String, Value)>,
+    /// Where it was read.
+    pub place: Option<Place>,
+}
+
+/// An invocation joined with its completion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Op {
+    /// The client that asked.
+    pub process: u64,
+    /// What is done.
+    pub f: String,
+    /// The object it is done to, where it stands apart from the value.
+    pub key: Option<Value>,
+    /// The value of the invocation.
+    pub asked: Value,
+    /// The value of the completion; `None` while there is none.
+    pub answered: Option<Value>,
+    /// How it ended; without a completion it is [`Outcome::Info`].
+    pub outcome: Outcome,
+    /// Index of the invocation. The order of indices is the order of events.
+    pub invoke: u64,
+    /// When it was asked.
+    pub invoked_ns: Option<u64>,
+    /// Index of the completion.
+    pub complete: Option<u64>,
+    /// When it was answered.
+    pub completed_ns: Option<u64>,
+    /// What went wrong.
+    pub error: Option<Value>,
+    /// Further fields of the completion (of the invocation, while there is none).
+    pub extra: Vec<(String, Value)>,
+    /// Where its invocation was read.
+    pub place: Option<Place>,
+}
+
+impl Op {
+    /// The value that counts: the completion's where it took effect, else the invocation's.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        match (&self.answered, self.outcome) {
+            (Some(answered), Outcome::Ok) => answered,
+            _ => &self.asked,
+        }
+    }
+
+    /// The index after which it cannot take effect any more, if there is one.
+    #[must_use]
+    pub const fn effective_by(&self) -> Option<u64> {
+        match self.outcome {
+            Outcome::Info => None,
+            Outcome::Ok | Outcome::Fail => self.complete,
+        }
+    }
+
+    /// An error that stands where the operation does.
+    #[must_use]
+    pub fn error(&self, cause: impl fmt::Display) -> Error {
+        Error::at(self.place, format!("operation {} ({} {}): {cause}", self.invoke, self.f, self.value()))
+    }
+}
+
+impl fmt::Display for Op {
+    /// `p1 write x 3  [0.100000, 0.120000] ok  #4`; without times, `p1 write x 3  ok  #4..7`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p{} {}", self.process, self.f)?;
+        if let Some(key) = &self.key {
+            write!(f, " {key}")?;
+        }
+        write!(f, " {}  ", self.value())?;
+        let ends = self.outcome != Outcome::Info;
+        match (self.invoked_ns, self.completed_ns) {
+            (Some(from), Some(to)) if ends => write!(f, "[{}, {}] ", seconds(from), seconds(to))?,
+            (Some(from), _) => write!(f, "[{}, ...] ", seconds(from))?,
+            (None, _) => {}
+        }
+        write!(f, "{}  #{}", self.outcome.name(), self.invoke)?;
+        match (self.invoked_ns, self.complete) {
+            (None, Some(complete)) if ends => write!(f, "..{complete}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Joins invocations with completions, an entry at a time; holds the open operations only.
+///
+/// As Jepsen has it: a client has one operation at a time; after `info` it may not go on; entries of named processes
+/// are passed over.
+#[derive(Debug, Default)]
+pub struct Pairing {
+    open: BTreeMap<u64, Option<Op>>,
+    before: Option<u64>,
+}
+
+impl Pairing {
+    /// Takes the next entry; gives the operation that it completes.
+    ///
+    /// # Errors
+    /// The entry cannot follow those before it.
+    pub fn push(&mut self, entry: Entry) -> Result<Option<Op>, Error> {
+        let fail = |cause: String| Err(Error::at(entry.place, format!("entry {}: {cause}", entry.index)));
+        if self.before.is_some_and(|before| before >= entry.index) {
+            return fail(format!(
+                "its index does not exceed the one before, {}",
+                self.before.unwrap_or_default()
+            ));
+        }
+        self.before = Some(entry.index);
+        let Process::Client(process) = entry.process else { return Ok(None) };
+        if entry.phase == Phase::Invoke {
+            match self.open.get(&process) {
+                None => {}
+                Some(Some(op)) => {
+                    return fail(format!(
+                        "process {process} has another operation open, invoked by entry {}",
+                        op.invoke
+                    ));
+                }
+                Some(None) => {
+                    return fail(format!("process {process} is dead since its operation ended in info"));
+                }
+            }
+            let op = Op {
+                process,
+                f: entry.f,
+                key: entry.key,
+                asked: entry.value,
+                answered: None,
+                outcome: Outcome::Info,
+                invoke: entry.index,
+                invoked_ns: entry.at_ns,
+                complete: None,
+                completed_ns: None,
+                error: entry.error,
+                extra: entry.extra,
+                place: entry.place,
+            };
+            self.open.insert(process, Some(op));
+            return Ok(None);
+        }
+        let Some(mut op) = self.open.remove(&process).flatten() else {
+            return fail(format!("process {process} completes an operation that it has not invoked"));
+        };
+        if op.f != entry.f {
+            return fail(format!("`{}` completes `{}`, invoked by entry {}", entry.f, op.f, op.invoke));
+        }
+        op.outcome = match entry.phase {
+            Phase::Ok => Outcome::Ok,
+            Phase::Fail => Outcome::Fail,
+            Phase::Info | Phase::Invoke => Outcome::Info,
+        };
+        if op.outcome == Outcome::Info {
+            self.open.insert(process, None);
+        }
+        op.answered = Some(entry.value);
+        op.complete = Some(entry.index);
+        op.completed_ns = entry.at_ns;
+        op.error = entry.error;
+        op.extra = entry.extra;
+        Ok(Some(op))
+    }
+
+    /// The operations that never ended, in the order of invocation.
+    #[must_use]
+    pub fn finish(self) -> Vec<Op> {
+        let mut open: Vec<Op> = self.open.into_values().flatten().collect();
+        open.sort_by_key(|op| op.invoke);
+        open
+    }
+}
+
+/// All operations of a history in the order of invocation.
+///
+/// # Errors
+/// The first entry that could not be read, or cannot follow those before it.
+pub fn ops(entries: impl IntoIterator<Item = Result<Entry, Error>>) -> Result<Vec<Op>, Error> {
+    let mut pairing = Pairing::default();
+    let mut ops = Vec::new();
+    for entry in entries {
+        ops.extend(pairing.push(entry?)?);
+    }
+    ops.extend(pairing.finish());
+    ops.sort_by_key(|op| op.invoke);
+    Ok(ops)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(index: u64, process: u64, phase: Phase, f: &str, value: i64) -> Result<Entry, Error> {
+        Ok(Entry {
+            index,
+            at_ns: None,
+            process: Process::Client(process),
+            phase,
+            f: f.into(),
+            key: None,
+            value: Value::Int(value),
+            error: None,
+            extra: Vec::new(),
+            place: Some(Place { line: index as u32 + 1, column: 1 }),
+        })
+    }
+
+    #[test]
+    fn invocations_are_joined_with_completions() {
+        let nemesis = Entry {
+            process: Process::Named("nemesis".into()),
+            ..entry(2, 0, Phase::Info, "kill", 0).unwrap()
+        };
+        let ops = ops([
+            entry(0, 1, Phase::Invoke, "write", 5),
+            entry(1, 2, Phase::Invoke, "read", 0),
+            Ok(nemesis),
+            entry(3, 2, Phase::Ok, "read", 5),
+            entry(4, 1, Phase::Info, "write", 5),
+            entry(5, 3, Phase::Invoke, "write", 6),
+        ])
+        .unwrap();
+        let shown: Vec<String> = ops.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["p1 write 5  info  #0", "p2 read 5  ok  #1..3", "p3 write 6  info  #5"]);
+    }
+
+    #[test]
+    fn each_broken_rule_has_its_message() {
+        let invoke = || entry(0, 1, Phase::Invoke, "write", 1);
+        let cases = [
+            (
+                vec![invoke(), entry(1, 1, Phase::Invoke, "read", 0)],
+                "line 2, column 1: entry 1: process 1 has another operation open, invoked by entry 0",
+            ),
+            (
+                vec![invoke(), entry(1, 1, Phase::Ok, "read", 0)],
+                "line 2, column 1: entry 1: `read` completes `write`, invoked by entry 0",
+            ),
+            (
+                vec![entry(0, 1, Phase::Ok, "read", 0)],
+                "line 1, column 1: entry 0: process 1 completes an operation that it has not invoked",
+            ),
+            (
+                vec![invoke(), entry(0, 2, Phase::Invoke, "read", 0)],
+                "line 1, column 1: entry 0: its index does not exceed the one before, 0",
+            ),
+            (
+                vec![invoke(), entry(1, 1, Phase::Info, "write", 1), entry(2, 1, Phase::Invoke, "read", 0)],
+                "line 3, column 1: entry 2: process 1 is dead since its operation ended in info",
+            ),
+        ];
+        for (entries, expected) in cases {
+            assert_eq!(ops(entries).unwrap_err().to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Values as histories hold them, before anybody says what they mean.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What EDN and JSON can write down. Equal values are equal texts, so a value may be a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// `nil`, `null`
+    #[default]
+    Nil,
+    /// A truth value.
+    Bool(bool),
+    /// A whole number of 64 bits.
+    Int(i64),
+    /// Any other number, as it was written: `0.5`, `1e9`, `2/3`, `99999999999999999999`.
+    Number(String),
+    /// A text.
+    Text(String),
+    /// EDN's `:name`, without the colon.
+    Keyword(String),
+    /// EDN's `name`.
+    Symbol(String),
+    /// EDN's `[...]` and `(...)`, JSON's `[...]`.
+    List(Vec<Value>),
+    /// EDN's `#{...}`, in the order in which it was written.
+    Set(Vec<Value>),
+    /// EDN's and JSON's `{...}`, in the order in which it was written.
+    Map(Vec<(Value, Value)>),
+    /// EDN's `#name value`.
+    Tagged(Box<(String, Value)>),
+}
+
+impl Value {
+    /// A text.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// The whole number it is.
+    #[must_use]
+    pub const fn as_int(&self) -> Option<i64> {
+        if let Self::Int(number) = self { Some(*number) } else { None }
+    }
+
+    /// The name or text it is: a text, a keyword or a symbol.
+    #[must_use]
+    pub fn as_name(&self) -> Option<&str> {
+        match self {
+            Self::Text(name) | Self::Keyword(name) | Self::Symbol(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The elements of a list or a set.
+    #[must_use]
+    pub fn as_elements(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(elements) | Self::Set(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    /// The value under a key that is a text, a keyword or a symbol of this name, in a map.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        let Self::Map(pairs) = self else { return None };
+        pairs.iter().find(|(key, _)| key.as_name() == Some(name)).map(|(_, value)| value)
+    }
+
+    /// What kind of value it is, for messages: `a number`, `a list`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Nil => "nil",
+            Self::Bool(_) => "a truth value",
+            Self::Int(_) | Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::Keyword(_) => "a keyword",
+            Self::Symbol(_) => "a symbol",
+            Self::List(_) => "a list",
+            Self::Set(_) => "a set",
+            Self::Map(_) => "a map",
+            Self::Tagged(_) => "a tagged value",
+        }
+    }
+}
+
+/// As EDN writes it: the form in which messages and evidence show values.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = |f: &mut fmt::Formatter<'_>, open: &str, values: &[Self], close: &str| {
+            f.write_str(open)?;
+            for (position, value) in values.iter().enumerate() {
+                let space = if position == 0 { "" } else { " " };
+                write!(f, "{space}{value}")?;
+            }
+            f.write_str(close)
+        };
+        match self {
+            Self::Nil => f.write_str("nil"),
+            Self::Bool(truth) => write!(f, "{truth}"),
+            Self::Int(number) => write!(f, "{number}"),
+            Self::Number(text) | Self::Symbol(text) => f.write_str(text),
+            Self::Text(text) => quoted(f, text),
+            Self::Keyword(name) => write!(f, ":{name}"),
+            Self::List(values) => all(f, "[", values, "]"),
+            Self::Set(values) => all(f, "#{", values, "}"),
+            Self::Map(pairs) => {
+                f.write_str("{")?;
+                for (position, (key, value)) in pairs.iter().enumerate() {
+                    let comma = if position == 0 { "" } else { ", " };
+                    write!(f, "{comma}{key} {value}")?;
+                }
+                f.write_str("}")
+            }
+            Self::Tagged(tagged) => write!(f, "#{} {}", tagged.0, tagged.1),
+        }
+    }
+}
+
+/// A text in quotes, with the escapes of EDN; other control characters stand as `\uXXXX`.
+fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str("\"")?;
+    for c in text.chars() {
+        match c {
+            '"' => f.write_str("\\\"")?,
+            '\\' => f.write_str("\\\\")?,
+            '\n' => f.write_str("\\n")?,
+            '\r' => f.write_str("\\r")?,
+            '\t' => f.write_str("\\t")?,
+            c if c.is_control() && (c as u32) < 0x1_0000 => write!(f, "\\u{:04x}", c as u32)?,
+            c => write!(f, "{c}")?,
+        }
+    }
+    f.write_str("\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_show_as_edn() {
+        let value = Value::Map(vec![
+            (
+                Value::Keyword("f".into()),
+                Value::List(vec![Value::Nil, Value::Int(-3), Value::text("a\"\n\u{1}")]),
+            ),
+            (Value::text("k"), Value::Set(vec![Value::Bool(true), Value::Number("0.50".into())])),
+            (Value::Nil, Value::Tagged(Box::new(("inst".into(), Value::text("x"))))),
+        ]);
+        assert_eq!(value.to_string(), r##"{:f [nil -3 "a\"\n\u0001"], "k" #{true 0.50}, nil #inst "x"}"##);
+        assert_eq!(value.get("k").and_then(Value::as_elements).map(<[Value]>::len), Some(2));
+    }
+}
