@@ -2,11 +2,12 @@
 //!
 //! Values are numbered per key, so that a state is one small integer.
 
+use super::{Bond, Model};
 use crate::op::Call;
 use std::collections::BTreeMap;
 
 /// The content of a register: a number given by [`Values`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(u32);
 
 impl Value {
@@ -14,6 +15,18 @@ impl Value {
     pub const ABSENT: Self = Self(0);
     /// Stands for any value that no operation looks at; [`Values`] never gives it.
     pub const UNSEEN: Self = Self(u32::MAX);
+
+    /// The value with a number that the caller gives; 0 is what the register holds first.
+    #[must_use]
+    pub const fn numbered(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
 }
 
 /// Numbers values in the order in which they are met.
@@ -46,7 +59,7 @@ impl<'a> Values<'a> {
 }
 
 /// What an answered operation does to a register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// Saw this value.
     Read(Value),
@@ -98,6 +111,43 @@ impl Action {
             Self::Write(left) | Self::Swap(_, left) => Some(left),
             Self::Read(_) | Self::Refuse(_) => None,
         }
+    }
+}
+
+/// The data type: it begins as [`Value::ABSENT`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Register;
+
+impl Model for Register {
+    type State = Value;
+    type Action = Action;
+
+    fn init(&self) -> Value {
+        Value::ABSENT
+    }
+
+    fn step(&self, state: &Value, action: &Action) -> Option<Value> {
+        action.step(*state)
+    }
+
+    fn is_pure(&self, action: &Action) -> bool {
+        action.is_pure()
+    }
+
+    fn is_blind(&self, action: &Action) -> bool {
+        !action.is_observer()
+    }
+
+    fn bond(&self, action: &Action) -> Bond {
+        action.left().map_or(Bond::Free, |left| Bond::Source(u64::from(left.0)))
+    }
+
+    fn needs(&self, action: &Action) -> Vec<u64> {
+        action.seen().map(|seen| u64::from(seen.0)).into_iter().collect()
+    }
+
+    fn needs_all(&self, action: &Action) -> bool {
+        matches!(action, Action::Refuse(_))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why a key's operations have no order: the answer that made it so, and the few operations it contradicts.
 
 use super::items;
-use super::search::{Answer, search};
+use super::search::Answer;
 use crate::history::entries_of;
 use crate::op::{Op, Shown};
 use crate::verdict::Evidence;
@@ -39,7 +39,7 @@ pub(super) fn explain<'a>(ops: &[&'a Op], cut: u64, order: Vec<&'a Op>, mut step
 }
 
 fn impossible(ops: &[&Op], cut: u64, steps: &mut u64) -> bool {
-    matches!(search(&items(ops, cut).1, steps), Answer::Impossible { .. })
+    matches!(super::search_register(&items(ops, cut).1, steps), Answer::Impossible { .. })
 }
 
 /// Drops operations in ever smaller blocks for as long as the rest has no order.

@@ -7,11 +7,12 @@ mod classify;
 mod explain;
 mod reduce;
 mod search;
+mod seen;
 
-use crate::model::register::Values;
+use crate::model::register::{Action, Register, Values};
 use crate::op::{Call, Op, Outcome};
 use crate::verdict::Judgement;
-use search::{Answer, Item};
+use search::Answer;
 use std::collections::BTreeMap;
 
 /// The oracle's name.
@@ -27,9 +28,9 @@ pub fn check(ops: &[Op], steps_max: u64) -> Judgement {
     for (key, ops) in by_key(ops) {
         let mut steps = steps_max;
         let (kept, items) = items(&ops, u64::MAX);
-        match search::search(&items, &mut steps) {
+        match search_register(&items, &mut steps) {
             Answer::Order(_) => {}
-            Answer::OutOfBudget => judgement.unknown(format!(
+            Answer::OutOfBudget { .. } => judgement.unknown(format!(
                 "the {} operations on key {key} could not be ordered in {steps_max} steps; raise the budget or use more keys",
                 ops.len()
             )),
@@ -44,6 +45,14 @@ pub fn check(ops: &[Op], steps_max: u64) -> Judgement {
         }
     }
     judgement
+}
+
+type Item = search::Item<Action>;
+
+/// Looks for an order of the operations on one register.
+fn search_register(items: &[Item], steps: &mut u64) -> Answer {
+    let (items, used) = reduce::reduce(items);
+    search::search(&Register, &items, used, steps)
 }
 
 /// The operations that say or may do something, in the order of invocation.

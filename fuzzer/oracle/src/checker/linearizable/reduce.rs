@@ -1,8 +1,10 @@
 //! What can be known of the items before any search, none of which changes whether they have an order.
 
-use super::search::Item;
+use super::search;
 use crate::model::register::{Action, Value};
 use std::collections::{BTreeMap, BTreeSet};
+
+type Item = search::Item<Action>;
 
 /// The items with narrower intervals and fewer values, and the positions of those worth ordering.
 pub(super) fn reduce(items: &[Item]) -> (Vec<Item>, Vec<usize>) {

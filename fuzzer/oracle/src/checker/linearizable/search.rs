@@ -1,25 +1,31 @@
 //! The search for an order: Wing and Gong's, with Lowe's linked list and cache of configurations
-//! ("Testing for linearizability", Concurrency and Computation 2017).
+//! ("Testing for linearizability", Concurrency and Computation 2017), for any [`Model`].
 //!
-//! Reductions keep it small, each of which leaves the answer as it is; beside those of [`super::reduce`]:
+//! Reductions keep it small, each of which leaves the answer as it is; for registers, beside those of
+//! [`super::reduce`]:
 //! - A pure operation that fits the state is taken at once. In any order that has it later it can move to
 //!   the front: nothing before it needs it, and nothing after it notices.
-//! - An optional operation is taken only when one that looks at the state and fits what it leaves is free to
-//!   come directly after it. Were it followed by a plain write, dropping it would change nothing: it is
-//!   optional.
+//! - An optional operation is taken only when it changes the state, and one that looks at the state and fits what it
+//!   leaves is free to come directly after it. Were it followed by a blind write, or by nothing, dropping it would
+//!   change nothing: it is optional.
 //! - Of operations that do the same and are both free to come next, the one that completes first goes first.
 //!   Where an order has it the other way round, the two can change places.
-//! - Values are numbers, so that a configuration is two bitsets and an integer.
+//! - States are numbered, so that a configuration is two bitsets and an integer.
+//!
+//! Memory is linear in the operations, beside the cache of configurations, which has a bound.
 
-use super::reduce::reduce;
-use crate::model::register::{Action, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use super::seen::Seen;
+use crate::model::Model;
+use crate::model::intern::Interner;
+
+/// The bytes that remembered configurations may take: beyond them a search repeats itself rather than grow.
+const CACHE_BYTES_MAX: usize = 1 << 29;
 
 /// An operation to be ordered, with its interval as indices of history entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Item {
+pub struct Item<A> {
     /// What it did.
-    pub action: Action,
+    pub action: A,
     /// Its invocation.
     pub call: u64,
     /// Its completion. `None`: it may have taken effect at any instant after `call`, or never.
@@ -40,145 +46,190 @@ pub enum Answer {
         order: Vec<usize>,
     },
     /// The budget ran out first.
-    OutOfBudget,
+    OutOfBudget {
+        /// Index of the last completion that was not passed: what completes before it has an order.
+        at: u64,
+    },
 }
 
-/// Looks for an order of `items` that respects their intervals and the register, which begins absent.
+/// Looks for an order of `items` that respects their intervals and `model`.
 ///
-/// Each attempt to place a change takes one of `steps`.
+/// Each attempt to place a change takes one of `steps`. Those in `used` are looked at, and no others.
 #[must_use]
-pub fn search(items: &[Item], steps: &mut u64) -> Answer {
-    let (items, used) = reduce(items);
-    Search::new(&items, &used).run(steps)
+pub fn search<M: Model>(
+    model: &M,
+    items: &[Item<M::Action>],
+    used: impl IntoIterator<Item = usize>,
+    steps: &mut u64,
+) -> Answer {
+    Search::new(model, items, used.into_iter().collect()).run(steps)
 }
 
-/// A set of placed operations and the state they leave. Required operations are numbered by invocation, so
-/// the placed ones are a solid run with a ragged end: the run is kept as a length.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Configuration {
-    state: Value,
-    must_observe: bool,
-    solid_words: u32,
-    ragged: Box<[u64]>,
-    optional: Box<[u64]>,
+/// A node of the list of entries, or an operation: positions that fit half a word.
+type Number = u32;
+
+const NONE: Number = Number::MAX;
+
+/// What is the same in all operations that do the same.
+struct Class<'a, A> {
+    action: &'a A,
+    pure: bool,
+    blind: bool,
+    /// Of those free to come next the one to go first, with the number of the round it was found in.
+    first: (u64, Number),
+}
+
+/// An operation under search.
+struct Placeable {
+    class: Number,
+    required: bool,
+    /// Its place in the bitset of its kind.
+    bit: Number,
+    call_node: Number,
+    /// [`NONE`] if it is optional.
+    ret_node: Number,
 }
 
 struct Frame {
-    item: usize,
-    before: Value,
-    before_must_observe: bool,
+    item: Number,
+    state: Number,
+    must_observe: bool,
     eager: bool,
+    /// Lengths of the bitsets up to the last bit that is set.
+    tops: [Number; 2],
 }
 
-struct Search<'a> {
-    items: &'a [Item],
-    // the list of entries: node 0 is both ends; nodes of one item are `call_node` and `ret_node`
-    next: Vec<usize>,
-    prev: Vec<usize>,
-    item_at: Vec<usize>,
-    is_ret: Vec<bool>,
-    call_node: Vec<usize>,
-    ret_node: Vec<Option<usize>>,
-    // the configuration
-    bit: Vec<usize>,
-    required: Vec<u64>,
-    optional: Vec<u64>,
+struct Node {
+    next: Number,
+    prev: Number,
+    item: Number,
+    is_ret: bool,
+}
+
+struct Search<'a, M: Model> {
+    model: &'a M,
+    items: &'a [Item<M::Action>],
+    /// Positions in `items` of those under search.
+    used: Vec<usize>,
+    classes: Vec<Class<'a, M::Action>>,
+    placeable: Vec<Placeable>,
+    /// The list of entries; node 0 is both ends.
+    nodes: Vec<Node>,
+    // the configuration: bitsets of the required and the optional operations, the state, and what the next must be
+    bits: [Vec<u64>; 2],
+    tops: [Number; 2],
+    /// How many words of the required bitset are full.
+    solid: usize,
     required_left: usize,
-    state: Value,
+    state: Number,
+    states: Interner<M::State>,
     must_observe: bool,
-    seen: BTreeSet<Configuration>,
+    seen: Seen,
     stack: Vec<Frame>,
-    /// Items that do the same bear the same number.
-    class: Vec<usize>,
-    // buffers for `candidate`: among the operations free to come next, those that look at the state, and of
-    // each class the one to go first, with the number of the round it was found in
-    observers: Vec<usize>,
-    first_of_class: Vec<(u64, usize)>,
+    // buffers: the key of a configuration; those free to come next that look at the state
+    key: Vec<u64>,
+    observers: Vec<Number>,
     round: u64,
     /// The furthest completion that stood in the way, and the least that was placed then.
-    furthest: (usize, Vec<usize>),
+    furthest: (Number, Vec<Number>),
+    /// The stack has not been below this since `furthest` was noted.
+    unchanged: usize,
 }
 
-impl<'a> Search<'a> {
-    fn new(items: &'a [Item], used: &[usize]) -> Self {
-        let mut events: Vec<(u64, bool, usize)> = Vec::with_capacity(used.len() * 2);
-        for &i in used {
-            events.push((items[i].call, false, i));
-            events.extend(items[i].ret.map(|ret| (ret, true, i)));
+impl<'a, M: Model> Search<'a, M> {
+    fn new(model: &'a M, items: &'a [Item<M::Action>], used: Vec<usize>) -> Self {
+        let mut events: Vec<(u64, bool, Number)> = Vec::with_capacity(used.len() * 2);
+        for (n, &i) in used.iter().enumerate() {
+            events.push((items[i].call, false, n as Number));
+            events.extend(items[i].ret.map(|ret| (ret, true, n as Number)));
         }
         events.sort_unstable();
-        let nodes = events.len() + 1;
-        let mut search = Search {
+        let count = events.len() as Number + 1;
+        let mut nodes = Vec::with_capacity(count as usize);
+        nodes.push(Node { next: 1 % count, prev: count - 1, item: NONE, is_ret: false });
+        let mut numbers = Interner::default();
+        let mut classes = Vec::new();
+        let mut placeable: Vec<Placeable> = used
+            .iter()
+            .map(|&i| {
+                let action = &items[i].action;
+                let class = numbers.number(action);
+                if class as usize == classes.len() {
+                    let (pure, blind) = (model.is_pure(action), model.is_blind(action));
+                    classes.push(Class { action, pure, blind, first: (0, 0) });
+                }
+                let required = items[i].ret.is_some();
+                Placeable { class, required, bit: 0, call_node: 0, ret_node: NONE }
+            })
+            .collect();
+        let mut counts = [0; 2];
+        for (n, &(_, is_ret, item)) in events.iter().enumerate() {
+            let node = n as Number + 1;
+            nodes.push(Node { next: (node + 1) % count, prev: node - 1, item, is_ret });
+            let it = &mut placeable[item as usize];
+            if is_ret {
+                it.ret_node = node;
+            } else {
+                it.call_node = node;
+                let count = &mut counts[usize::from(!it.required)];
+                it.bit = *count;
+                *count += 1;
+            }
+        }
+        let mut states = Interner::default();
+        let state = states.number(model.init());
+        Search {
+            model,
             items,
-            next: (1..=nodes).map(|n| n % nodes).collect(),
-            prev: (0..nodes).map(|n| (n + nodes - 1) % nodes).collect(),
-            item_at: vec![usize::MAX; nodes],
-            is_ret: vec![false; nodes],
-            call_node: vec![0; items.len()],
-            ret_node: vec![None; items.len()],
-            bit: vec![0; items.len()],
-            required: Vec::new(),
-            optional: Vec::new(),
-            required_left: 0,
-            state: Value::ABSENT,
+            used,
+            classes,
+            placeable,
+            nodes,
+            bits: counts.map(|count| vec![0; (count as usize).div_ceil(64)]),
+            tops: [0; 2],
+            solid: 0,
+            required_left: counts[0] as usize,
+            state,
+            states,
             must_observe: false,
-            seen: BTreeSet::new(),
+            seen: Seen::new(CACHE_BYTES_MAX),
             stack: Vec::new(),
-            class: Vec::new(),
+            key: Vec::new(),
             observers: Vec::new(),
-            first_of_class: Vec::new(),
             round: 0,
             furthest: (0, Vec::new()),
-        };
-        let mut optional_count = 0;
-        for (n, &(_, is_ret, i)) in events.iter().enumerate() {
-            let node = n + 1;
-            search.item_at[node] = i;
-            search.is_ret[node] = is_ret;
-            if is_ret {
-                search.ret_node[i] = Some(node);
-                continue;
-            }
-            search.call_node[i] = node;
-            let count = if items[i].ret.is_some() { &mut search.required_left } else { &mut optional_count };
-            search.bit[i] = *count;
-            *count += 1;
+            unchanged: 0,
         }
-        let mut classes: BTreeMap<Action, usize> = BTreeMap::new();
-        for item in items {
-            let next = classes.len();
-            search.class.push(*classes.entry(item.action).or_insert(next));
-        }
-        search.first_of_class = vec![(0, 0); classes.len()];
-        search.required = vec![0; search.required_left.div_ceil(64)];
-        search.optional = vec![0; optional_count.div_ceil(64)];
-        search
     }
 
     fn run(&mut self, steps: &mut u64) -> Answer {
-        let mut cursor = self.next[0];
+        let mut cursor = self.nodes[0].next;
         loop {
             while let Some(item) = self.eager() {
                 self.place(item, self.state, true);
-                cursor = self.next[0];
+                cursor = self.nodes[0].next;
             }
             if self.required_left == 0 {
-                return Answer::Order(self.placed());
+                let order = self.stack.iter().map(|frame| self.used[frame.item as usize]).collect();
+                return Answer::Order(order);
             }
             match self.candidate(cursor, steps) {
                 Candidate::Found(item, state) => {
                     self.place(item, state, false);
-                    cursor = self.next[0];
+                    cursor = self.nodes[0].next;
                 }
-                Candidate::OutOfBudget => return Answer::OutOfBudget,
+                Candidate::OutOfBudget => {
+                    self.note_dead_end();
+                    return Answer::OutOfBudget { at: self.ret_at(self.furthest.0) };
+                }
                 Candidate::None => {
                     self.note_dead_end();
                     match self.back() {
                         Some(node) => cursor = node,
                         None => {
                             let (node, order) = std::mem::take(&mut self.furthest);
-                            let at = self.items[self.item_at[node]].ret.unwrap_or(u64::MAX);
-                            return Answer::Impossible { at, order };
+                            let order = order.into_iter().map(|item| self.used[item as usize]).collect();
+                            return Answer::Impossible { at: self.ret_at(node), order };
                         }
                     }
                 }
@@ -186,61 +237,64 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn note_dead_end(&mut self) {
-        let mut node = self.next[0];
-        while !self.is_ret[node] {
-            node = self.next[node];
-        }
-        let (furthest, order) = &self.furthest;
-        if node > *furthest || (node == *furthest && self.stack.len() < order.len()) {
-            self.furthest = (node, self.placed());
-        }
+    /// The index of the completion at a node.
+    fn ret_at(&self, node: Number) -> u64 {
+        self.items[self.used[self.nodes[node as usize].item as usize]].ret.unwrap_or(u64::MAX)
     }
 
-    fn placed(&self) -> Vec<usize> {
-        self.stack.iter().map(|frame| frame.item).collect()
+    fn note_dead_end(&mut self) {
+        let mut node = self.nodes[0].next;
+        while !self.nodes[node as usize].is_ret {
+            node = self.nodes[node as usize].next;
+        }
+        let (furthest, order) = &mut self.furthest;
+        if node > *furthest || (node == *furthest && self.stack.len() < order.len()) {
+            *furthest = node;
+            order.truncate(self.unchanged);
+            order.extend(self.stack[order.len()..].iter().map(|frame| frame.item));
+            self.unchanged = self.stack.len();
+        }
     }
 
     /// A pure operation that is free to come next and fits the state.
-    fn eager(&self) -> Option<usize> {
-        let mut node = self.next[0];
-        while node != 0 && !self.is_ret[node] {
-            let item = self.item_at[node];
-            let action = self.items[item].action;
-            if action.is_pure() && action.step(self.state).is_some() {
+    fn eager(&self) -> Option<Number> {
+        let mut node = self.nodes[0].next;
+        while node != 0 && !self.nodes[node as usize].is_ret {
+            let item = self.nodes[node as usize].item;
+            let class = &self.classes[self.placeable[item as usize].class as usize];
+            if class.pure && self.model.fits(self.states.item(self.state), class.action) {
                 return Some(item);
             }
-            node = self.next[node];
+            node = self.nodes[node as usize].next;
         }
         None
     }
 
     /// The first operation from `node` on that may come next and leads somewhere new.
-    fn candidate(&mut self, mut node: usize, steps: &mut u64) -> Candidate {
+    fn candidate(&mut self, mut node: Number, steps: &mut u64) -> Candidate {
         self.survey();
-        while node != 0 && !self.is_ret[node] {
-            let item = self.item_at[node];
-            let Item { action, ret, .. } = self.items[item];
-            node = self.next[node];
+        while node != 0 && !self.nodes[node as usize].is_ret {
+            let item = self.nodes[node as usize].item;
+            node = self.nodes[node as usize].next;
+            let Placeable { class, required, .. } = self.placeable[item as usize];
+            let Class { action, pure, blind, first } = self.classes[class as usize];
             // pure ones that fit were taken eagerly, so those met here do not fit
-            if action.is_pure() || (self.must_observe && !action.is_observer()) {
+            if pure || (self.must_observe && blind) || first != (self.round, item) {
                 continue;
             }
-            let Some(after) = action.step(self.state) else { continue };
-            if self.first_of_class[self.class[item]] != (self.round, item) {
-                continue;
-            }
-            if ret.is_none() && !self.is_observed(item, after) {
+            let Some(after) = self.model.step(self.states.item(self.state), action) else { continue };
+            if !required && !self.is_observed(item, &after) {
                 continue;
             }
             if *steps == 0 {
                 return Candidate::OutOfBudget;
             }
             *steps -= 1;
-            self.flip(item);
-            let configuration = self.configuration(after, ret.is_none());
-            self.flip(item);
-            if self.seen.insert(configuration) {
+            let after = self.states.number(after);
+            if !required && after == self.state {
+                continue;
+            }
+            if self.is_new(item, after) {
                 return Candidate::Found(item, after);
             }
         }
@@ -251,94 +305,115 @@ impl<'a> Search<'a> {
     fn survey(&mut self) {
         self.observers.clear();
         self.round += 1;
-        let mut node = self.next[0];
-        while node != 0 && !self.is_ret[node] {
-            let item = self.item_at[node];
-            node = self.next[node];
-            if self.items[item].action.is_observer() {
+        let mut node = self.nodes[0].next;
+        while node != 0 && !self.nodes[node as usize].is_ret {
+            let item = self.nodes[node as usize].item;
+            node = self.nodes[node as usize].next;
+            let class = &mut self.classes[self.placeable[item as usize].class as usize];
+            if !class.blind {
                 self.observers.push(item);
             }
-            let (round, first) = self.first_of_class[self.class[item]];
             // an optional operation never completes, and so goes last
-            let end = |item: usize| self.items[item].ret.unwrap_or(u64::MAX);
+            let end = |item: Number| self.placeable[item as usize].ret_node;
+            let (round, first) = class.first;
             if round != self.round || end(item) < end(first) {
-                self.first_of_class[self.class[item]] = (self.round, item);
+                class.first = (self.round, item);
             }
         }
     }
 
     /// Something other than `item` is free to come next and fits the state it leaves.
-    fn is_observed(&self, item: usize, after: Value) -> bool {
-        self.observers.iter().any(|other| *other != item && self.items[*other].action.step(after).is_some())
+    fn is_observed(&self, item: Number, after: &M::State) -> bool {
+        self.observers.iter().any(|&other| {
+            let class = self.placeable[other as usize].class as usize;
+            other != item && self.model.fits(after, self.classes[class].action)
+        })
     }
 
-    fn place(&mut self, item: usize, after: Value, eager: bool) {
-        self.stack.push(Frame { item, before: self.state, before_must_observe: self.must_observe, eager });
+    fn place(&mut self, item: Number, after: Number, eager: bool) {
+        let (state, must_observe, tops) = (self.state, self.must_observe, self.tops);
+        self.stack.push(Frame { item, state, must_observe, eager, tops });
         self.flip(item);
         self.state = after;
-        let required = self.items[item].ret.is_some();
+        let Placeable { required, call_node, ret_node, bit, .. } = self.placeable[item as usize];
+        let top = &mut self.tops[usize::from(!required)];
+        *top = (*top).max(bit + 1);
         self.must_observe = !required;
         self.required_left -= usize::from(required);
-        self.unlink(self.call_node[item]);
-        if let Some(node) = self.ret_node[item] {
-            self.unlink(node);
+        self.unlink(call_node);
+        if ret_node != NONE {
+            self.unlink(ret_node);
         }
     }
 
     /// Takes back the last choice and what followed from it; gives the node after it, where the search goes on.
-    fn back(&mut self) -> Option<usize> {
+    fn back(&mut self) -> Option<Number> {
         loop {
-            let Frame { item, before, before_must_observe, eager } = self.stack.pop()?;
-            if let Some(node) = self.ret_node[item] {
-                self.relink(node);
+            let Frame { item, state, must_observe, eager, tops } = self.stack.pop()?;
+            self.unchanged = self.unchanged.min(self.stack.len());
+            let Placeable { required, call_node, ret_node, .. } = self.placeable[item as usize];
+            if ret_node != NONE {
+                self.relink(ret_node);
             }
-            self.relink(self.call_node[item]);
-            self.required_left += usize::from(self.items[item].ret.is_some());
-            self.must_observe = before_must_observe;
-            self.state = before;
+            self.relink(call_node);
+            self.required_left += usize::from(required);
+            (self.must_observe, self.state, self.tops) = (must_observe, state, tops);
             self.flip(item);
             if !eager {
-                return Some(self.next[self.call_node[item]]);
+                return Some(self.nodes[call_node as usize].next);
             }
         }
     }
 
-    fn unlink(&mut self, node: usize) {
-        let (prev, next) = (self.prev[node], self.next[node]);
-        self.next[prev] = next;
-        self.prev[next] = prev;
+    fn unlink(&mut self, node: Number) {
+        let Node { prev, next, .. } = self.nodes[node as usize];
+        self.nodes[prev as usize].next = next;
+        self.nodes[next as usize].prev = prev;
     }
 
-    fn relink(&mut self, node: usize) {
-        let (prev, next) = (self.prev[node], self.next[node]);
-        self.next[prev] = node;
-        self.prev[next] = node;
+    fn relink(&mut self, node: Number) {
+        let Node { prev, next, .. } = self.nodes[node as usize];
+        self.nodes[prev as usize].next = node;
+        self.nodes[next as usize].prev = node;
     }
 
-    fn flip(&mut self, item: usize) {
-        let bit = self.bit[item];
-        let set = if self.items[item].ret.is_some() { &mut self.required } else { &mut self.optional };
-        set[bit / 64] ^= 1 << (bit % 64);
-    }
-
-    fn configuration(&self, state: Value, must_observe: bool) -> Configuration {
-        let solid = self.required.iter().take_while(|word| **word == u64::MAX).count();
-        let trim = |words: &[u64]| -> Box<[u64]> {
-            let len = words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
-            words[..len].into()
-        };
-        Configuration {
-            state,
-            must_observe,
-            solid_words: solid as u32,
-            ragged: trim(&self.required[solid..]),
-            optional: trim(&self.optional),
+    fn flip(&mut self, item: Number) {
+        let Placeable { required, bit, .. } = self.placeable[item as usize];
+        let word = bit as usize / 64;
+        self.bits[usize::from(!required)][word] ^= 1 << (bit % 64);
+        if required {
+            self.solid = self.solid.min(word);
+            while self.bits[0].get(self.solid) == Some(&u64::MAX) {
+                self.solid += 1;
+            }
         }
+    }
+
+    /// No configuration met so far is that after placing `item`, which leaves the state `after`.
+    ///
+    /// Required operations are numbered by invocation, so the placed ones are a solid run with a ragged end: the run
+    /// is kept as a length.
+    fn is_new(&mut self, item: Number, after: Number) -> bool {
+        let (tops, solid) = (self.tops, self.solid);
+        let Placeable { required, bit, .. } = self.placeable[item as usize];
+        self.flip(item);
+        let kind = usize::from(!required);
+        self.tops[kind] = self.tops[kind].max(bit + 1);
+        let ends = self.tops.map(|top| (top as usize).div_ceil(64));
+        let ragged = &self.bits[0][self.solid.min(ends[0])..ends[0]];
+        self.key.clear();
+        self.key.push(u64::from(after) << 1 | u64::from(!required));
+        self.key.push((self.solid as u64) << 32 | ragged.len() as u64);
+        self.key.extend_from_slice(ragged);
+        self.key.extend_from_slice(&self.bits[1][..ends[1]]);
+        self.flip(item);
+        (self.tops, self.solid) = (tops, solid);
+        self.seen.insert(&self.key)
     }
 }
 
 enum Candidate {
-    Found(usize, Value),
+    Found(Number, Number),
     None,
     OutOfBudget,
 }
@@ -346,7 +421,13 @@ enum Candidate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::register::Values;
+    use crate::checker::linearizable::reduce::reduce;
+    use crate::model::register::{Action, Register, Value, Values};
+
+    fn search(items: &[Item<Action>], steps: &mut u64) -> Answer {
+        let (items, used) = reduce(items);
+        super::search(&Register, &items, used, steps)
+    }
 
     fn value(values: &mut Values<'static>, text: &'static str) -> Value {
         values.number(Some(text))
@@ -395,7 +476,7 @@ mod tests {
         let mut values = Values::default();
         let a = value(&mut values, "a");
         let items = [Item { action: Action::Write(a), call: 0, ret: Some(1) }];
-        assert_eq!(search(&items, &mut 0), Answer::OutOfBudget);
+        assert_eq!(search(&items, &mut 0), Answer::OutOfBudget { at: 1 });
         assert_eq!(search(&[], &mut 0), Answer::Order(vec![]));
     }
 }
