@@ -1,5 +1,6 @@
 //! The checks that can be asked for by name, of histories of anybody: `fuzz check HISTORY --model NAME`.
 
+use crate::checker;
 use crate::raw::{Entry, Error};
 use crate::verdict::Judgement;
 use std::collections::BTreeMap;
@@ -20,6 +21,39 @@ impl Default for Options {
     /// Ten million steps, no settings.
     fn default() -> Self {
         Self { steps_max: 10_000_000, settings: BTreeMap::new() }
+    }
+}
+
+impl Options {
+    /// The text of a setting.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
+    }
+
+    /// A setting that is `yes` or `no`.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn is_set(&self, name: &str, default: bool) -> Result<bool, Error> {
+        match self.text(name) {
+            None => Ok(default),
+            Some("yes") => Ok(true),
+            Some("no") => Ok(false),
+            Some(other) => Err(Error::at(None, format!("setting `{name}` is {other:?}, expected yes or no"))),
+        }
+    }
+
+    /// A setting that is a whole number.
+    ///
+    /// # Errors
+    /// It is none, or does not fit.
+    pub fn number<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>, Error> {
+        let parse = |text: &str| {
+            let cause = || format!("setting `{name}` is {text:?}, expected a whole number in its range");
+            text.parse().map_err(|_| Error::at(None, cause()))
+        };
+        self.text(name).map(parse).transpose()
     }
 }
 
@@ -45,8 +79,32 @@ pub struct Check {
     pub run: fn(&mut Source<'_>, &Options) -> Result<Judgement, Error>,
 }
 
+impl Check {
+    /// Judges a history, once it is certain that the check understands all settings.
+    ///
+    /// # Errors
+    /// A setting that the check does not have, or what [`Check::run`] says.
+    pub fn judge(&self, source: &mut Source<'_>, options: &Options) -> Result<Judgement, Error> {
+        let is_known = |name: &&String| self.options.iter().any(|setting| setting.name == name.as_str());
+        if let Some(name) = options.settings.keys().find(|name| !is_known(name)) {
+            let known: Vec<&str> = self.options.iter().map(|setting| setting.name).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(Error::at(None, format!("`{}` has no setting `{name}`; it has {known}", self.name)));
+        }
+        (self.run)(source, options)
+    }
+}
+
 /// All of them, in the order in which help shows them.
-pub const CHECKS: &[Check] = &[];
+pub const CHECKS: &[Check] = &[
+    checker::set::SET,
+    checker::set::SET_FULL,
+    checker::unique_ids::CHECK,
+    checker::bank::CHECK,
+    checker::counter::CHECK,
+    checker::queue::QUEUE,
+    checker::queue::TOTAL_QUEUE,
+];
 
 /// The check with this name.
 #[must_use]

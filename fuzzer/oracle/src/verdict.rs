@@ -81,13 +81,16 @@ pub struct Judgement {
     pub violations: Vec<Violation>,
     /// What stood in the way of a full answer.
     pub unknown: Vec<String>,
+    /// What else is worth saying, wrong or not: counts, what was recovered, what was never read.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 impl Judgement {
     /// Nothing to complain of so far.
     #[must_use]
     pub fn new(oracle: &str) -> Self {
-        Self { oracle: oracle.to_string(), violations: Vec::new(), unknown: Vec::new() }
+        Self { oracle: oracle.to_string(), violations: Vec::new(), unknown: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds a violation `ORACLE/kind`; of several of one kind the earliest stays.
@@ -104,6 +107,11 @@ impl Judgement {
     /// Adds something that could not be decided.
     pub fn unknown(&mut self, why: impl Into<String>) {
         self.unknown.push(why.into());
+    }
+
+    /// Adds something worth saying.
+    pub fn note(&mut self, what: impl Into<String>) {
+        self.notes.push(what.into());
     }
 
     /// The oracle's word alone.

@@ -4,19 +4,24 @@
 //! |---|---|
 //! | `acknowledged-element-lost` | the addition was acknowledged, and no final answer holds the element |
 //! | `seen-element-lost` | an answer held the element, and no final answer does |
-//! | `unexpected-element` | an answer holds what nobody added, or what was refused for certain |
+//! | `unexpected-element` | an answer holds what nobody added until then, or what was refused for certain |
 //! | `duplicated-element` | an answer holds an element twice, though it was asked for once |
 //! | `reordered-elements` | a log holds two elements against the order in which they were acknowledged |
 //! | `stale-elements` | an answer misses what was acknowledged before it was asked for, and later ones have it |
 //!
-//! The first four are what Jepsen's `set` and `total-queue` look for; the last is its `set-full`. All of it is linear
-//! in the size of the answers, but for the sort of a log's elements.
+//! This is how a campaign's own histories are judged; [`set`](super::set) judges anybody's in the same way, where these
+//! kinds and their sources are those of Jepsen. All of it is linear in the size of the answers, but for the sorting of
+//! what was added.
+
+mod growth;
+
+pub(super) use growth::{Addition, Answer, Facts, Finding, Growth};
 
 use crate::history::entries_of;
 use crate::op::{Call, Op, Outcome, seconds};
 use crate::verdict::{Evidence, Judgement};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The oracle's name.
 pub const NAME: &str = "collection";
@@ -49,32 +54,29 @@ pub fn check(ops: &[Op], final_from_ns: Option<u64>, config: Config) -> Judgemen
     let mut judgement = Judgement::new(NAME);
     let mut collections: BTreeMap<&str, Collection<'_>> = BTreeMap::new();
     for op in ops {
-        match &op.call {
-            Call::Add { key, element } => {
-                collections.entry(key).or_default().additions.insert(element, op);
-            }
-            Call::Elements { key, elements: Some(elements) } if op.outcome == Outcome::Ok => {
-                let answer = Answer { op, elements, set: elements.iter().map(String::as_str).collect() };
-                collections.entry(key).or_default().answers.push(answer);
-            }
-            _ => {}
-        }
+        collections.entry(op.call.key()).or_default().push(op);
     }
     let mut unread = Vec::new();
     for (key, collection) in &collections {
-        collection.unexpected(&mut judgement);
-        collection.duplicated(&mut judgement);
+        let growth = Growth::new(collection, &collection.additions, &collection.answers);
+        let mut findings = vec![growth.unexpected(), growth.duplicated()];
         if config.ordered {
-            collection.reordered(&mut judgement);
+            findings.push(growth.reordered());
         }
         if let Some(from_ns) = final_from_ns {
-            let is_read = collection.lost(from_ns, &mut judgement);
-            if !is_read && collection.acknowledged().next().is_some() {
+            let asked_ns = |answer: &Answer| collection.ops[answer.op].invoked_ns;
+            let last = collection.answers.partition_point(|answer| asked_ns(answer) < from_ns);
+            if last < collection.answers.len() {
+                findings.extend(growth.lost(last).into_iter().map(Some));
+            } else if growth.acknowledged() > 0 {
                 unread.push(*key);
             }
         }
         if config.fresh {
-            collection.stale(&mut judgement);
+            findings.push(growth.stale(false));
+        }
+        for finding in findings.into_iter().flatten() {
+            collection.report(&mut judgement, &finding);
         }
     }
     if !unread.is_empty() {
@@ -83,154 +85,79 @@ pub fn check(ops: &[Op], final_from_ns: Option<u64>, config: Config) -> Judgemen
     judgement
 }
 
+/// What happened to one collection.
 #[derive(Default)]
 struct Collection<'a> {
-    /// By element.
-    additions: BTreeMap<&'a str, &'a Op>,
+    ops: Vec<&'a Op>,
+    elements: Vec<&'a str>,
+    ids: BTreeMap<&'a str, u32>,
+    additions: Vec<Addition>,
     /// In the order in which they were asked for.
-    answers: Vec<Answer<'a>>,
-}
-
-struct Answer<'a> {
-    op: &'a Op,
-    elements: &'a [String],
-    set: BTreeSet<&'a str>,
+    answers: Vec<Answer>,
 }
 
 impl<'a> Collection<'a> {
-    fn acknowledged(&self) -> impl Iterator<Item = (&'a str, &'a Op)> {
-        self.additions.iter().filter(|(_, op)| op.outcome == Outcome::Ok).map(|(element, op)| (*element, *op))
-    }
-
-    fn unexpected(&self, judgement: &mut Judgement) {
-        for answer in &self.answers {
-            let is_foreign =
-                |element: &&&str| self.additions.get(**element).is_none_or(|op| op.outcome == Outcome::Fail);
-            let foreign: Vec<&str> = answer.set.iter().filter(is_foreign).copied().collect();
-            let Some(first) = foreign.first() else { continue };
-            let (summary, ops) = match self.additions.get(first) {
-                Some(op) => (
-                    format!("{first:?} is there, though adding it had failed for certain"),
-                    vec![*op, answer.op],
-                ),
-                None => (format!("{first:?} is there, and nobody added it"), vec![answer.op]),
-            };
-            report(judgement, "unexpected-element", answer.op, summary, &ops, &foreign);
-        }
-    }
-
-    fn duplicated(&self, judgement: &mut Judgement) {
-        for answer in self.answers.iter().filter(|answer| answer.set.len() < answer.elements.len()) {
-            let mut seen = BTreeSet::new();
-            let twice: Vec<&str> =
-                answer.elements.iter().map(String::as_str).filter(|element| !seen.insert(*element)).collect();
-            let Some(first) = twice.first() else { continue };
-            let summary = format!("{first:?} was added once and is there more than once");
-            let ops: Vec<&Op> = self.additions.get(first).copied().into_iter().chain([answer.op]).collect();
-            report(judgement, "duplicated-element", answer.op, summary, &ops, &twice);
-        }
-    }
-
-    /// In a log what was acknowledged before another addition began comes before it.
-    fn reordered(&self, judgement: &mut Judgement) {
-        for answer in &self.answers {
-            // Of all elements from here to the end, the one whose addition was acknowledged first.
-            let mut earliest: Option<&Op> = None;
-            for element in answer.elements.iter().rev() {
-                let Some(&op) = self.additions.get(element.as_str()) else { continue };
-                if let Some(later) = earliest
-                    && later.complete.is_some_and(|done| done < op.invoke)
-                {
-                    let summary =
-                        format!("{} was acknowledged first and comes after {}", later.call, op.call);
-                    let both = [later, op, answer.op];
-                    report(judgement, "reordered-elements", answer.op, summary, &both, &[]);
-                    break;
-                }
-                let is_earlier = earliest.is_none_or(|other| op.complete < other.complete);
-                if op.outcome == Outcome::Ok && is_earlier {
-                    earliest = Some(op);
-                }
+    fn push(&mut self, op: &'a Op) {
+        let position = self.ops.len();
+        match &op.call {
+            Call::Add { element, .. } => {
+                let element = self.id(element);
+                self.additions.push(Addition {
+                    element,
+                    op: position,
+                    invoke: op.invoke,
+                    complete: op.complete,
+                    outcome: op.outcome,
+                });
             }
+            Call::Elements { elements: Some(elements), .. } if op.outcome == Outcome::Ok => {
+                let Some(complete) = op.complete else { return };
+                let elements = elements.iter().map(|element| self.id(element)).collect();
+                self.answers.push(Answer { op: position, invoke: op.invoke, complete, elements });
+            }
+            _ => return,
         }
+        self.ops.push(op);
     }
 
-    /// False when no final answer came.
-    fn lost(&self, from_ns: u64, judgement: &mut Judgement) -> bool {
-        let last: Vec<&Answer<'_>> =
-            self.answers.iter().filter(|answer| answer.op.invoked_ns >= from_ns).collect();
-        let Some(first) = last.first() else { return false };
-        let is_gone = |element: &str| !last.iter().any(|answer| answer.set.contains(element));
-        let lost: Vec<(&str, &Op)> = self
-            .acknowledged()
-            .filter(|(element, op)| {
-                op.complete.is_some_and(|done| done < first.op.invoke) && is_gone(element)
-            })
-            .collect();
-        if let Some((_, op)) = lost.iter().min_by_key(|(_, op)| op.complete) {
-            let elements: Vec<&str> = lost.iter().map(|(element, _)| *element).collect();
-            let at = op.completed_ns.map_or_else(|| "an unknown time".to_owned(), seconds);
-            let summary = format!(
-                "{} was acknowledged at {at} and is gone; {} of {} acknowledged are",
-                op.call,
-                lost.len(),
-                self.acknowledged().count()
-            );
-            report(judgement, "acknowledged-element-lost", first.op, summary, &[op, first.op], &elements);
-        }
-        for answer in self.answers.iter().filter(|answer| answer.op.invoked_ns < from_ns) {
-            let is_unsure = |element: &&str| {
-                self.additions.get(element).is_some_and(|op| op.outcome != Outcome::Ok) && is_gone(element)
-            };
-            let vanished: Vec<&str> = answer.set.iter().copied().filter(|e| is_unsure(e)).collect();
-            if let Some(element) = vanished.first() {
-                let summary = format!("{element:?} was seen and is gone");
-                report(judgement, "seen-element-lost", first.op, summary, &[answer.op, first.op], &vanished);
-            }
-        }
-        true
+    fn id(&mut self, element: &'a str) -> u32 {
+        *self.ids.entry(element).or_insert_with(|| {
+            self.elements.push(element);
+            u32::try_from(self.elements.len() - 1).expect("a history has less than 2^32 elements")
+        })
     }
 
-    fn stale(&self, judgement: &mut Judgement) {
-        for (position, answer) in self.answers.iter().enumerate() {
-            let later = &self.answers[position + 1..];
-            let missing: Vec<(&str, &Op)> = self
-                .acknowledged()
-                .filter(|(element, op)| {
-                    op.complete.is_some_and(|done| done < answer.op.invoke)
-                        && !answer.set.contains(element)
-                        && later.iter().any(|other| other.set.contains(element))
-                })
-                .collect();
-            if let Some((element, op)) = missing.first() {
-                let summary =
-                    format!("{element:?} was acknowledged before the question, and the answer misses it");
-                let elements: Vec<&str> = missing.iter().map(|(element, _)| *element).collect();
-                report(judgement, "stale-elements", answer.op, summary, &[op, answer.op], &elements);
-            }
+    fn report(&self, judgement: &mut Judgement, finding: &Finding) {
+        let answer = self.ops[finding.answer];
+        let mut ops: Vec<&Op> = finding.ops.iter().map(|op| self.ops[*op]).collect();
+        ops.sort_by_key(|op| op.invoke);
+        let mut lines: Vec<String> = ops.iter().map(ToString::to_string).collect();
+        if finding.elements.len() > 1 {
+            let shown = finding.elements.iter().take(SHOWN).map(|element| self.elements[*element as usize]);
+            let shown: Vec<&str> = shown.collect();
+            let more = if finding.elements.len() > SHOWN { ", ..." } else { "" };
+            let (count, shown) = (finding.elements.len(), shown.join(", "));
+            lines.push(format!("{count} elements are concerned: {shown}{more}"));
         }
+        let entries = ops.iter().flat_map(|op| entries_of(op)).collect();
+        let at_ns = answer.completed_ns.unwrap_or(answer.invoked_ns);
+        let evidence = Evidence { entries, lines, ..Evidence::default() };
+        judgement.violation(finding.kind, at_ns, finding.summary.clone(), evidence);
     }
 }
 
-fn report(
-    judgement: &mut Judgement,
-    kind: &str,
-    answer: &Op,
-    summary: String,
-    ops: &[&Op],
-    elements: &[&str],
-) {
-    let mut ops = ops.to_vec();
-    ops.sort_by_key(|op| op.invoke);
-    let mut lines: Vec<String> = ops.iter().map(ToString::to_string).collect();
-    if elements.len() > 1 {
-        let more = if elements.len() > SHOWN { ", ..." } else { "" };
-        let shown = elements[..elements.len().min(SHOWN)].join(", ");
-        lines.push(format!("{} elements are concerned: {shown}{more}", elements.len()));
+impl Facts for Collection<'_> {
+    fn element(&self, element: u32) -> String {
+        format!("{:?}", self.elements[element as usize])
     }
-    let entries = ops.iter().flat_map(|op| entries_of(op)).collect();
-    let at_ns = answer.completed_ns.unwrap_or(answer.invoked_ns);
-    judgement.violation(kind, at_ns, summary, Evidence { entries, lines, ..Evidence::default() });
+
+    fn operation(&self, op: usize) -> String {
+        self.ops[op].call.to_string()
+    }
+
+    fn completed(&self, op: usize) -> String {
+        self.ops[op].completed_ns.map_or_else(|| "an unknown time".to_owned(), seconds)
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,21 @@
 //! Checkers, one a file, and [`judge`], which runs those a target asks for in a fixed order.
 
 pub mod assertion;
+pub mod bank;
 pub mod collection;
+pub mod counter;
 pub mod crash;
 pub mod durability;
 pub mod linearizable;
 pub mod liveness;
 pub mod lock;
+pub mod queue;
 pub mod raft;
+pub mod set;
+mod shape;
+#[cfg(test)]
+mod simulation;
+pub mod unique_ids;
 
 use crate::history::{Entry, ops};
 use crate::verdict::{Judgement, Verdicts};
