@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod checker;
+pub mod format;
 pub mod history;
 pub mod jsonl;
 pub mod model;

@@ -1,0 +1,229 @@
+//! Entries as maps with Jepsen's names: what EDN and JSON have in common.
+
+use super::{Options, edn, json, scanner::shown};
+use crate::history::Phase;
+use crate::raw::{Entry, Error, Place, Process};
+use crate::value::Value;
+use std::fmt::Write;
+
+/// Fields of a map that have a place of their own in an [`Entry`].
+const FIELDS: [&str; 8] = ["index", "time", "process", "type", "f", "key", "value", "error"];
+
+/// The map as an entry; `before` is the index of the entry before.
+pub(super) fn of(value: Value, place: Place, before: Option<u64>, options: Options) -> Result<Entry, Error> {
+    let mut value = value;
+    // records print as tagged maps: #jepsen.history.Op{...}
+    while let Value::Tagged(tagged) = value {
+        value = tagged.1;
+    }
+    let Value::Map(pairs) = value else {
+        return Err(Error::at(
+            place,
+            format!("found {}, expected a map with type, process and f", value.kind()),
+        ));
+    };
+    let mut fields: [Option<Value>; 8] = Default::default();
+    let mut extra = Vec::new();
+    for (name, value) in pairs {
+        let slot = name.as_name().and_then(|name| FIELDS.iter().position(|field| *field == name));
+        match slot {
+            Some(slot) if fields[slot].is_some() => {
+                return Err(Error::at(place, format!("the field `{}` stands twice", FIELDS[slot])));
+            }
+            Some(slot) => fields[slot] = Some(value),
+            None => extra.push((into_name(name), value)),
+        }
+    }
+    let [index, time, process, phase, f, key, value, error] = fields;
+    let fault = |cause| Error::at(place, cause);
+    let index = match whole("index", index).map_err(fault)? {
+        Some(index) => index,
+        None => before
+            .map_or(Some(0), |before| before.checked_add(1))
+            .ok_or_else(|| fault("too many entries".into()))?,
+    };
+    let mut entry = Entry {
+        index,
+        at_ns: whole("time", time).map_err(fault)?,
+        process: process_of(process).map_err(fault)?,
+        phase: phase_of(phase).map_err(fault)?,
+        f: match f {
+            Some(Value::Text(name) | Value::Keyword(name) | Value::Symbol(name)) => name,
+            other => return Err(fault(wrong("f", other.as_ref(), "the name of an operation"))),
+        },
+        key: key.filter(|key| *key != Value::Nil),
+        value: value.unwrap_or_default(),
+        error: error.filter(|error| *error != Value::Nil),
+        extra,
+        place: Some(place),
+    };
+    split(&mut entry, options);
+    Ok(entry)
+}
+
+/// Splits what `independent` put together: a tagged tuple always, a plain pair where told.
+fn split(entry: &mut Entry, options: Options) {
+    if entry.key.is_some() {
+        return;
+    }
+    let is_client = matches!(entry.process, Process::Client(_));
+    let pair = match &mut entry.value {
+        Value::Tagged(tagged)
+            if tagged.0.ends_with("independent/tuple") || tagged.0.ends_with("MapEntry") =>
+        {
+            &mut tagged.1
+        }
+        value if options.independent && is_client => value,
+        _ => return,
+    };
+    if let Value::List(pair) = pair
+        && let [key, value] = pair.as_mut_slice()
+        && *key != Value::Nil
+    {
+        let (key, value) = (std::mem::take(key), std::mem::take(value));
+        (entry.key, entry.value) = (Some(key), value);
+    }
+}
+
+/// Jepsen writes -1 where it has no index or no time.
+fn whole(name: &str, value: Option<Value>) -> Result<Option<u64>, String> {
+    match value {
+        None | Some(Value::Nil | Value::Int(-1)) => Ok(None),
+        Some(Value::Int(number)) if number >= 0 => Ok(Some(number.unsigned_abs())),
+        other => Err(wrong(name, other.as_ref(), "a whole number of at least 0")),
+    }
+}
+
+fn process_of(value: Option<Value>) -> Result<Process, String> {
+    match value {
+        Some(Value::Int(number)) if number >= 0 => Ok(Process::Client(number.unsigned_abs())),
+        Some(Value::Text(name) | Value::Keyword(name) | Value::Symbol(name)) => Ok(Process::Named(name)),
+        other => Err(wrong("process", other.as_ref(), "a number of at least 0, or a name such as nemesis")),
+    }
+}
+
+/// The phase with this name.
+pub(super) fn phase_named(name: &str) -> Option<Phase> {
+    [Phase::Invoke, Phase::Ok, Phase::Fail, Phase::Info].into_iter().find(|phase| phase.name() == name)
+}
+
+fn phase_of(value: Option<Value>) -> Result<Phase, String> {
+    let phase = value.as_ref().and_then(Value::as_name).and_then(phase_named);
+    phase.ok_or_else(|| wrong("type", value.as_ref(), "invoke, ok, fail or info"))
+}
+
+fn wrong(name: &str, found: Option<&Value>, expected: &str) -> String {
+    match found {
+        None => format!("the field `{name}` is missing, expected {expected}"),
+        Some(found) => format!("the field `{name}` holds {}, expected {expected}", shown(&found.to_string())),
+    }
+}
+
+fn into_name(key: Value) -> String {
+    match key {
+        Value::Text(name) | Value::Keyword(name) | Value::Symbol(name) => name,
+        other => other.to_string(),
+    }
+}
+
+/// Key and value as they are written: together where told.
+fn joined(entry: &Entry, options: Options) -> Result<(Option<&Value>, Option<Value>), String> {
+    if !options.independent || matches!(entry.process, Process::Named(_)) {
+        return Ok((entry.key.as_ref(), None));
+    }
+    match (&entry.key, &entry.value) {
+        (Some(key), value) => Ok((None, Some(Value::List(vec![key.clone(), value.clone()])))),
+        (None, Value::List(pair)) if pair.len() == 2 => {
+            Err(format!("the value {} without a key cannot be told from a key with its value", entry.value))
+        }
+        (None, _) => Ok((None, None)),
+    }
+}
+
+fn check_extra(entry: &Entry) -> Result<(), String> {
+    match entry.extra.iter().find(|(name, _)| FIELDS.contains(&name.as_str())) {
+        Some((name, _)) => {
+            Err(format!("the further field `{name}` has the name of one that every entry has"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Appends the entry as a line of EDN.
+pub(super) fn to_edn(line: &mut String, entry: &Entry, options: Options) -> Result<(), String> {
+    let (key, pair) = joined(entry, options)?;
+    let value = pair.as_ref().unwrap_or(&entry.value);
+    check_extra(entry)?;
+    [key, entry.error.as_ref(), Some(value)].into_iter().flatten().try_for_each(edn::check)?;
+    entry.extra.iter().try_for_each(|(_, value)| edn::check(value))?;
+    let name = |line: &mut String, name: &str| {
+        let is_plain = edn::is_keyword(name);
+        // a text takes everything
+        let _ = if is_plain { write!(line, ":{name}") } else { write!(line, "{}", Value::text(name)) };
+    };
+    let _ = write!(line, "{{:index {}, ", entry.index);
+    if let Some(at_ns) = entry.at_ns {
+        let _ = write!(line, ":time {at_ns}, ");
+    }
+    let _ = write!(line, ":type :{}, :process ", entry.phase.name());
+    match &entry.process {
+        Process::Client(number) => {
+            let _ = write!(line, "{number}");
+        }
+        Process::Named(process) => name(line, process),
+    }
+    line.push_str(", :f ");
+    name(line, &entry.f);
+    if let Some(key) = key {
+        let _ = write!(line, ", :key {key}");
+    }
+    let _ = write!(line, ", :value {value}");
+    if let Some(error) = &entry.error {
+        let _ = write!(line, ", :error {error}");
+    }
+    for (field, value) in &entry.extra {
+        line.push_str(", ");
+        name(line, field);
+        let _ = write!(line, " {value}");
+    }
+    line.push('}');
+    Ok(())
+}
+
+/// Appends the entry as an object of JSON.
+pub(super) fn to_json(line: &mut String, entry: &Entry, options: Options) -> Result<(), String> {
+    let (key, pair) = joined(entry, options)?;
+    check_extra(entry)?;
+    // a text takes everything
+    let _ = write!(line, "{{\"index\":{},", entry.index);
+    if let Some(at_ns) = entry.at_ns {
+        let _ = write!(line, "\"time\":{at_ns},");
+    }
+    let _ = write!(line, "\"type\":\"{}\",\"process\":", entry.phase.name());
+    match &entry.process {
+        Process::Client(number) => {
+            let _ = write!(line, "{number}");
+        }
+        Process::Named(process) => json::quoted(line, process),
+    }
+    line.push_str(",\"f\":");
+    json::quoted(line, &entry.f);
+    if let Some(key) = key {
+        line.push_str(",\"key\":");
+        json::write(line, key)?;
+    }
+    line.push_str(",\"value\":");
+    json::write(line, pair.as_ref().unwrap_or(&entry.value))?;
+    if let Some(error) = &entry.error {
+        line.push_str(",\"error\":");
+        json::write(line, error)?;
+    }
+    for (name, value) in &entry.extra {
+        line.push(',');
+        json::quoted(line, name);
+        line.push(':');
+        json::write(line, value)?;
+    }
+    line.push('}');
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! JSON: values in sequence (JSON lines among them), or the elements of one array, one at a time.
+
+use super::edn::unicode;
+use super::scanner::{DEPTH_MAX, Scanner, shown, text};
+use crate::raw::{Error, Place};
+use crate::value::Value;
+use std::fmt::Write;
+use std::io::BufRead;
+
+/// The values of a text; nothing is to be asked of it after an error.
+#[derive(Debug)]
+pub(super) struct Values<R> {
+    scanner: Scanner<R>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Start,
+    /// Inside the array that began here.
+    Inside(Place),
+    /// Values in sequence.
+    Outside,
+}
+
+impl<R: BufRead> Values<R> {
+    pub(super) fn new(source: R) -> Self {
+        Self { scanner: Scanner::new(source), state: State::Start }
+    }
+
+    fn advance(&mut self) -> Result<Option<(Place, Value)>, Error> {
+        let scanner = &mut self.scanner;
+        space(scanner);
+        if let State::Inside(open) = self.state {
+            if !more(scanner, open, b']')? {
+                return alone(scanner).map(|()| None);
+            }
+        } else if let (State::Start, Some(b'[')) = (self.state, scanner.peek()) {
+            self.state = State::Inside(scanner.place());
+            if !opened(scanner, b']')? {
+                return alone(scanner).map(|()| None);
+            }
+        } else if scanner.peek().is_none() {
+            return scanner.end().map(|()| None);
+        } else {
+            self.state = State::Outside;
+        }
+        let place = scanner.place();
+        Ok(Some((place, value(scanner, 0)?)))
+    }
+}
+
+impl<R: BufRead> Iterator for Values<R> {
+    type Item = Result<(Place, Value), Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
+    }
+}
+
+/// Passes over space.
+pub(super) fn space<R: BufRead>(scanner: &mut Scanner<R>) {
+    scanner.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+}
+
+/// Nothing follows.
+pub(super) fn alone<R: BufRead>(scanner: &mut Scanner<R>) -> Result<(), Error> {
+    space(scanner);
+    match scanner.peek() {
+        None => scanner.end(),
+        Some(_) => Err(scanner.unexpected("nothing after the end of the history")),
+    }
+}
+
+/// Passes over the opening bracket; whether there is a first element, to which it goes.
+pub(super) fn opened<R: BufRead>(scanner: &mut Scanner<R>, close: u8) -> Result<bool, Error> {
+    scanner.bump();
+    space(scanner);
+    Ok(!scanner.take(close))
+}
+
+/// After an element: whether there is another, to which it goes.
+pub(super) fn more<R: BufRead>(scanner: &mut Scanner<R>, open: Place, close: u8) -> Result<bool, Error> {
+    space(scanner);
+    if scanner.take(close) {
+        return Ok(false);
+    }
+    if scanner.peek().is_none() {
+        return Err(scanner.error_at(open, "what is opened here is never closed"));
+    }
+    if !scanner.take(b',') {
+        return Err(scanner.unexpected(&format!("a comma or `{}`", char::from(close))));
+    }
+    space(scanner);
+    Ok(true)
+}
+
+/// The next value; there must be one.
+pub(super) fn value<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value, Error> {
+    if depth > DEPTH_MAX {
+        return Err(scanner.error(format!("values are nested deeper than {DEPTH_MAX}")));
+    }
+    let open = scanner.place();
+    match scanner.peek() {
+        Some(b'[') => {
+            let mut elements = Vec::new();
+            let mut is_more = opened(scanner, b']')?;
+            while is_more {
+                elements.push(value(scanner, depth + 1)?);
+                is_more = more(scanner, open, b']')?;
+            }
+            Ok(Value::List(elements))
+        }
+        Some(b'{') => {
+            let mut pairs = Vec::new();
+            let mut is_more = opened(scanner, b'}')?;
+            while is_more {
+                let name = name(scanner)?;
+                pairs.push((Value::Text(name), value(scanner, depth + 1)?));
+                is_more = more(scanner, open, b'}')?;
+            }
+            Ok(Value::Map(pairs))
+        }
+        Some(b'"') => string(scanner).map(Value::Text),
+        Some(b'-' | b'0'..=b'9') => {
+            let token = word(scanner)?;
+            match token.parse::<i64>() {
+                _ if !is_number(&token) => Err(Error::at(open, format!("{} is no number", shown(&token)))),
+                Ok(number) => Ok(Value::Int(number)),
+                Err(_) => Ok(Value::Number(token)),
+            }
+        }
+        Some(b'a'..=b'z') => {
+            let token = word(scanner)?;
+            match token.as_str() {
+                "null" => Ok(Value::Nil),
+                "true" => Ok(Value::Bool(true)),
+                "false" => Ok(Value::Bool(false)),
+                _ => Err(Error::at(open, format!("{} is no value", shown(&token)))),
+            }
+        }
+        _ => Err(scanner.unexpected("a value")),
+    }
+}
+
+/// The name of a field of an object, with the colon after it.
+pub(super) fn name<R: BufRead>(scanner: &mut Scanner<R>) -> Result<String, Error> {
+    if scanner.peek() != Some(b'"') {
+        return Err(scanner.unexpected("the name of a field in quotes"));
+    }
+    let name = string(scanner)?;
+    space(scanner);
+    if !scanner.take(b':') {
+        return Err(scanner.unexpected("a colon"));
+    }
+    space(scanner);
+    Ok(name)
+}
+
+fn word<R: BufRead>(scanner: &mut Scanner<R>) -> Result<String, Error> {
+    let place = scanner.place();
+    let mut bytes = Vec::new();
+    scanner.take_while(&mut bytes, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    text(bytes, place)
+}
+
+fn string<R: BufRead>(scanner: &mut Scanner<R>) -> Result<String, Error> {
+    let place = scanner.place();
+    scanner.bump();
+    let mut bytes = Vec::new();
+    loop {
+        scanner.take_while(&mut bytes, |byte| byte != b'"' && byte != b'\\' && byte >= b' ');
+        if scanner.take(b'"') {
+            return text(bytes, place);
+        }
+        match scanner.peek() {
+            Some(b'\\') => scanner.bump(),
+            Some(_) => return Err(scanner.unexpected("the end of the text before any control character")),
+            None => return Err(scanner.error_at(place, "the text opened here is never closed")),
+        }
+        let c = match scanner.peek() {
+            Some(b't') => '\t',
+            Some(b'r') => '\r',
+            Some(b'n') => '\n',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(c @ (b'"' | b'\\' | b'/')) => c.into(),
+            Some(b'u') => {
+                scanner.bump();
+                let c = unicode(scanner)?;
+                bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+            _ => return Err(scanner.unexpected("one of the escapes t r n b f u \\ / \" after a backslash")),
+        };
+        scanner.bump();
+        bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+}
+
+/// A number as JSON has it.
+fn is_number(token: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let body = token.strip_prefix('-').unwrap_or(token);
+    let (mantissa, exponent) = body.split_once(['e', 'E']).unwrap_or((body, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    is_digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && is_digits(fraction)
+        && is_digits(exponent)
+}
+
+/// Appends a value as JSON. Keywords and symbols become texts, sets become lists; keys of maps that are no texts become
+/// the text in which EDN writes them.
+///
+/// # Errors
+/// What JSON has no word for: numbers that are not decimal, tagged values.
+pub(super) fn write(json: &mut String, value: &Value) -> Result<(), String> {
+    let list = |json: &mut String, values: &[Value]| {
+        json.push('[');
+        for (position, value) in values.iter().enumerate() {
+            if position > 0 {
+                json.push(',');
+            }
+            write(json, value)?;
+        }
+        json.push(']');
+        Ok(())
+    };
+    match value {
+        Value::Nil => json.push_str("null"),
+        Value::Bool(truth) => json.push_str(if *truth { "true" } else { "false" }),
+        Value::Int(number) => {
+            // a text takes everything
+            let _ = write!(json, "{number}");
+        }
+        Value::Number(token) if is_number(token) => json.push_str(token),
+        Value::Number(token) => return Err(format!("JSON cannot write the number {}", shown(token))),
+        Value::Text(name) | Value::Keyword(name) | Value::Symbol(name) => quoted(json, name),
+        Value::List(values) | Value::Set(values) => return list(json, values),
+        Value::Map(pairs) => {
+            json.push('{');
+            for (position, (key, value)) in pairs.iter().enumerate() {
+                if position > 0 {
+                    json.push(',');
+                }
+                match key.as_name() {
+                    Some(name) => quoted(json, name),
+                    None => quoted(json, &key.to_string()),
+                }
+                json.push(':');
+                write(json, value)?;
+            }
+            json.push('}');
+        }
+        Value::Tagged(tagged) => {
+            return Err(format!("JSON cannot write a tagged value such as #{}", tagged.0));
+        }
+    }
+    Ok(())
+}
+
+/// Appends a text in quotes.
+pub(super) fn quoted(json: &mut String, text: &str) {
+    json.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            c if c < ' ' => {
+                // a text takes everything
+                let _ = write!(json, "\\u{:04x}", c as u32);
+            }
+            c => json.push(c),
+        }
+    }
+    json.push('"');
+}
+
+#[cfg(test)]
+mod tests;

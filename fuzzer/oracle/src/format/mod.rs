@@ -1,0 +1,189 @@
+//! Formats of histories: files of anybody to [`Entry`]s, and back.
+//!
+//! | format | what it is | held while reading |
+//! |---|---|---|
+//! | `edn` | Jepsen's and Elle's maps, in sequence or in one vector | one entry |
+//! | `json` | the same as JSON, an object a line or in one array; what campaigns write | one entry |
+//! | `kv` | the key-value text of Porcupine: EDN with `get`, `put`, `append` of texts by `:key` | one entry |
+//! | `etcd` | the logs of Jepsen's etcd test, as Porcupine has them | one entry |
+//! | `plume` | lines `r(key,value,session,transaction)`, of Plume and PolySI | everything |
+//! | `awdit` | lines `r key value` between lines of `-` and `=`, AWDIT's test format | everything |
+//! | `dbcop` | sessions of transactions of events, dbcop's JSON | one transaction |
+//!
+//! The last three have transactions of sessions without real time: see [`Format::is_timed`].
+//!
+//! Readers give an error with its place for whatever they do not understand, never a panic; values are nested at most
+//! 128 deep. Writers refuse what their format has no word for.
+
+mod awdit;
+mod dbcop;
+mod detect;
+mod edn;
+mod entry;
+mod etcd;
+mod json;
+mod kv;
+mod plume;
+mod scanner;
+mod session;
+
+pub use detect::{SAMPLE_BYTES, detect};
+
+use crate::raw::{Entry, Error};
+use std::io::{BufRead, Write};
+
+/// A format of histories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// Jepsen's EDN.
+    Edn,
+    /// The same as JSON.
+    Json,
+    /// Porcupine's key-value text.
+    Kv,
+    /// The logs of Jepsen's etcd test.
+    Etcd,
+    /// Plume's text.
+    Plume,
+    /// AWDIT's test format.
+    Awdit,
+    /// dbcop's JSON.
+    Dbcop,
+}
+
+/// How a format is read and written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Clients' values are pairs `[key value]`, as Jepsen's `independent` has them.
+    pub independent: bool,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Edn, Self::Json, Self::Kv, Self::Etcd, Self::Plume, Self::Awdit, Self::Dbcop];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Edn => "edn",
+            Self::Json => "json",
+            Self::Kv => "kv",
+            Self::Etcd => "etcd",
+            Self::Plume => "plume",
+            Self::Awdit => "awdit",
+            Self::Dbcop => "dbcop",
+        }
+    }
+
+    /// The format with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// One line of help.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Edn => "Jepsen's and Elle's maps, in sequence or in one vector",
+            Self::Json => "the same as JSON, an object a line or in one array; what campaigns write",
+            Self::Kv => "Porcupine's key-value text: EDN with get, put and append of texts",
+            Self::Etcd => "the logs of Jepsen's etcd test, as Porcupine has them",
+            Self::Plume => "lines r(key,value,session,transaction), of Plume and PolySI",
+            Self::Awdit => "lines `r key value` between lines of - and =, AWDIT's test format",
+            Self::Dbcop => "sessions of transactions of events, dbcop's JSON",
+        }
+    }
+
+    /// Whether the order of entries is the order of real time.
+    ///
+    /// Where it is not, a process is a session and each of its transactions an invocation with its completion right
+    /// after it: only the order within a process means anything. A check that asks more of such a history than it
+    /// holds would find violations that are none, so it is to be told (by the setting `realtime=no`).
+    #[must_use]
+    pub const fn is_timed(self) -> bool {
+        !matches!(self, Self::Plume | Self::Awdit | Self::Dbcop)
+    }
+}
+
+/// Reads a history, an entry at a time. The first error is the last item.
+pub fn read<'a>(
+    format: Format,
+    source: impl BufRead + 'a,
+    options: Options,
+) -> Box<dyn Iterator<Item = Result<Entry, Error>> + 'a> {
+    match format {
+        Format::Edn | Format::Kv => Box::new(until_error(entries(edn::Values::new(source), options))),
+        Format::Json => Box::new(until_error(entries(json::Values::new(source), options))),
+        Format::Etcd => Box::new(until_error(etcd::Entries::new(source))),
+        Format::Plume => plume::read(source),
+        Format::Awdit => awdit::read(source),
+        Format::Dbcop => Box::new(until_error(dbcop::Entries::new(source))),
+    }
+}
+
+fn until_error<T>(items: impl Iterator<Item = Result<T, Error>>) -> impl Iterator<Item = Result<T, Error>> {
+    let mut is_done = false;
+    items.take_while(move |item| !std::mem::replace(&mut is_done, item.is_err()))
+}
+
+fn entries(
+    values: impl Iterator<Item = Result<(crate::raw::Place, crate::value::Value), Error>>,
+    options: Options,
+) -> impl Iterator<Item = Result<Entry, Error>> {
+    let mut before = None;
+    values.map(move |value| {
+        let (place, value) = value?;
+        let entry = entry::of(value, place, before, options)?;
+        before = Some(entry.index);
+        Ok(entry)
+    })
+}
+
+/// Writes a history; the formats with sessions hold it all, the others an entry.
+///
+/// # Errors
+/// What cannot be read, and what the format has no word for, with the index of the entry.
+pub fn write(
+    format: Format,
+    history: &mut dyn Iterator<Item = Result<Entry, Error>>,
+    sink: &mut dyn Write,
+    options: Options,
+) -> Result<(), Error> {
+    match format {
+        Format::Edn => lines(history, sink, |line, entry| entry::to_edn(line, entry, options)),
+        Format::Json => lines(history, sink, |line, entry| entry::to_json(line, entry, options)),
+        Format::Kv => lines(history, sink, kv::write),
+        Format::Etcd => lines(history, sink, etcd::write),
+        Format::Plume => plume::write(history, sink),
+        Format::Awdit => awdit::write(history, sink),
+        Format::Dbcop => dbcop::write(history, sink),
+    }
+}
+
+/// A line for each entry; an empty one is left out.
+fn lines(
+    history: &mut dyn Iterator<Item = Result<Entry, Error>>,
+    sink: &mut dyn Write,
+    write: impl Fn(&mut String, &Entry) -> Result<(), String>,
+) -> Result<(), Error> {
+    let mut line = String::new();
+    for entry in history {
+        let entry = entry?;
+        line.clear();
+        write(&mut line, &entry)
+            .map_err(|cause| Error::at(entry.place, format!("entry {}: {cause}", entry.index)))?;
+        line.push('\n');
+        sink.write_all(line.as_bytes()).map_err(unwritten)?;
+    }
+    Ok(())
+}
+
+fn unwritten(error: std::io::Error) -> Error {
+    Error::at(None, format!("cannot write: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

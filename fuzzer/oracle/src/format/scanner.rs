@@ -1,0 +1,237 @@
+//! Bytes of a text with their places: what the readers of EDN and JSON stand on.
+
+use crate::raw::{Error, Place};
+use std::io::{BufRead, ErrorKind};
+
+/// How deep values may be nested. Real histories need about six.
+pub(super) const DEPTH_MAX: usize = 128;
+
+/// How many bytes of a bad token a message shows.
+const SHOWN_BYTES: usize = 40;
+
+/// A text, looked at from left to right; holds one chunk of it.
+#[derive(Debug)]
+pub(super) struct Scanner<R> {
+    source: R,
+    chunk: Vec<u8>,
+    next: usize,
+    place: Place,
+    /// The source failed: what follows looks like the end.
+    failure: Option<String>,
+    is_at_end: bool,
+}
+
+impl<R: BufRead> Scanner<R> {
+    pub(super) fn new(source: R) -> Self {
+        let place = Place { line: 1, column: 1 };
+        let mut scanner = Self { source, chunk: Vec::new(), next: 0, place, failure: None, is_at_end: false };
+        if scanner.starts_with(b"\xef\xbb\xbf") {
+            scanner.next = 3;
+        }
+        scanner
+    }
+
+    /// Where the next byte stands.
+    pub(super) const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The next byte; `None` at the end.
+    #[inline]
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        if self.next >= self.chunk.len() {
+            self.fill();
+        }
+        self.chunk.get(self.next).copied()
+    }
+
+    /// The byte after the next one.
+    pub(super) fn peek_second(&mut self) -> Option<u8> {
+        while self.next + 1 >= self.chunk.len() && self.fill() {}
+        self.chunk.get(self.next + 1).copied()
+    }
+
+    /// Passes over the byte that was peeked at.
+    #[inline]
+    pub(super) fn bump(&mut self) {
+        if let Some(byte) = self.chunk.get(self.next) {
+            step(&mut self.place, *byte);
+            self.next += 1;
+        }
+    }
+
+    /// Passes over the next byte if it is this one.
+    pub(super) fn take(&mut self, byte: u8) -> bool {
+        let is_it = self.peek() == Some(byte);
+        if is_it {
+            self.bump();
+        }
+        is_it
+    }
+
+    /// Appends the bytes up to the first that is not wanted.
+    pub(super) fn take_while(&mut self, taken: &mut Vec<u8>, is_wanted: impl Fn(u8) -> bool) {
+        while self.peek().is_some() {
+            let rest = &self.chunk[self.next..];
+            let length = rest.iter().position(|byte| !is_wanted(*byte)).unwrap_or(rest.len());
+            taken.extend_from_slice(&rest[..length]);
+            rest[..length].iter().for_each(|byte| step(&mut self.place, *byte));
+            self.next += length;
+            if self.next < self.chunk.len() {
+                break;
+            }
+        }
+    }
+
+    /// Passes over bytes up to the first that is not wanted.
+    pub(super) fn skip_while(&mut self, is_wanted: impl Fn(u8) -> bool) {
+        while self.peek().is_some_and(&is_wanted) {
+            self.bump();
+        }
+    }
+
+    /// The rest of the line without its end; `None` at the end of the text. The place is where it begins.
+    pub(super) fn line(&mut self) -> Result<Option<(Place, String)>, Error> {
+        let place = self.place;
+        if self.peek().is_none() {
+            return self.end().map(|()| None);
+        }
+        let mut bytes = Vec::new();
+        self.take_while(&mut bytes, |byte| byte != b'\n');
+        self.take(b'\n');
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+        Ok(Some((place, text(bytes, place)?)))
+    }
+
+    /// An error at the next byte; if the source failed, that is the error.
+    pub(super) fn error(&mut self, cause: impl Into<String>) -> Error {
+        let place = self.place;
+        self.error_at(place, cause)
+    }
+
+    /// An error elsewhere; if the source failed, that is the error.
+    pub(super) fn error_at(&mut self, place: Place, cause: impl Into<String>) -> Error {
+        match self.failure.take() {
+            Some(failure) => Error::at(None, format!("cannot read: {failure}")),
+            None => Error::at(place, cause),
+        }
+    }
+
+    /// An error that names what stands here instead of what was expected.
+    pub(super) fn unexpected(&mut self, expected: &str) -> Error {
+        let found = match self.peek() {
+            None => "the end".to_owned(),
+            Some(byte) if byte.is_ascii_graphic() => format!("`{}`", char::from(byte)),
+            Some(byte) => format!("the byte 0x{byte:02x}"),
+        };
+        self.error(format!("found {found}, expected {expected}"))
+    }
+
+    /// Nothing is wrong with an end of the text here, unless it is the source that failed.
+    pub(super) fn end(&mut self) -> Result<(), Error> {
+        if self.failure.is_some() { Err(self.error("")) } else { Ok(()) }
+    }
+
+    fn starts_with(&mut self, bytes: &[u8]) -> bool {
+        while self.chunk.len() < bytes.len() && self.fill() {}
+        self.chunk.starts_with(bytes)
+    }
+
+    /// Reads on, keeping what was not passed over; false at the end.
+    fn fill(&mut self) -> bool {
+        if self.is_at_end {
+            return false;
+        }
+        self.chunk.drain(..self.next);
+        self.next = 0;
+        loop {
+            match self.source.fill_buf() {
+                Ok([]) => self.is_at_end = true,
+                Ok(bytes) => {
+                    let length = bytes.len();
+                    self.chunk.extend_from_slice(bytes);
+                    self.source.consume(length);
+                    return true;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.failure = Some(error.to_string());
+                    self.is_at_end = true;
+                }
+            }
+            return false;
+        }
+    }
+}
+
+/// Columns count characters: the continuation bytes of UTF-8 do not count.
+#[inline]
+fn step(place: &mut Place, byte: u8) {
+    if byte == b'\n' {
+        place.line = place.line.saturating_add(1);
+        place.column = 1;
+    } else if byte & 0xc0 != 0x80 {
+        place.column = place.column.saturating_add(1);
+    }
+}
+
+/// Bytes as text.
+pub(super) fn text(bytes: Vec<u8>, place: Place) -> Result<String, Error> {
+    String::from_utf8(bytes).map_err(|_| Error::at(place, "this is not UTF-8"))
+}
+
+/// A token for a message, cut where it is long.
+pub(super) fn shown(token: &str) -> String {
+    match token.char_indices().find(|(at, _)| *at >= SHOWN_BYTES) {
+        Some((at, _)) => format!("`{}...`", &token[..at]),
+        None => format!("`{token}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufReader, Read};
+
+    #[test]
+    fn places_count_lines_and_characters_whatever_the_chunks() {
+        let text = "\u{feff}aé\nß€b";
+        for capacity in 1..8 {
+            let mut scanner = Scanner::new(BufReader::with_capacity(capacity, text.as_bytes()));
+            let mut seen = Vec::new();
+            while let Some(byte) = scanner.peek() {
+                if byte.is_ascii() {
+                    seen.push((byte, scanner.place().line, scanner.place().column));
+                }
+                scanner.bump();
+            }
+            assert_eq!(seen, [(b'a', 1, 1), (b'\n', 1, 3), (b'b', 2, 3)]);
+        }
+    }
+
+    #[test]
+    fn the_second_byte_is_seen_across_chunks() {
+        let mut scanner = Scanner::new(BufReader::with_capacity(1, &b"ab"[..]));
+        assert_eq!(
+            (scanner.peek(), scanner.peek_second(), scanner.peek()),
+            (Some(b'a'), Some(b'b'), Some(b'a'))
+        );
+        scanner.bump();
+        assert_eq!((scanner.peek(), scanner.peek_second()), (Some(b'b'), None));
+    }
+
+    #[test]
+    fn a_source_that_fails_is_no_end() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("disk on fire"))
+            }
+        }
+        let mut scanner = Scanner::new(BufReader::new((&b"ab"[..]).chain(Broken)));
+        let error = scanner.line().and_then(|_| scanner.line()).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read: disk on fire");
+    }
+}
