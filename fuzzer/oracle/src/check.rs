@@ -104,6 +104,7 @@ pub const CHECKS: &[Check] = &[
     checker::counter::CHECK,
     checker::queue::QUEUE,
     checker::queue::TOTAL_QUEUE,
+    checker::transaction::append::CHECK,
 ];
 
 /// The check with this name.

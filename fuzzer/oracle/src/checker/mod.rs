@@ -15,6 +15,7 @@ pub mod set;
 mod shape;
 #[cfg(test)]
 mod simulation;
+pub mod transaction;
 pub mod unique_ids;
 
 use crate::history::{Entry, ops};

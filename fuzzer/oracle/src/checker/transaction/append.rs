@@ -1,0 +1,32 @@
+//! `list-append`: transactions that append unique elements to lists and read whole lists.
+//!
+//! A list shows the order of its elements, so dependencies need no guess. Elle (Kingsbury and Alvaro, VLDB 2020).
+
+use super::history::Datatype;
+use super::report::{self, CONSISTENCY, Demand, REALTIME};
+use super::{depend, direct, explain, intake, search};
+use crate::check::{Check, Options, Source};
+use crate::raw::Error;
+use crate::verdict::Judgement;
+
+/// The oracle's name.
+pub const NAME: &str = "list-append";
+
+/// Elle's list-append.
+pub const CHECK: Check = Check {
+    name: NAME,
+    about: "transactions [[:append k v] [:r k [v ...]]]: Elle's anomalies, at the strength of a consistency model",
+    options: &[CONSISTENCY, REALTIME],
+    run,
+};
+
+fn run(entries: &mut Source<'_>, options: &Options) -> Result<Judgement, Error> {
+    let demand = Demand::new(options)?;
+    let history = intake::read(entries, Datatype::List)?;
+    let findings = direct::findings(&history);
+    let order = depend::of_lists(&history);
+    let graph = depend::graph(&history, &order, demand.is_realtime);
+    let cycles = search::cycles(&graph, demand.steps_max);
+    let why = |a: explain::Named<'_>, b: explain::Named<'_>, kind| explain::of_lists(&history, a, b, kind);
+    Ok(report::judgement(NAME, &demand, &history, findings, &cycles, &why))
+}

@@ -1,0 +1,21 @@
+//! Transactions: histories of Elle's shape, anomalies, and the consistency models that they rule out.
+//!
+//! [`intake`] makes a compact [`history`]; [`direct`] finds what is wrong without a cycle, [`depend`] the [`graph`] of
+//! dependencies, [`search`] its cycles, class by class ([`anomaly`]); [`explain`] finds each edge of a cycle again in
+//! the history and says why; [`report`] weighs all of it against a consistency [`model`].
+
+mod anomaly;
+pub mod append;
+mod depend;
+mod direct;
+mod explain;
+mod graph;
+mod history;
+mod intake;
+mod model;
+mod report;
+mod search;
+mod table;
+
+#[cfg(test)]
+mod tests;
