@@ -104,6 +104,12 @@ pub const CHECKS: &[Check] = &[
     checker::counter::CHECK,
     checker::queue::QUEUE,
     checker::queue::TOTAL_QUEUE,
+    checker::semaphore::MUTEX,
+    checker::semaphore::SEMAPHORE,
+    checker::semaphore::FENCING,
+    checker::long_fork::CHECK,
+    checker::causal::CHECK,
+    checker::causal_reverse::CHECK,
     checker::transaction::append::CHECK,
 ];
 

@@ -8,80 +8,83 @@
 //! | `two-holders` | a lock was granted while another process held it for certain |
 //! | `token-not-increasing` | a later grant bears a fencing token that is not greater than an earlier one's |
 //!
-//! Fencing tokens: Kleppmann, "How to do distributed locking", 2016.
+//! This is how a campaign's own histories are judged; [`semaphore`](super::semaphore) judges anybody's by the same rules.
+//! n log n in the number of operations. Fencing tokens: Kleppmann, "How to do distributed locking", 2016.
+
+mod hold;
+
+pub(super) use hold::{Hold, Point, Rule, excesses, passed_tokens};
 
 use crate::history::entries_of;
-use crate::op::{Call, Grant, Op, Outcome};
+use crate::op::{Call, Op, Outcome};
 use crate::verdict::{Evidence, Judgement};
 use std::collections::BTreeMap;
 
 /// The oracle's name.
 pub const NAME: &str = "lock";
 
-/// A time in which a process holds a lock.
-struct Hold<'a> {
-    acquired: &'a Op,
-    grant: Grant,
-    from_ns: u64,
-    until_ns: u64,
-}
-
 /// Judges acquisitions and releases, lock by lock.
 #[must_use]
 pub fn check(ops: &[Op]) -> Judgement {
     let mut judgement = Judgement::new(NAME);
+    let rule = Rule { permits: 1, reentrant: false, excused: &[] };
     for holds in holds(ops).values() {
-        for (position, hold) in holds.iter().enumerate() {
-            let before = &holds[..position];
-            if let Some(other) = before.iter().find(|other| other.until_ns > hold.from_ns) {
-                let summary = format!(
-                    "{} was granted to p{} while p{} held it",
-                    hold.acquired.call, hold.acquired.process, other.acquired.process
-                );
-                judgement.violation("two-holders", hold.from_ns, summary, evidence(other, hold));
-            }
-            let Some(token) = hold.grant.token else { continue };
-            // Only what was granted before this was asked for is certainly earlier.
-            let is_earlier = |other: &&Hold<'_>| other.acquired.complete < Some(hold.acquired.invoke);
-            let passed = before.iter().filter(is_earlier).find(|other| other.grant.token >= Some(token));
-            if let Some(other) = passed {
-                let summary =
-                    format!("the token {token} comes after {}", other.grant.token.unwrap_or_default());
-                judgement.violation("token-not-increasing", hold.from_ns, summary, evidence(other, hold));
-            }
+        let op = |hold: usize| &ops[holds[hold].op];
+        for excess in excesses(holds, &rule) {
+            let [other, .., hold] = excess.holds[..] else { continue };
+            let (other, granted) = (op(other), op(hold));
+            let summary = format!(
+                "{} was granted to p{} while p{} held it",
+                granted.call, granted.process, other.process
+            );
+            judgement.violation("two-holders", excess.at_ns, summary, evidence(other, granted));
+        }
+        if let Some((high, hold)) = passed_tokens(holds) {
+            let token = |hold: usize| holds[hold].token.unwrap_or_default();
+            let summary = format!("the token {} comes after {}", token(hold), token(high));
+            let at_ns = holds[hold].from.0;
+            judgement.violation("token-not-increasing", at_ns, summary, evidence(op(high), op(hold)));
         }
     }
     judgement
 }
 
 /// The holds of each lock, in the order in which they began.
-fn holds(ops: &[Op]) -> BTreeMap<&str, Vec<Hold<'_>>> {
-    let mut locks: BTreeMap<&str, Vec<Hold<'_>>> = BTreeMap::new();
-    for op in ops {
+fn holds(ops: &[Op]) -> BTreeMap<&str, Vec<Hold>> {
+    let mut locks: BTreeMap<&str, Vec<Hold>> = BTreeMap::new();
+    for (position, op) in ops.iter().enumerate() {
         match &op.call {
             Call::Acquire { key, grant: Some(grant) } if op.outcome == Outcome::Ok => {
-                let Some(from_ns) = op.completed_ns else { continue };
+                let (Some(from_ns), Some(complete)) = (op.completed_ns, op.complete) else { continue };
                 let lease_ns = grant.lease_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1_000_000));
-                let until_ns = from_ns.saturating_add(lease_ns);
-                locks.entry(key).or_default().push(Hold { acquired: op, grant: *grant, from_ns, until_ns });
+                locks.entry(key).or_default().push(Hold {
+                    op: position,
+                    process: u64::from(op.process),
+                    permits: 1,
+                    token: grant.token.map(i128::from),
+                    invoke: op.invoke,
+                    complete,
+                    from: (from_ns, 0),
+                    until: (from_ns.saturating_add(lease_ns), 0),
+                });
             }
             Call::Release { key } => {
-                let own = locks.entry(key).or_default().iter_mut().rev();
-                if let Some(hold) = own.into_iter().find(|hold| hold.acquired.process == op.process) {
-                    hold.until_ns = hold.until_ns.min(op.invoked_ns);
+                let mut own = locks.entry(key).or_default().iter_mut().rev();
+                if let Some(hold) = own.find(|hold| hold.process == u64::from(op.process)) {
+                    hold.until = hold.until.min((op.invoked_ns, 0));
                 }
             }
             _ => {}
         }
     }
     for holds in locks.values_mut() {
-        holds.sort_by_key(|hold| hold.acquired.complete);
+        holds.sort_by_key(|hold| hold.complete);
     }
     locks
 }
 
-fn evidence(earlier: &Hold<'_>, later: &Hold<'_>) -> Evidence {
-    let ops = [earlier.acquired, later.acquired];
+fn evidence(earlier: &Op, later: &Op) -> Evidence {
+    let ops = [earlier, later];
     Evidence {
         entries: ops.iter().flat_map(|op| entries_of(op)).collect(),
         lines: ops.iter().map(ToString::to_string).collect(),
@@ -93,6 +96,7 @@ fn evidence(earlier: &Hold<'_>, later: &Hold<'_>) -> Evidence {
 mod tests {
     use super::*;
     use crate::history::{Entry, Phase, ops};
+    use crate::op::Grant;
 
     /// `(ms, process, what)`: `+` asks for the lock, `=` has it for 2 s with the next token, `?` does not know, `-` asks
     /// to release it.

@@ -2,6 +2,8 @@
 
 pub mod assertion;
 pub mod bank;
+pub mod causal;
+pub mod causal_reverse;
 pub mod collection;
 pub mod counter;
 pub mod crash;
@@ -9,8 +11,10 @@ pub mod durability;
 pub mod linearizable;
 pub mod liveness;
 pub mod lock;
+pub mod long_fork;
 pub mod queue;
 pub mod raft;
+pub mod semaphore;
 pub mod set;
 mod shape;
 #[cfg(test)]
