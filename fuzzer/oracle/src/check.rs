@@ -118,6 +118,7 @@ pub const CHECKS: &[Check] = &[
     checker::causal::CHECK,
     checker::causal_reverse::CHECK,
     checker::transaction::append::CHECK,
+    checker::transaction::register::CHECK,
 ];
 
 /// The check with this name.

@@ -15,6 +15,8 @@ const RIVALS_MAX: usize = 64;
 pub(super) struct Order {
     /// Pairs of versions: the second comes after the first, and no version that counts is known to be between them.
     pub next: Vec<(u32, u32)>,
+    /// Pairs that tell who missed a version, but not who wrote after whom.
+    pub missed: Vec<(u32, u32)>,
     /// A version, and a transaction that saw it and nothing newer of its key.
     pub reads: Vec<(u32, u32)>,
     /// Writer, reader.
@@ -112,21 +114,24 @@ impl Builder {
 
     fn overwrites(&mut self, history: &History, order: &Order) {
         let next = group(history.versions.len(), &order.next);
+        let missed = group(history.versions.len(), &order.missed);
         let reads = group(history.versions.len(), &order.reads);
         let (mut writers, mut readers) = (Vec::new(), Vec::new());
         for version in 0..history.versions.len() {
-            let newer = next.of(version);
-            if newer.is_empty() {
-                continue;
-            }
+            let writer_of = |version: &u32| history.effective_writer(*version);
             writers.clear();
-            writers.extend(newer.iter().filter_map(|version| history.effective_writer(*version)));
+            writers.extend(next.of(version).iter().filter_map(writer_of));
             sort_dedup(&mut writers);
             if let Some(writer) = history.effective_writer(version as u32) {
                 for after in &writers {
                     self.arc(writer, *after, Kind::Ww);
                 }
             }
+            writers.extend(missed.of(version).iter().filter_map(writer_of));
+            if writers.is_empty() {
+                continue;
+            }
+            sort_dedup(&mut writers);
             readers.clear();
             readers.extend_from_slice(reads.of(version));
             sort_dedup(&mut readers);

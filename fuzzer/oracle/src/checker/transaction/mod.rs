@@ -1,7 +1,7 @@
 //! Transactions: histories of Elle's shape, anomalies, and the consistency models that they rule out.
 //!
 //! [`intake`] makes a compact [`history`]; [`direct`] finds what is wrong without a cycle, [`depend`] the [`graph`] of
-//! dependencies, [`search`] its cycles, class by class ([`anomaly`]); [`explain`] finds each edge of a cycle again in
+//! dependencies (for registers after [`succession`]), [`search`] its cycles, class by class ([`anomaly`]); [`explain`] finds each edge of a cycle again in
 //! the history and says why; [`report`] weighs all of it against a consistency [`model`].
 
 mod anomaly;
@@ -13,8 +13,10 @@ mod graph;
 mod history;
 mod intake;
 mod model;
+pub mod register;
 mod report;
 mod search;
+mod succession;
 mod table;
 
 #[cfg(test)]

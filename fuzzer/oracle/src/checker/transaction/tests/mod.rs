@@ -3,6 +3,7 @@
 mod cycles;
 mod lists;
 mod planted;
+mod registers;
 mod store;
 
 use crate::check::{Check, Options};

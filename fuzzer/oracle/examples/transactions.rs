@@ -1,0 +1,217 @@
+//! How fast transactions are checked, and how much memory that takes.
+//!
+//! `cargo run --release -p oracle --example transactions [TRANSACTIONS [ROUNDS]]` (a million and five without them)
+//! makes histories of Elle's shape: 20 clients, transactions of 1 to 4 micro-operations, half of them appends, ten keys
+//! at a time, drawn exponentially and replaced after 32 appends, a percent each of failures and crashes. Entries are
+//! made while they are checked, so the time to make them alone is measured too and taken off. Times are of the
+//! processor, on one core.
+
+use oracle::check::{self, Check, Options};
+use oracle::history::Phase;
+use oracle::raw::{Entry, Error, Process};
+use oracle::value::Value;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+
+const CLIENTS: usize = 20;
+const ACTIVE_KEYS: usize = 10;
+const APPENDS_PER_KEY: usize = 32;
+
+/// A store of lists or registers in which transactions happen one after the other.
+struct Store {
+    rng: ChaCha8Rng,
+    is_list: bool,
+    left: usize,
+    index: u64,
+    state: BTreeMap<usize, Vec<i64>>,
+    keys: Vec<usize>,
+    fresh_key: usize,
+    clients: Vec<(u64, Option<Vec<Value>>)>,
+    ready: VecDeque<Entry>,
+}
+
+impl Store {
+    fn new(seed: u64, txns: usize, is_list: bool) -> Self {
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            is_list,
+            left: txns,
+            index: 0,
+            state: BTreeMap::new(),
+            keys: (0..ACTIVE_KEYS).collect(),
+            fresh_key: ACTIVE_KEYS,
+            clients: (0..CLIENTS as u64).map(|process| (process, None)).collect(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    fn entry(&mut self, process: u64, phase: Phase, mops: Vec<Value>) -> Entry {
+        self.index += 1;
+        Entry {
+            index: self.index,
+            at_ns: Some(self.index * 1_000),
+            process: Process::Client(process),
+            phase,
+            f: "txn".to_owned(),
+            key: None,
+            value: Value::List(mops),
+            error: None,
+            extra: Vec::new(),
+            place: None,
+        }
+    }
+
+    fn question(&mut self) -> Vec<Value> {
+        let mops = 1 + self.rng.random_range(0..4);
+        let mut question = Vec::with_capacity(mops);
+        for _ in 0..mops {
+            // Each key is half as likely as the one before it.
+            let at = (self.rng.next_u32().trailing_zeros() as usize).min(ACTIVE_KEYS - 1);
+            let key = self.keys[at];
+            let mop = if self.rng.random_bool(0.5) {
+                let count = self.state.entry(key).or_default().len();
+                if count >= APPENDS_PER_KEY {
+                    self.keys[at] = self.fresh_key;
+                    self.fresh_key += 1;
+                }
+                let name = if self.is_list { "append" } else { "w" };
+                [
+                    Value::text(name),
+                    Value::Int(self.keys[at] as i64),
+                    Value::Int(self.index as i64 * 8 + question.len() as i64),
+                ]
+            } else {
+                [Value::text("r"), Value::Int(key as i64), Value::Nil]
+            };
+            question.push(Value::List(mop.to_vec()));
+        }
+        question
+    }
+
+    /// What happens when the transaction takes effect.
+    fn answer(&mut self, question: Vec<Value>) -> Vec<Value> {
+        let answer = |mop: Value| {
+            let Value::List(mut parts) = mop else { return mop };
+            let key = parts[1].as_int().unwrap_or_default() as usize;
+            let list = self.state.entry(key).or_default();
+            match parts[2].as_int() {
+                Some(value) => list.push(value),
+                None if self.is_list => {
+                    parts[2] = Value::List(list.iter().map(|value| Value::Int(*value)).collect());
+                }
+                None => parts[2] = list.last().map_or(Value::Nil, |value| Value::Int(*value)),
+            }
+            Value::List(parts)
+        };
+        question.into_iter().map(answer).collect()
+    }
+
+    fn act(&mut self) {
+        let at = self.rng.random_range(0..CLIENTS);
+        let process = self.clients[at].0;
+        let Some(question) = self.clients[at].1.take() else {
+            if self.left > 0 {
+                self.left -= 1;
+                let question = self.question();
+                self.clients[at].1 = Some(question.clone());
+                let entry = self.entry(process, Phase::Invoke, question);
+                self.ready.push_back(entry);
+            }
+            return;
+        };
+        let (phase, mops) = match self.rng.random_range(0..100) {
+            0 => (Phase::Fail, question),
+            1 => {
+                self.clients[at].0 += CLIENTS as u64;
+                self.answer(question.clone());
+                (Phase::Info, question)
+            }
+            _ => (Phase::Ok, self.answer(question)),
+        };
+        let entry = self.entry(process, phase, mops);
+        self.ready.push_back(entry);
+    }
+}
+
+impl Iterator for Store {
+    type Item = Result<Entry, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.ready.is_empty() && (self.left > 0 || self.clients.iter().any(|(_, open)| open.is_some()))
+        {
+            self.act();
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}
+
+/// Seconds that this process has run.
+fn cpu() -> f64 {
+    let text = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let ns: u64 = text.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0);
+    ns as f64 / 1e9
+}
+
+/// MiB, by the name of a line in the status of this process.
+fn memory(name: &str) -> u64 {
+    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+/// Processor seconds of the check, and MiB at most.
+fn measure(check: &Check, seed: u64, txns: usize, is_list: bool) -> Result<(f64, f64, u64), Error> {
+    let begin = cpu();
+    let entries = Store::new(seed, txns, is_list).count();
+    let made = cpu() - begin;
+    assert!(entries > txns);
+    // From here on the highest mark counts.
+    let is_reset = fs::write("/proc/self/clear_refs", "5").is_ok();
+    let before = if is_reset { memory("VmRSS") } else { 0 };
+    let begin = cpu();
+    let judgement = check.judge(&mut Store::new(seed, txns, is_list), &Options::default())?;
+    let checked = cpu() - begin - made;
+    assert!(
+        judgement.violations.is_empty(),
+        "the store is serializable: {:?}",
+        judgement.violations[0].summary
+    );
+    Ok((made, checked, memory("VmHWM").saturating_sub(before)))
+}
+
+fn main() -> Result<(), Error> {
+    let mut args = std::env::args().skip(1).filter_map(|arg| arg.parse().ok());
+    let (txns, rounds) = (args.next().unwrap_or(1_000_000), args.next().unwrap_or(5));
+    let machine = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = machine.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
+    println!(
+        "processor {}, {} cores",
+        model.trim_start_matches([':', ' ', '\t']),
+        machine.matches("processor\t").count()
+    );
+    for (name, is_list) in [("list-append", true), ("rw-register", false)] {
+        let Some(check) = check::named(name) else { continue };
+        for size in [txns / 8, txns / 4, txns / 2, txns] {
+            let mut times = Vec::new();
+            let (mut most, mut making) = (0, 0.0);
+            for round in 0..rounds {
+                let (made, checked, memory) = measure(check, round as u64, size, is_list)?;
+                times.push(checked);
+                most = most.max(memory);
+                making = made;
+            }
+            times.sort_by(f64::total_cmp);
+            let median = times[times.len() / 2];
+            println!(
+                "{name} {size} transactions: median {median:.2} s of processor ({:.2} to {:.2}, {rounds} rounds; \
+                 {making:.2} s more to make the history), {most} MiB, {:.0} bytes a transaction",
+                times[0],
+                times[times.len() - 1],
+                (most << 20) as f64 / size as f64,
+            );
+        }
+    }
+    Ok(())
+}
