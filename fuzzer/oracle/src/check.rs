@@ -114,6 +114,7 @@ pub const CHECKS: &[Check] = &[
     checker::convergence::PN_COUNTER,
     checker::convergence::G_COUNTER,
     checker::convergence::AGREEMENT,
+    checker::steady_state::CHECK,
     checker::long_fork::CHECK,
     checker::causal::CHECK,
     checker::causal_reverse::CHECK,

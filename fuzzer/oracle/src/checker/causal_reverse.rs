@@ -59,7 +59,7 @@ fn judge_one(key: Option<&Value>, ops: &[&Op], judgement: &mut Judgement) -> Res
         match op.f.as_str() {
             "write" if op.outcome == Outcome::Fail => {}
             "write" => {
-                let id = ids.id(&op.asked) as usize;
+                let id = ids.number(&op.asked) as usize;
                 written.resize(ids.len(), Written::default());
                 let one = &mut written[id];
                 one.by.get_or_insert(op);
@@ -67,7 +67,7 @@ fn judge_one(key: Option<&Value>, ops: &[&Op], judgement: &mut Judgement) -> Res
                 one.acknowledged = one.acknowledged.into_iter().chain(done).min();
             }
             "read" if is_ok(op) => {
-                let held = elements(op, op.value())?.iter().map(|value| ids.id(value)).collect();
+                let held = elements(op, op.value())?.iter().map(|value| ids.number(value)).collect();
                 reads.push((op, held));
             }
             "read" => {}
@@ -81,7 +81,7 @@ fn judge_one(key: Option<&Value>, ops: &[&Op], judgement: &mut Judgement) -> Res
     for (position, (read, held)) in reads.iter().enumerate() {
         let asked = |id: u32| written[id as usize].by.filter(|op| Some(op.invoke) < read.complete);
         if let Some(id) = held.iter().find(|id| asked(**id).is_none()) {
-            let summary = format!("{} was read{}, which nobody had written", ids.value(*id), of_key(key));
+            let summary = format!("{} was read{}, which nobody had written", ids.item(*id), of_key(key));
             judgement.violation("unexpected-value", at_ns(read), summary, evidence(&[read], []));
             continue;
         }

@@ -1,5 +1,6 @@
 //! Crashes: a node that ends by itself other than its target allows.
 
+use super::sanitizer;
 use crate::op::seconds;
 use crate::verdict::{Evidence, Judgement};
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ pub enum Exit {
 /// Judges the exits nobody planned; statuses in `allowed` are in order.
 ///
 /// Signatures are `crash/KIND:PLACE` where standard error tells the place of a panic, an exception, a failed
-/// assertion or a sanitizer's report; else `crash/signal-N` or `exit/unexpected-status-N`.
+/// assertion or a sanitizer's report (with its stack: see [`sanitizer`]); else `crash/signal-N` or `exit/unexpected-status-N`.
 #[must_use]
 pub fn check(exits: &[ProcessExit], allowed: &[i32]) -> [Judgement; 2] {
     let mut crash = Judgement::new(NAME);
@@ -90,7 +91,7 @@ fn place(stderr: &[String]) -> Option<String> {
             .or_else(|| go_panic(&stderr[i], &stderr[i + 1..]))
             .or_else(|| python_exception(&stderr[i], &stderr[i + 1..]))
             .or_else(|| failed_assertion(&stderr[i]))
-            .or_else(|| sanitizer(&stderr[i]))
+            .or_else(|| sanitizer::report(&stderr[i..]).map(|report| report.name()))
     })
 }
 
@@ -134,14 +135,6 @@ fn failed_assertion(line: &str) -> Option<String> {
     let mut parts = head.rsplit(':').map(str::trim);
     let (_function, number, file) = (parts.next()?, parts.next()?, parts.next()?);
     number.parse::<u32>().ok().map(|number| format!("assertion:{}:{number}", short(file)))
-}
-
-/// `==12==ERROR: AddressSanitizer: heap-use-after-free on address …`
-fn sanitizer(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once("ERROR: ").or_else(|| line.split_once("WARNING: "))?;
-    let (name, what) = rest.split_once("Sanitizer: ")?;
-    let what: String = what.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    Some(format!("{}-sanitizer:{what}", name.to_ascii_lowercase()))
 }
 
 /// A path without what depends on where it was built: from the directory above the last `src`, else the last
@@ -222,6 +215,15 @@ mod tests {
             (
                 &["==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x1"],
                 "crash/address-sanitizer:heap-use-after-free",
+            ),
+            (
+                &[
+                    "==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x1",
+                    "READ of size 4 at 0x1 thread T0",
+                    "    #0 0x55 in list_find /build/list.c:12:5",
+                    "    #1 0x56 in main /build/main.c:3:1",
+                ],
+                "crash/address-sanitizer:heap-use-after-free:list_find<main",
             ),
         ];
         for (stderr, expected) in cases {

@@ -5,6 +5,7 @@ pub mod bank;
 pub mod causal;
 pub mod causal_reverse;
 pub mod collection;
+pub mod conformance;
 pub mod convergence;
 pub mod counter;
 pub mod crash;
@@ -14,13 +15,16 @@ pub mod linearizable;
 pub mod liveness;
 pub mod lock;
 pub mod long_fork;
+pub mod output;
 pub mod queue;
 pub mod raft;
+pub mod sanitizer;
 pub mod semaphore;
 pub mod set;
 mod shape;
 #[cfg(test)]
 mod simulation;
+pub mod steady_state;
 pub mod transaction;
 pub mod unique_ids;
 

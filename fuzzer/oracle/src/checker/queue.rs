@@ -153,15 +153,15 @@ impl<'a> Flow<'a> {
         let mut flow = Self::default();
         for &op in ops {
             match (op.f.as_str(), op.outcome) {
-                ("enqueue", _) => flow.into.push((flow.ids.id(&op.asked), op)),
+                ("enqueue", _) => flow.into.push((flow.ids.number(&op.asked), op)),
                 ("dequeue", Outcome::Ok) if *op.value() != Value::Nil => {
-                    flow.out.push((flow.ids.id(op.value()), op));
+                    flow.out.push((flow.ids.number(op.value()), op));
                 }
                 ("dequeue", Outcome::Ok | Outcome::Fail) => flow.empty = Some(op),
                 ("dequeue", Outcome::Info) => flow.crashed += 1,
                 ("drain", Outcome::Ok) => {
                     for element in elements(op, op.value())? {
-                        flow.out.push((flow.ids.id(element), op));
+                        flow.out.push((flow.ids.number(element), op));
                     }
                     flow.empty = Some(op);
                 }
@@ -186,7 +186,7 @@ impl<'a> Flow<'a> {
         if judgement.violations.iter().any(|one| one.signature.ends_with(kind)) {
             return;
         }
-        let shown = self.ids.value(element);
+        let shown = self.ids.item(element);
         let others = self.out.iter().filter(|(other, by)| *other == element && by.complete < op.complete);
         let mut ops: Vec<&Op> = passage.by.into_iter().chain(others.map(|(_, by)| *by)).take(8).collect();
         ops.push(op);
@@ -228,9 +228,9 @@ impl<'a> Flow<'a> {
             ));
             return;
         }
-        let shown = self.ids.value(*element);
+        let shown = self.ids.item(*element);
         let summary = format!("{shown} was acknowledged and never came out{of_key}");
-        let all = some(lost.iter().map(|(element, _)| self.ids.value(*element)));
+        let all = some(lost.iter().map(|(element, _)| self.ids.item(*element)));
         let taken = match self.crashed {
             0 => String::new(),
             some => format!("; {some} of them may have been taken by dequeues whose end is unknown"),

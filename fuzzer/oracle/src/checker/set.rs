@@ -125,7 +125,7 @@ impl<'a> Set<'a> {
         for (position, op) in ops.iter().enumerate() {
             match op.f.as_str() {
                 "add" | "broadcast" => additions.push(Addition {
-                    element: ids.id(&op.asked),
+                    element: ids.number(&op.asked),
                     op: position,
                     invoke: op.invoke,
                     complete: op.complete,
@@ -133,7 +133,8 @@ impl<'a> Set<'a> {
                 }),
                 "read" | "elements" => {
                     let (true, Some(complete)) = (is_ok(op), op.complete) else { continue };
-                    let elements = elements(op, op.value())?.iter().map(|element| ids.id(element)).collect();
+                    let elements =
+                        elements(op, op.value())?.iter().map(|element| ids.number(element)).collect();
                     answers.push(Answer { op: position, invoke: op.invoke, complete, elements });
                 }
                 _ => return Err(not_understood(op, "add or read")),
@@ -158,7 +159,7 @@ impl<'a> Set<'a> {
 
 impl Facts for Set<'_> {
     fn element(&self, element: u32) -> String {
-        self.ids.value(element).to_string()
+        self.ids.item(element).to_string()
     }
 
     fn operation(&self, op: usize) -> String {

@@ -1,5 +1,6 @@
 //! What checkers of anybody's histories share: taking values apart, telling operations apart by key, evidence.
 
+use crate::model::intern::Interner;
 use crate::op::Outcome;
 use crate::raw::{Error, Op};
 use crate::value::Value;
@@ -96,79 +97,11 @@ pub(crate) fn is_ok(op: &Op) -> bool {
 }
 
 /// Values as small numbers, in the order in which they came.
-#[derive(Default)]
-pub(crate) struct Ids<'a> {
-    values: Vec<&'a Value>,
-    /// Ids of small whole numbers, plus one; 0 is none.
-    small: Vec<u32>,
-    others: BTreeMap<&'a Value, u32>,
-}
-
-impl<'a> Ids<'a> {
-    /// The number of a value, if it came before.
-    pub(crate) fn get(&self, value: &Value) -> Option<u32> {
-        if let Some(&id) = place(value).and_then(|at| self.small.get(at))
-            && id > 0
-        {
-            return Some(id - 1);
-        }
-        self.others.get(value).copied()
-    }
-
-    /// The number of a value, a new one where it did not come before.
-    pub(crate) fn id(&mut self, value: &'a Value) -> u32 {
-        if let Some(id) = self.get(value) {
-            return id;
-        }
-        let id = u32::try_from(self.values.len()).expect("a history has less than 2^32 values");
-        // A table pays as long as it stays in proportion to what it holds.
-        match place(value).filter(|at| *at < 8 * self.values.len() + 1024) {
-            Some(at) => {
-                if at >= self.small.len() {
-                    self.small.resize(at + 1, 0);
-                }
-                self.small[at] = id + 1;
-            }
-            None => {
-                self.others.insert(value, id);
-            }
-        }
-        self.values.push(value);
-        id
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// The value with this number.
-    pub(crate) fn value(&self, id: u32) -> &'a Value {
-        self.values[id as usize]
-    }
-}
-
-fn place(value: &Value) -> Option<usize> {
-    value.as_int().and_then(|number| usize::try_from(number).ok())
-}
+pub(crate) type Ids<'a> = Interner<&'a Value>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_are_dense_and_keep_their_values() {
-        let values: Vec<Value> = [5, 1 << 40, -1, 0, 1_500, 5, -1]
-            .into_iter()
-            .map(Value::Int)
-            .chain([Value::text("5"), Value::Keyword("5".into()), Value::Nil])
-            .collect();
-        let mut ids = Ids::default();
-        let numbers: Vec<u32> = values.iter().map(|value| ids.id(value)).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 0, 2, 5, 6, 7]);
-        assert!(values.iter().zip(&numbers).all(|(value, id)| ids.value(*id) == value));
-        assert_eq!((ids.len(), ids.get(&Value::Int(7))), (8, None));
-    }
 
     #[test]
     fn long_lists_are_cut() {

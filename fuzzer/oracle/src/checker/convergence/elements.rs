@@ -53,7 +53,7 @@ fn judge(object: &Object<'_>, removes: bool, judgement: &mut Judgement) -> Resul
             }
             "read" if is_ok(op) => {
                 let held: Vec<u32> =
-                    elements(op, op.value())?.iter().map(|element| ids.id(element)).collect();
+                    elements(op, op.value())?.iter().map(|element| ids.number(element)).collect();
                 known.resize_with(ids.len(), Element::default);
                 if op.complete < Some(object.finals.quiet) {
                     held.iter().for_each(|id| {
@@ -89,13 +89,13 @@ fn judge(object: &Object<'_>, removes: bool, judgement: &mut Judgement) -> Resul
             }
         }
         for (kind, (concerned, op)) in bad {
-            let first = ids.value(concerned[0]);
+            let first = ids.item(concerned[0]);
             let how =
                 if kind.ends_with("missing") { "is not there in the end" } else { "is there in the end" };
             let how = if kind.starts_with("duplicated") { "is there twice in the end" } else { how };
             let summary = format!("{first} {how}{}, as p{} reads", of_key(object.key), read.process);
             let all =
-                format!("{} elements: {}", concerned.len(), some(concerned.iter().map(|id| ids.value(*id))));
+                format!("{} elements: {}", concerned.len(), some(concerned.iter().map(|id| ids.item(*id))));
             let ops: Vec<&Op> = op.into_iter().chain([*read]).collect();
             judgement.violation(kind, at_ns(read), summary, evidence(&ops, [all]));
         }
@@ -113,7 +113,7 @@ fn judge(object: &Object<'_>, removes: bool, judgement: &mut Judgement) -> Resul
                 finals[0].0.process,
                 finals[other].0.process,
                 of_key(object.key),
-                ids.value(u32::try_from(id).expect("ids are of 32 bits"))
+                ids.item(u32::try_from(id).expect("ids are of 32 bits"))
             );
             let at = at_ns(finals[0].0).max(at_ns(finals[other].0));
             let shows = evidence(&[finals[0].0, finals[other].0], []);
@@ -138,7 +138,7 @@ fn report<'a>(bad: &mut Bad<'a>, kind: &'static str, id: u32, op: Option<&'a Op>
 }
 
 fn element<'e, 'a>(ids: &mut Ids<'a>, known: &'e mut Vec<Element<'a>>, op: &'a Op) -> &'e mut Element<'a> {
-    let id = ids.id(&op.asked);
+    let id = ids.number(&op.asked);
     known.resize_with(ids.len(), Element::default);
     &mut known[id as usize]
 }

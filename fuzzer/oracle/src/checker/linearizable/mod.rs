@@ -6,7 +6,7 @@
 mod classify;
 mod explain;
 mod reduce;
-mod search;
+pub mod search;
 mod seen;
 
 use crate::model::register::{Action, Register, Values};
