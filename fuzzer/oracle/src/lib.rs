@@ -16,6 +16,7 @@ pub mod op;
 pub mod raw;
 pub mod value;
 pub mod verdict;
+pub mod workload;
 
 pub use checker::assertion;
 pub use checker::crash::{Exit, ProcessExit};

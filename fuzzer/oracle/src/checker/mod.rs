@@ -23,7 +23,7 @@ pub mod semaphore;
 pub mod set;
 mod shape;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 pub mod steady_state;
 pub mod transaction;
 pub mod unique_ids;
