@@ -1,6 +1,7 @@
 //! How fast transactions are checked, and how much memory that takes.
 //!
-//! `cargo run --release -p oracle --example transactions [TRANSACTIONS [ROUNDS]]` (a million and five without them)
+//! `cargo run --release -p oracle --example transactions [TRANSACTIONS [ROUNDS [CHECK]]]` (a million and five without
+//! them, and every check)
 //! makes histories of Elle's shape: 20 clients, transactions of 1 to 4 micro-operations, half of them appends, ten keys
 //! at a time, drawn exponentially and replaced after 32 appends, a percent each of failures and crashes. Entries are
 //! made while they are checked, so the time to make them alone is measured too and taken off. Times are of the
@@ -178,12 +179,14 @@ fn measure(check: &Check, seed: u64, txns: usize, is_list: bool) -> Result<(f64,
         "the store is serializable: {:?}",
         judgement.violations[0].summary
     );
+    judgement.unknown.iter().for_each(|why| println!("{} {txns}: unknown: {why}", check.name));
     Ok((made, checked, memory("VmHWM").saturating_sub(before)))
 }
 
 fn main() -> Result<(), Error> {
-    let mut args = std::env::args().skip(1).filter_map(|arg| arg.parse().ok());
-    let (txns, rounds) = (args.next().unwrap_or(1_000_000), args.next().unwrap_or(5));
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| args.get(at).and_then(|arg| arg.parse().ok());
+    let (txns, rounds, only) = (number(0).unwrap_or(1_000_000), number(1).unwrap_or(5), args.get(2).cloned());
     let machine = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = machine.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
     println!(
@@ -191,7 +194,18 @@ fn main() -> Result<(), Error> {
         model.trim_start_matches([':', ' ', '\t']),
         machine.matches("processor\t").count()
     );
-    for (name, is_list) in [("list-append", true), ("rw-register", false)] {
+    let all = [
+        ("list-append", true),
+        ("rw-register", false),
+        ("read-committed", false),
+        ("read-atomic", false),
+        ("causal-consistency", false),
+        ("serializable", false),
+        ("snapshot-isolation", false),
+    ];
+    for (name, is_list) in
+        all.into_iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name))
+    {
         let Some(check) = check::named(name) else { continue };
         for size in [txns / 8, txns / 4, txns / 2, txns] {
             let mut times = Vec::new();

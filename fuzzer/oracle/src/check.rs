@@ -120,6 +120,12 @@ pub const CHECKS: &[Check] = &[
     checker::causal_reverse::CHECK,
     checker::transaction::append::CHECK,
     checker::transaction::register::CHECK,
+    checker::transaction::weak::READ_COMMITTED,
+    checker::transaction::weak::READ_ATOMIC,
+    checker::transaction::weak::CAUSAL,
+    checker::transaction::serial::SERIALIZABLE,
+    checker::transaction::serial::STRICT,
+    checker::transaction::serial::SNAPSHOT,
 ];
 
 /// The check with this name.

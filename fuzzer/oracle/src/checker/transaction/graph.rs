@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Process = 3,
     /// The first was over before the second was asked for.
     Realtime = 4,
+    /// The first must be committed before, for somebody saw it and read from the second what both wrote.
+    Commit = 5,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Rw => "rw",
             Self::Process => "process",
             Self::Realtime => "realtime",
+            Self::Commit => "co",
         }
     }
 }

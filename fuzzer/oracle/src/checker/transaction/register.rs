@@ -49,14 +49,23 @@ fn run(entries: &mut Entries<'_>, options: &Options) -> Result<Judgement, Error>
         linearizable: options.is_set(LINEARIZABLE.name, false)?,
     };
     let history = intake::read(entries, Datatype::Register)?;
-    let succession = Succession::new(&history, vouched);
-    let mut findings = direct::findings(&history);
-    circles(&history, &succession, &mut findings);
-    let order = succession.order(&history);
-    let graph = depend::graph(&history, &order, demand.is_realtime);
+    Ok(judge(NAME, &history, &demand, vouched))
+}
+
+/// What holds of every register of a store that is read committed at least.
+pub(super) const MODEST: Vouched =
+    Vouched { writes_follow_reads: true, sequential: false, linearizable: false };
+
+/// All anomalies that can be inferred, as a judgement of this oracle.
+pub(super) fn judge(oracle: &str, history: &History, demand: &Demand, vouched: Vouched) -> Judgement {
+    let succession = Succession::new(history, vouched);
+    let mut findings = direct::findings(history);
+    circles(history, &succession, &mut findings);
+    let order = succession.order(history);
+    let graph = depend::graph(history, &order, demand.is_realtime);
     let cycles = search::cycles(&graph, demand.steps_max);
-    let why: &Why<'_> = &|a, b, kind| data(&history, &succession, a, b, kind);
-    Ok(report::judgement(NAME, &demand, &history, findings, &cycles, why))
+    let why: &Why<'_> = &|a, b, kind| data(history, &succession, a, b, kind);
+    report::judgement(oracle, demand, history, findings, &cycles, why)
 }
 
 /// Why registers put `a` before `b`.

@@ -65,6 +65,18 @@ pub(super) fn cycles(graph: &Graph, steps_max: u64) -> Cycles {
     all
 }
 
+/// A short cycle of edges of these kinds, if there is any cycle of them.
+pub(super) fn shortest(graph: &Graph, kinds: Kinds) -> Option<Cycle> {
+    let cyclic = Components::new(graph, kinds).cyclic();
+    let nodes = cyclic.iter().min_by_key(|nodes| nodes.len())?;
+    let mut place = vec![u32::MAX; graph.nodes() as usize];
+    let part = graph.part(nodes, kinds, &mut place);
+    let part = Part { graph: part, nodes, strength: Strength::Plain, base: kinds };
+    let mut walk = Walk::new(&part.graph);
+    walk.steps = u64::MAX;
+    part.without_misses(&mut walk, kinds)
+}
+
 /// Says of a cycle what it is; `None` if it is none of the classes (it consists of orders only).
 pub(super) fn classify(cycle: &Cycle) -> Option<Cyclic> {
     let has = |kind: Kind| cycle.iter().any(|(_, other)| *other == kind);

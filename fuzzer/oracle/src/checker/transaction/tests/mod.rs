@@ -1,8 +1,10 @@
 //! Histories in a notation, and what checks make of them.
 
 mod cycles;
+mod decided;
 mod lists;
 mod planted;
+mod reference;
 mod registers;
 mod store;
 

@@ -120,7 +120,8 @@ fn answer(wanted: &[(bool, usize, i64)], mop: usize, base: &BTreeMap<usize, Vec<
     Some(seen)
 }
 
-fn micro(is_write: bool, key: usize, value: i64, seen: Option<&[i64]>, is_list: bool) -> Value {
+/// A micro-operation; reads have seen this.
+pub fn micro(is_write: bool, key: usize, value: i64, seen: Option<&[i64]>, is_list: bool) -> Value {
     let (name, value) = match (is_write, is_list) {
         (true, true) => ("append", Value::Int(value)),
         (true, false) => ("w", Value::Int(value)),
