@@ -1,5 +1,6 @@
 //! Doctor: whether this machine can run clusters, and what to do when it cannot. Reads only; changes nothing.
 
+use crate::launcher::engine::{self, EngineError};
 use crate::reproducer::environment;
 use crate::target::Target;
 use nix::unistd::Uid;
@@ -72,6 +73,7 @@ pub fn machine() -> Vec<Check> {
         cores(environment::cores()),
         memory(read("/proc/meminfo").as_deref().and_then(|text| kilobytes(text, "MemAvailable"))),
         toolchain(),
+        containers(engine::version(), Uid::effective().is_root()),
     ]
 }
 
@@ -207,6 +209,20 @@ fn toolchain() -> Check {
             "no cargo",
             "install Rust to build targets that are built with cargo",
         ),
+    }
+}
+
+/// Only the docker launcher needs an engine, so that none is no warning.
+fn containers(version: Result<String, EngineError>, root: bool) -> Check {
+    match version {
+        Ok(version) if root => check("containers", Health::Ok, version, ""),
+        Ok(version) => {
+            let found = format!("{version}; --launcher docker takes root besides");
+            check("containers", Health::Ok, found, "")
+        }
+        Err(_) => {
+            check("containers", Health::Ok, "no Docker or Podman; only --launcher docker needs one", "")
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Ground {
     pub kinds: BTreeSet<Kind>,
     /// Most nodes that may be down at once; absent: all of them.
     pub max_down: Option<u8>,
-    /// What clients can work on.
+    /// What clients can work on; empty: the first that the target offers.
     pub families: Vec<Family>,
     /// Keys of events that earlier executions showed; faults wait for these.
     pub event_keys: BTreeSet<String>,
@@ -131,7 +131,7 @@ fn setting(ground: &Ground, rng: &mut Rng) -> Schedule {
 /// What clients do: the usual load half of the time, on any of the families where there are several.
 #[must_use]
 pub fn workload(ground: &Ground, rng: &mut Rng) -> Workload {
-    let family = if ground.families.len() > 1 { ground.families.choose(rng).copied() } else { None };
+    let family = ground.families.choose(rng).copied();
     if rng.random_ratio(1, 2) {
         return Workload { family, ..Workload::default() };
     }

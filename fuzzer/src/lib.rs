@@ -11,6 +11,7 @@ mod fake;
 pub mod fault;
 pub mod generate;
 pub mod keep;
+pub mod launcher;
 pub mod manner;
 pub mod mutate;
 pub mod nearest;

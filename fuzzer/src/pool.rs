@@ -13,6 +13,7 @@ pub use worker::{Link, Program, Worker};
 
 use crate::execution::Execution;
 use crate::executor::{ExecutorError, Learned, RunOptions};
+use crate::launcher::Launcher;
 use crate::schedule::Schedule;
 use agents::AnyAgent;
 use nix::sched::{CpuSet, sched_getaffinity};
@@ -28,8 +29,10 @@ pub struct Setup {
     pub target: String,
     /// Its manifest.
     pub manifest: PathBuf,
-    /// Its binary, built.
+    /// Its binary, built; in the image, where there is one.
     pub binary: PathBuf,
+    /// Where nodes live.
+    pub launcher: Launcher,
     /// Planted bugs that are switched on.
     pub bugs: Vec<String>,
     /// Number of nodes.

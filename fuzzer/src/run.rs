@@ -12,6 +12,8 @@ mod supervisor;
 use crate::action::Bounds;
 use crate::execution::Execution;
 use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
+use crate::launcher::Launcher;
+use crate::launcher::containers::Containers;
 use crate::schedule::Schedule;
 use crate::target::{Manifest, Place, PlacedFile, Target, TargetError};
 use crate::workload::Offer;
@@ -32,8 +34,12 @@ pub struct Runner {
     files: Vec<PlacedFile>,
     /// What clients that are programs find in theirs.
     client_files: Vec<PlacedFile>,
-    /// The target's program, in the room.
+    /// The target's program, in the room or in the image.
     program: PathBuf,
+    /// The environment that nodes have before the manifest adds to it, but for HOME.
+    environment: Vec<(String, String)>,
+    /// What makes containers, where nodes live in them.
+    containers: Option<Containers>,
     agent: Option<AnyAgent>,
     bounds: Bounds,
     limits: Limits,
@@ -43,13 +49,15 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Puts the program of a target into the room. Without an agent no schedule can ask for one.
+    /// Puts the program of a target into the room, or gets its containers ready. Without an agent no schedule can ask
+    /// for one.
     ///
     /// # Errors
-    /// When the program cannot be copied or the target's workload is not known.
+    /// When the program cannot be copied, the target's workload is not known, or containers cannot be had.
     pub fn new(
         target: &Target,
         binary: &Path,
+        launcher: &Launcher,
         agent: Option<AnyAgent>,
         room: Room,
     ) -> Result<Self, ExecutorError> {
@@ -58,9 +66,19 @@ impl Runner {
         let unreadable = |error: TargetError| ExecutorError::SetUp { why: error.to_string() };
         let files = target.files().map_err(unreadable)?;
         let client_files = target.client_files().map_err(unreadable)?;
-        let program = room.install(binary, &manifest.name).map_err(|error| ExecutorError::SetUp {
-            why: format!("cannot copy {} into {}: {error}", binary.display(), room.root().display()),
-        })?;
+        let containers = launcher.containers(manifest.nodes, room.root())?;
+        let mut environment = on_host();
+        let program = match &containers {
+            None => room.install(binary, &manifest.name).map_err(|error| ExecutorError::SetUp {
+                why: format!("cannot copy {} into {}: {error}", binary.display(), room.root().display()),
+            })?,
+            Some(containers) => {
+                let image = containers.image();
+                environment.retain(|(name, _)| !image.environment.iter().any(|(known, _)| known == name));
+                environment.extend(image.environment.iter().cloned());
+                binary.to_owned()
+            }
+        };
         let bounds = Bounds { max_down: manifest.faults.max_down, kinds: manifest.faults.kinds() };
         let port = manifest.client.port();
         Ok(Self {
@@ -70,6 +88,8 @@ impl Runner {
             files,
             client_files,
             program,
+            environment,
+            containers,
             agent,
             bounds,
             limits: Limits::default(),
@@ -97,7 +117,12 @@ impl Runner {
         let ips: Vec<String> =
             (0..usize::from(schedule.nodes)).map(|node| node_address(node).to_string()).collect();
         let bin = self.program.display().to_string();
-        let host = |name: String, id: u8, programs: Vec<Vec<String>>, env, files: &[PlacedFile]| {
+        let host = |name: String,
+                    id: u8,
+                    programs: Vec<Vec<String>>,
+                    base: &[(String, String)],
+                    env,
+                    files: &[PlacedFile]| {
             let data = self.room.root().join(&name).display().to_string();
             let place = Place { bin: &bin, id, ips: &ips, data: &data, bugs: &schedule.bugs };
             let programs = programs.into_iter().map(|words| {
@@ -105,10 +130,8 @@ impl Runner {
                 Program { program: words.remove(0).into(), arguments: words }
             });
             let programs = programs.collect();
-            let mut environment = vec![
-                ("HOME".to_owned(), data.clone()),
-                ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
-            ];
+            let mut environment = vec![("HOME".to_owned(), data.clone())];
+            environment.extend(base.iter().filter(|(name, _)| name != "HOME").cloned());
             for (key, value) in self.manifest.env_of(env, &place) {
                 environment.retain(|(known, _)| *known != key);
                 environment.push((key, value));
@@ -123,10 +146,18 @@ impl Runner {
         let spec = &self.manifest.node;
         let commands: Vec<Vec<String>> =
             std::iter::once(&spec.command).chain(&spec.beside).cloned().collect();
-        let node = |id: u8| host(format!("n{id}"), id, commands.clone(), &spec.env, &self.files);
+        let node =
+            |id: u8| host(format!("n{id}"), id, commands.clone(), &self.environment, &spec.env, &self.files);
         let client_programs = self.manifest.client.exec.iter().flat_map(|exec| {
             let client = |id: u8| {
-                host(format!("c{id}"), id, vec![exec.command.clone()], &exec.env, &self.client_files)
+                host(
+                    format!("c{id}"),
+                    id,
+                    vec![exec.command.clone()],
+                    &on_host(),
+                    &exec.env,
+                    &self.client_files,
+                )
             };
             (1..=schedule.workload.clients).map(client)
         });
@@ -186,6 +217,11 @@ impl Executor for Runner {
         execution.statistics.wall_ns = host_ns() - begun_ns;
         Ok(execution)
     }
+}
+
+/// The environment of programs of the host.
+fn on_host() -> Vec<(String, String)> {
+    vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]
 }
 
 fn broken(error: interceptor::sandbox::Error) -> ExecutorError {

@@ -95,6 +95,9 @@ pub struct Manifest {
     pub nodes: u8,
     /// How its binary is made.
     pub build: BuildSpec,
+    /// Its image, where nodes can also run in containers.
+    #[serde(default)]
+    pub docker: Option<DockerSpec>,
     /// How a node is started.
     pub node: NodeSpec,
     /// Ports whose messages can be told apart.
@@ -136,6 +139,19 @@ pub struct BuildSpec {
     /// Program and arguments that print its version.
     #[serde(default)]
     pub versions: Vec<String>,
+}
+
+/// What nodes run in with `--launcher docker`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DockerSpec {
+    /// Name or digest of an image that is on this machine.
+    pub image: String,
+    /// Program and arguments that make it, run in the root; empty when there is nothing to build.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// The program in the image, as an absolute path: `{bin}`.
+    pub binary: PathBuf,
 }
 
 /// How a node is started.

@@ -98,6 +98,14 @@ fn unknown_names_suggest_the_nearest() {
             vec!["run", "--target", "toy", "--bug", "none", "--agent", "unifrom"],
             "fuzz: unknown agent `unifrom`: did you mean `uniform`?\n",
         ),
+        (
+            vec!["run", "--target", "toy", "--bug", "none", "--workload", "regster"],
+            "fuzz: target `toy` has no workload `regster`: did you mean `register`?\n",
+        ),
+        (
+            vec!["run", "--target", "toy", "--bug", "none", "--launcher", "docker"],
+            "fuzz: target `toy` has no image: give it a [docker] table in targets/toy/target.toml\n",
+        ),
         (vec!["targets", "to"], "fuzz: unknown target `to`: did you mean `toy`?\n"),
     ] {
         assert_eq!(refusal(dir.path(), &arguments), (Some(2), message.to_owned()));
@@ -259,6 +267,7 @@ fn the_doctor_reports_every_check() {
         "cores",
         "memory",
         "toolchain",
+        "containers",
         "target",
     ];
     assert_eq!(names, all);

@@ -6,6 +6,7 @@ use fuzzer::action;
 use fuzzer::execution::Execution;
 use fuzzer::executor::{Executor, ExecutorError, RunOptions};
 use fuzzer::fault::{Fault, Node};
+use fuzzer::launcher::Launcher;
 use fuzzer::run::Runner;
 use fuzzer::schedule::{Schedule, Step, Trigger, VERSION, Workload};
 use fuzzer::target::Target;
@@ -39,7 +40,7 @@ fn target() -> Target {
 fn runner(target: &Target, program: &Path) -> Runner {
     let agent = agents::build("uniform", &action::space()).expect("there is a uniform agent");
     let room = Room::directory().expect("a directory for the test");
-    Runner::new(target, program, Some(agent), room).expect("the demo can be run")
+    Runner::new(target, program, &Launcher::Native, Some(agent), room).expect("the demo can be run")
 }
 
 fn schedule(bugs: &[&str], agent_from_ms: Option<u64>, steps: Vec<Step>) -> Schedule {

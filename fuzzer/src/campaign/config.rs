@@ -35,7 +35,7 @@ pub struct CampaignConfig {
     pub kinds: BTreeSet<Kind>,
     /// Most nodes that may be down at once; absent: all of them.
     pub max_down: Option<u8>,
-    /// What clients can work on.
+    /// What clients can work on; empty: the first that the target offers.
     pub families: Vec<Family>,
     /// Schedules to begin a new campaign with.
     pub seeds: Vec<Schedule>,

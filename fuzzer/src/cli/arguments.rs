@@ -2,7 +2,8 @@
 
 use super::amount::duration;
 use super::gauge::What;
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use fuzzer::reproducer::Expected;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ Examples:
   fuzz run --target raft-demo --seed 7 --executions 500 --cores 1
                                                    the same 500 executions every time
   fuzz run --target raft-demo --bug stale-read,lost-write
+  fuzz run --target etcd --workload set            clients add to sets and read them, nothing else
+  fuzz run --target etcd --launcher docker         nodes run from an image
   fuzz run --target ./my-cluster/target.toml --out ./night --time 8h
                                                    run again with the same --out to go on
 
@@ -136,6 +139,33 @@ pub struct Which {
     /// Use the binary as it is
     #[arg(long)]
     pub no_build: bool,
+    /// Where nodes live: on this machine's file system, or in containers of the target's image (Docker or Podman)
+    #[arg(long, value_name = "LAUNCHER", value_enum, default_value_t)]
+    pub launcher: LauncherName,
+    /// What clients work on: one of the manifest's families, such as register or set [default: any of them]
+    #[arg(long, value_name = "FAMILY")]
+    pub workload: Option<String>,
+}
+
+/// Where nodes live, as typed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LauncherName {
+    /// Programs of this machine
+    #[default]
+    Native,
+    /// Programs of an image; needs root
+    Docker,
+}
+
+impl LauncherName {
+    /// That of a finding.
+    #[must_use]
+    pub fn recorded(expected: Option<&Expected>) -> Self {
+        match expected {
+            Some(expected) if expected.environment.launcher == "docker" => Self::Docker,
+            _ => Self::Native,
+        }
+    }
 }
 
 /// `fuzz run`
@@ -192,6 +222,9 @@ pub struct Replay {
     /// Use the binary as it is
     #[arg(long)]
     pub no_build: bool,
+    /// Where nodes live [default: as recorded]
+    #[arg(long, value_name = "LAUNCHER", value_enum)]
+    pub launcher: Option<LauncherName>,
     /// Write what this run showed to DIR, as a finding is written
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -211,6 +244,9 @@ pub struct Shrink {
     /// Use the binary as it is
     #[arg(long)]
     pub no_build: bool,
+    /// Where nodes live [default: as recorded]
+    #[arg(long, value_name = "LAUNCHER", value_enum)]
+    pub launcher: Option<LauncherName>,
 }
 
 /// `fuzz smoke`

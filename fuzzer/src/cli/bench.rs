@@ -14,7 +14,7 @@ use fuzzer::execution::{Execution, Statistics};
 use fuzzer::executor::{Executor, ExecutorError, Learned, Restart, RunOptions};
 use fuzzer::pool::Worker;
 use fuzzer::reproducer::environment;
-use fuzzer::schedule::{Schedule, VERSION, Workload};
+use fuzzer::schedule::{Family, Schedule, VERSION, Workload};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,7 +50,7 @@ pub fn main(args: &Bench, output: &mut Output) -> anyhow::Result<Exit> {
     ));
     let nodes = rig.target.manifest.nodes;
     let mut worker = rig.worker(&[], nodes)?;
-    for measurement in measurements(rig.target.name(), nodes) {
+    for measurement in measurements(rig.target.name(), nodes, rig.families.first().copied()) {
         let Measurement { name, unit, schedule, value } = measurement;
         let mut values = Vec::new();
         for _ in 0..args.runs {
@@ -126,7 +126,7 @@ fn own_share(rig: &Rig, seed: u64) -> anyhow::Result<f64> {
     Ok(100.0 * (1.0 - inside / summary.elapsed_ms.max(1) as f64).max(0.0))
 }
 
-fn measurements(target: &str, nodes: u8) -> Vec<Measurement> {
+fn measurements(target: &str, nodes: u8, family: Option<Family>) -> Vec<Measurement> {
     let schedule = |horizon_ms, workload| Schedule {
         version: VERSION,
         target: target.to_owned(),
@@ -138,10 +138,10 @@ fn measurements(target: &str, nodes: u8) -> Vec<Measurement> {
         agent_from_ms: None,
         steps: Vec::new(),
     };
-    let busy = schedule(10_000, Workload::default());
-    let idle = schedule(60_000, Workload { clients: 1, rate: 1, keys: 1, operations: Some(1), family: None });
-    let thinking = Workload { clients: 1, rate: 100, ..Workload::default() };
-    let brief = schedule(1, Workload { operations: Some(1), ..Workload::default() });
+    let busy = schedule(10_000, Workload { family, ..Workload::default() });
+    let idle = schedule(60_000, Workload { clients: 1, rate: 1, keys: 1, operations: Some(1), family });
+    let thinking = Workload { clients: 1, rate: 100, family, ..Workload::default() };
+    let brief = schedule(1, Workload { operations: Some(1), family, ..Workload::default() });
     vec![
         Measurement {
             name: "10 virtual s at 20 operations/s",

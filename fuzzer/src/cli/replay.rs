@@ -1,14 +1,14 @@
 //! `fuzz replay`: runs a reproducer again and says whether it is the same run.
 
-use super::arguments::Replay;
+use super::arguments::{LauncherName, Replay};
 use super::exit::Exit;
 use super::output::{Output, note};
 use super::rig::{self, Rig};
 use anyhow::bail;
 use fuzzer::executor::{Executor, RunOptions};
+use fuzzer::launcher::Launcher;
 use fuzzer::replay::{Outcome, replay};
 use fuzzer::report::story;
-use fuzzer::reproducer::environment::Environment;
 use fuzzer::reproducer::{self, Expected, Finding};
 use oracle::Verdict;
 use serde_json::json;
@@ -20,7 +20,8 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
     let schedule = &reproducer.schedule;
     let target = rig::find(args.target.as_deref().unwrap_or(&schedule.target))?;
     let bugs = target.manifest.bugs_named(&schedule.bugs)?;
-    let rig = Rig::of(target, args.no_build)?;
+    let launcher = args.launcher.unwrap_or_else(|| LauncherName::recorded(reproducer.expected.as_ref()));
+    let rig = Rig::of(target, launcher, args.no_build)?;
     let changed = match &reproducer.expected {
         None => false,
         Some(expected) => changed(expected, &rig, args.allow_changed)?,
@@ -75,8 +76,9 @@ fn changed(expected: &Expected, rig: &Rig, allowed: bool) -> anyhow::Result<bool
     if recorded.binary_sha256 != rig.binary.digest {
         if !allowed {
             bail!(
-                "the binary of {} is not the recorded one (sha256 {:.12}…, recorded {:.12}…), so it cannot run the same way; \
+                "the {} of {} is not the recorded one (sha256 {:.12}…, recorded {:.12}…), so it cannot run the same way; \
                  check out the recorded version, or pass --allow-changed to see what this one does",
+                if rig.launcher == Launcher::Native { "binary" } else { "image" },
                 rig.target.name(),
                 rig.binary.digest,
                 recorded.binary_sha256,
@@ -122,7 +124,7 @@ fn write(
         return Ok(());
     };
     let (parent, slug) = super::shrink::place(out)?;
-    let environment = Environment::here(&rig.target, &rig.binary, std::env::args());
+    let environment = rig.environment();
     let story = story::tell(&execution);
     let finding = Finding {
         execution: &execution,

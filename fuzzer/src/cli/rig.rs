@@ -1,15 +1,17 @@
 //! From arguments to what runs schedules: a target, built; its bugs; worker processes.
 
-use super::arguments::Which;
+use super::arguments::{LauncherName, Which};
 use super::output::{coloured, note};
 use agents::ActionSpace;
 use anyhow::{Context, bail};
 use fuzzer::action;
 use fuzzer::campaign::CampaignConfig;
 use fuzzer::executor::{Executor, ExecutorError};
+use fuzzer::launcher::{Launcher, engine};
 use fuzzer::nearest::suggestion;
 use fuzzer::pool::{Program, Setup, Worker};
-use fuzzer::schedule::Schedule;
+use fuzzer::reproducer::environment::Environment;
+use fuzzer::schedule::{Family, Schedule};
 use fuzzer::target::build::Binary;
 use fuzzer::target::{Target, TargetError, discover};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,8 +24,12 @@ use std::time::Duration;
 pub struct Rig {
     /// The target.
     pub target: Target,
-    /// Its binary.
+    /// Its binary; with an image, the one in it, with the image's digest.
     pub binary: Binary,
+    /// Where nodes live.
+    pub launcher: Launcher,
+    /// What clients work on, where there is a choice.
+    pub families: Vec<Family>,
 }
 
 /// The target a word stands for.
@@ -51,20 +57,59 @@ impl Rig {
     ///
     /// # Errors
     /// What the target or its build command says.
-    pub fn prepare(which: &Which) -> Result<Self, TargetError> {
-        Self::of(find(&which.target)?, which.no_build)
+    pub fn prepare(which: &Which) -> anyhow::Result<Self> {
+        let mut rig = Self::of(find(&which.target)?, which.launcher, which.no_build)?;
+        if let Some(asked) = &which.workload {
+            let offered: Vec<&str> = rig.target.manifest.workload.families.iter().map(|f| f.name()).collect();
+            let chosen = rig.target.manifest.workload.families.iter().find(|family| family.name() == asked);
+            let Some(chosen) = chosen else {
+                bail!(
+                    "target `{}` has no workload `{asked}`: {}",
+                    rig.target.name(),
+                    suggestion(asked, &offered)
+                );
+            };
+            rig.families = vec![*chosen];
+        }
+        Ok(rig)
     }
 
     /// Builds.
     ///
     /// # Errors
-    /// What the build command says.
-    pub fn of(target: Target, no_build: bool) -> Result<Self, TargetError> {
-        if !no_build {
-            build(&target)?;
-        }
-        let binary = target.binary()?;
-        Ok(Self { target, binary })
+    /// What the build command or the engine says.
+    pub fn of(target: Target, launcher: LauncherName, no_build: bool) -> anyhow::Result<Self> {
+        let (binary, launcher) = match launcher {
+            LauncherName::Native => {
+                if !no_build {
+                    build(&target, Target::build)?;
+                }
+                (target.binary()?, Launcher::Native)
+            }
+            LauncherName::Docker => {
+                let Some(docker) = &target.manifest.docker else {
+                    bail!(
+                        "target `{}` has no image: give it a [docker] table in {}",
+                        target.name(),
+                        typed(&target.file).display()
+                    );
+                };
+                if !no_build {
+                    build(&target, Target::build_image)?;
+                }
+                let image = engine::find_image(&docker.image)?;
+                (Binary { path: docker.binary.clone(), digest: image.id.clone() }, Launcher::Docker(image))
+            }
+        };
+        let offered = &target.manifest.workload.families;
+        let families = if offered.len() > 1 { offered.clone() } else { Vec::new() };
+        Ok(Self { target, binary, launcher, families })
+    }
+
+    /// What a finding of this command is found with.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        Environment::here(&self.target, &self.binary, &self.launcher, std::env::args())
     }
 
     /// What a worker needs to know.
@@ -73,6 +118,7 @@ impl Rig {
             target: self.target.name().to_owned(),
             manifest: self.target.file.clone(),
             binary: self.binary.path.clone(),
+            launcher: self.launcher.clone(),
             bugs: bugs.to_vec(),
             nodes,
             cpu,
@@ -112,7 +158,7 @@ impl Rig {
         let manifest = &self.target.manifest;
         config.kinds = manifest.faults.kinds();
         config.max_down = manifest.faults.max_down;
-        config.families.clone_from(&manifest.workload.families);
+        config.families.clone_from(&self.families);
         for (_, file) in fuzzer::smoke::kept_in(&self.target.corpora(), self.target.name(), &["seeds"]) {
             let seed = fuzzer::reproducer::load(&file)?.schedule;
             if seed.nodes == nodes {
@@ -162,10 +208,12 @@ pub fn program() -> anyhow::Result<Program> {
     Ok(Program { path, arguments: vec!["worker".into()], log: None })
 }
 
-fn build(target: &Target) -> Result<(), TargetError> {
+type Build = fn(&Target, &mut dyn FnMut(&str)) -> Result<(), TargetError>;
+
+fn build(target: &Target, build: Build) -> Result<(), TargetError> {
     let what = format!("building {}", target.name());
     if !coloured() {
-        return target.build(&mut |_| {});
+        return build(target, &mut |_| {});
     }
     let bar = ProgressBar::new_spinner();
     bar.set_style(
@@ -173,7 +221,7 @@ fn build(target: &Target) -> Result<(), TargetError> {
     );
     bar.set_prefix(what);
     bar.enable_steady_tick(Duration::from_millis(200));
-    let result = target.build(&mut |line| bar.set_message(line.trim().to_owned()));
+    let result = build(target, &mut |line| bar.set_message(line.trim().to_owned()));
     bar.finish_and_clear();
     result
 }

@@ -216,7 +216,7 @@ impl<'a> Keeper<'a> {
         Self {
             rig,
             worker: None,
-            environment: Environment::here(&rig.target, &rig.binary, std::env::args()),
+            environment: rig.environment(),
             findings: config.out.join("findings"),
             bugs: config.bugs.clone(),
             nodes: config.nodes,

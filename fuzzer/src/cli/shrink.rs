@@ -1,6 +1,6 @@
 //! `fuzz shrink`: makes the schedule of a finding smaller.
 
-use super::arguments::Shrink;
+use super::arguments::{LauncherName, Shrink};
 use super::exit::Exit;
 use super::output::Output;
 use super::rig::{self, Rig};
@@ -9,7 +9,7 @@ use fuzzer::campaign;
 use fuzzer::executor::{Executor, RunOptions};
 use fuzzer::keep::Found;
 use fuzzer::report::terminal::Terminal;
-use fuzzer::reproducer::{self, environment::Environment};
+use fuzzer::reproducer;
 use fuzzer::shrink::{Limits, Progress};
 use oracle::Verdict;
 use serde_json::json;
@@ -28,7 +28,11 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
     let schedule = &reproducer.schedule;
     let target = rig::find(args.target.as_deref().unwrap_or(&schedule.target))?;
     let bugs = target.manifest.bugs_named(&schedule.bugs)?;
-    let rig = Rig::of(target, args.no_build)?;
+    let rig = Rig::of(
+        target,
+        args.launcher.unwrap_or_else(|| LauncherName::recorded(Some(expected))),
+        args.no_build,
+    )?;
     output.text(rig::headline(&rig, Some(schedule.seed)));
     let original = reproducer::load(&args.path.join("original.toml"))
         .map_or_else(|_| schedule.clone(), |it| it.schedule);
@@ -39,7 +43,7 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
         _ => bail!("it no longer shows {}; see: fuzz replay {}", expected.signature, args.path.display()),
     }
     let (findings, slug) = place(&args.path)?;
-    let environment = Environment::here(&rig.target, &rig.binary, std::env::args());
+    let environment = rig.environment();
     let found = Found { slug, execution: &execution, original: &original, environment: &environment };
     let terminal = Terminal::new(super::output::coloured(), campaign::Limits::default());
     let limits = Limits { executions: args.executions, nodes_min: rig.target.manifest.nodes.min(3) };

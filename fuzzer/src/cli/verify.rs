@@ -41,7 +41,7 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
     let mut ground = Ground::new(rig.target.name(), &bugs, manifest.nodes, horizon_ms);
     ground.kinds = manifest.faults.kinds();
     ground.max_down = manifest.faults.max_down;
-    ground.families.clone_from(&manifest.workload.families);
+    ground.families.clone_from(&rig.families);
     let hogs = if args.load { cores() * 2 } else { 0 };
     let watch = Stopwatch::start();
     let mut said = Duration::ZERO;

@@ -1,5 +1,6 @@
 //! What a finding was found with: versions, digests, machine. No path of the host and no user name is kept.
 
+use crate::launcher::Launcher;
 use crate::target::{Target, build::Binary};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -19,7 +20,13 @@ pub struct Environment {
     /// What its version command says; empty where there is none.
     #[serde(default)]
     pub target_version: String,
-    /// SHA-256 of the binary that nodes ran.
+    /// Where nodes lived: `native`, or `docker`; empty in older findings, which were native.
+    #[serde(default)]
+    pub launcher: String,
+    /// The name of the image they lived in; empty without one.
+    #[serde(default)]
+    pub image: String,
+    /// SHA-256 of the binary that nodes ran, or of their image.
     pub binary_sha256: String,
     /// SHA-256 of the manifest.
     pub manifest_sha256: String,
@@ -34,14 +41,26 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// This machine, `target` and its `binary`, and the command line `arguments`.
+    /// This machine, `target`, its `binary` and where that lives, and the command line `arguments`.
     #[must_use]
-    pub fn here(target: &Target, binary: &Binary, arguments: impl IntoIterator<Item = String>) -> Self {
+    pub fn here(
+        target: &Target,
+        binary: &Binary,
+        launcher: &Launcher,
+        arguments: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let (version, image) = match launcher {
+            Launcher::Native => (target.version().unwrap_or_default(), String::new()),
+            // The version command would ask the host's program.
+            Launcher::Docker(image) => (String::new(), image.name.clone()),
+        };
         Self {
             version: VERSION,
             fuzz: env!("CARGO_PKG_VERSION").to_owned(),
             target: target.name().to_owned(),
-            target_version: target.version().unwrap_or_default(),
+            target_version: version,
+            launcher: launcher.name().to_owned(),
+            image,
             binary_sha256: binary.digest.clone(),
             manifest_sha256: target.digest.clone(),
             kernel: kernel(),

@@ -98,6 +98,9 @@ impl Session {
         let hosts = nodes + config.clients;
         let mut sandbox = Sandbox::new(&runner.room, config)
             .map_err(|error| ExecutorError::SetUp { why: format!("cannot prepare the room: {error}") })?;
+        if let Some(containers) = &runner.containers {
+            sandbox = sandbox.with_homes(containers.homes());
+        }
         start_nodes(&mut sandbox, nodes, input.seed)?;
         let manifest = &runner.manifest;
         pass_gate(&mut sandbox, &manifest.ready, nodes, usize::from(input.workload.clients))?;

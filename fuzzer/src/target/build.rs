@@ -25,7 +25,19 @@ impl Target {
     /// # Errors
     /// When it cannot be started or fails; the message holds the end of what it wrote.
     pub fn build(&self, progress: &mut dyn FnMut(&str)) -> Result<(), TargetError> {
-        let Some((program, arguments)) = self.manifest.build.command.split_first() else {
+        self.make(&self.manifest.build.command, progress)
+    }
+
+    /// As [`Self::build`], for the command that makes the image.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_image(&self, progress: &mut dyn FnMut(&str)) -> Result<(), TargetError> {
+        self.make(self.manifest.docker.as_ref().map_or(&[], |docker| &docker.command), progress)
+    }
+
+    fn make(&self, command: &[String], progress: &mut dyn FnMut(&str)) -> Result<(), TargetError> {
+        let Some((program, arguments)) = command.split_first() else {
             return Ok(());
         };
         let io = |source| TargetError::Io {
@@ -56,7 +68,7 @@ impl Target {
         }
         Err(TargetError::Build {
             target: self.name().to_owned(),
-            command: self.manifest.build.command.join(" "),
+            command: command.join(" "),
             status: status.code().map_or_else(|| "was killed".into(), |code| format!("exited with {code}")),
             tail: Vec::from(tail).join("\n"),
         })

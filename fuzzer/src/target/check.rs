@@ -29,6 +29,12 @@ impl Manifest {
         if self.node.command.is_empty() {
             return Err("[node] command is empty; write the program and its arguments".into());
         }
+        if let Some(docker) = self.docker.as_ref().filter(|docker| !docker.binary.is_absolute()) {
+            let binary = docker.binary.display();
+            return Err(format!(
+                "[docker] binary = \"{binary}\" is not absolute; write its path in the image"
+            ));
+        }
         let words = self.node.command.iter().chain(self.node.beside.iter().flatten());
         for text in words.chain(self.node.env.values()).chain([&self.node.peer]) {
             template::check(text, &WORDS).map_err(|why| format!("[node] {why}"))?;

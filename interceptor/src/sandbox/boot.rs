@@ -1,6 +1,7 @@
 //! Starting a node's program, and what every program needs before its first instruction.
 
 use super::files::Kind;
+use super::home::Home;
 use super::log::{Entry, What};
 use super::task::{ProcessId, ThreadId};
 use super::{Error, Program, Sandbox};
@@ -28,6 +29,7 @@ impl Sandbox {
         if !self.nodes[node].roots.is_empty() {
             return Ok(());
         }
+        self.move_in(node)?;
         self.nodes[node].next_vpid = 1;
         let host = self.nodes[node].host;
         self.net.host_powered_on(host);
@@ -58,6 +60,8 @@ impl Sandbox {
             directory: &directory,
             filter: &self.filter,
             address_space_max: 0,
+            namespace: self.nodes[node].home.as_ref().map(Home::namespace),
+            owner: self.nodes[node].home.as_ref().map(Home::owner),
         })?;
         let (process, thread) = self.add_root(node, tid);
         self.nodes[node].roots.push(process);

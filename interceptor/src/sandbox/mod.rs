@@ -11,6 +11,7 @@ mod descriptors;
 mod epoll;
 mod files;
 mod guest;
+mod home;
 mod interleaver;
 mod life;
 mod log;
@@ -24,6 +25,7 @@ mod timers;
 mod watchdog;
 
 pub use clock::ClockKind;
+pub use home::{Home, Homes};
 pub use log::{Entry, EventLog, What};
 pub use operations::{ClientEvent, Operation};
 pub use run::Pause;
@@ -192,6 +194,8 @@ struct Node {
     /// Bytes its files may still grow before their length is counted again.
     unchecked: u64,
     unix_names: BTreeMap<PathBuf, SocketId>,
+    /// Where its programs find their files, if that is not the host.
+    home: Option<Home>,
 }
 
 /// The sandbox and the cluster in it.
@@ -230,6 +234,8 @@ pub struct Sandbox {
     stopped: Option<String>,
     locks: Vec<syscalls::locks::FileLock>,
     watchdog: Watchdog,
+    /// Where nodes live, if that is not the host.
+    homes: Option<Box<dyn Homes>>,
     /// Dropped last.
     _no_tsc: NoTsc,
 }
@@ -287,6 +293,7 @@ impl Sandbox {
             stopped: None,
             locks: Vec::new(),
             watchdog,
+            homes: None,
             _no_tsc: NoTsc::begin(),
             config,
         })
@@ -393,6 +400,7 @@ impl Node {
             unchecked: 0,
             unix_names: BTreeMap::new(),
             conversation: None,
+            home: None,
             config,
         })
     }

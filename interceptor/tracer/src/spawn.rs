@@ -3,7 +3,7 @@
 use crate::{Error, Filter, Stop, Tid, wait_for};
 use nix::errno::Errno;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// What to start.
 pub struct Launch<'a> {
@@ -19,6 +19,10 @@ pub struct Launch<'a> {
     pub filter: &'a Filter,
     /// Bound on the bytes of address space; 0: none.
     pub address_space_max: u64,
+    /// The mount namespace that it lives in; absent: ours.
+    pub namespace: Option<BorrowedFd<'a>>,
+    /// The user and group that it runs as; absent: ours.
+    pub owner: Option<(u32, u32)>,
 }
 
 /// Orphans of guests become children of this process, so that none outlives it unseen.
@@ -126,7 +130,8 @@ fn wait_for_exec(tid: Tid, launch: &Launch<'_>) -> Result<Tid, Error> {
 }
 
 /// What the child was doing when it gave up, by the upper bits of its status.
-const STEPS: [&str; 6] = ["setup", "gate", "directory", "descriptors", "filter", "exec"];
+const STEPS: [&str; 7] =
+    ["setup", "gate", "directory", "descriptors", "filter", "exec", "entering its container"];
 
 struct Prepared<'a> {
     launch: &'a Launch<'a>,
@@ -157,6 +162,19 @@ unsafe fn become_guest(p: &Prepared<'_>) -> ! {
         let mut byte = 0_u8;
         if libc::read(p.gate, (&raw mut byte).cast(), 1) != 1 {
             fail(1);
+        }
+        if let Some(namespace) = p.launch.namespace
+            && libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNS) < 0
+        {
+            fail(6);
+        }
+        if let Some((user, group)) = p.launch.owner {
+            let dropped = libc::setgroups(0, std::ptr::null()) == 0
+                && libc::setresgid(group, group, group) == 0
+                && libc::setresuid(user, user, user) == 0;
+            if !dropped {
+                fail(6);
+            }
         }
         libc::setsid();
         libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong);

@@ -38,13 +38,6 @@ impl Sandbox {
         Ok(base.join(path))
     }
 
-    /// Where the tracer finds what the guest calls `path`: the guest's own process is not the tracer's.
-    pub(super) fn on_host(&self, id: ThreadId, path: &Path) -> PathBuf {
-        let process = self.process_of(id).tid.to_string();
-        path.strip_prefix("/proc/self")
-            .map_or_else(|_| path.to_path_buf(), |rest| Path::new("/proc").join(process).join(rest))
-    }
-
     /// A descriptor for a virtual object: the kernel chooses the number, a placeholder holds it.
     pub(super) fn place(&mut self, id: ThreadId, call: &Call, kind: Kind, flags: u64) -> Handled {
         let close_on_exec = flags & CLOEXEC != 0;
@@ -85,13 +78,14 @@ impl Sandbox {
         let node = self.thread(id).node;
         let changes = flags as i32 & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) != 0;
         // A link on the disk may lead off it, and one of the host's onto it.
-        let path = if changes && flags as i32 & libc::O_NOFOLLOW == 0 { followed(path) } else { path };
+        let path =
+            if changes && flags as i32 & libc::O_NOFOLLOW == 0 { self.followed(id, path) } else { path };
         if self.nodes[node].disk.covers(&path) {
             return self.open_disk(id, call, &path, flags);
         }
         // What a run leaves on the host, the next one would find.
         if changes && !path.starts_with("/dev/") && !path.starts_with("/proc/self/") {
-            return Err(if path.exists() || flags as i32 & libc::O_CREAT != 0 {
+            return Err(if self.on_host(id, &path).exists() || flags as i32 & libc::O_CREAT != 0 {
                 Errno::EROFS
             } else {
                 Errno::ENOENT
@@ -121,7 +115,7 @@ impl Sandbox {
         let Some(fd) = fd else { return Ok(Outcome::Gone) };
         if fd >= 0 {
             let node = self.thread(id).node;
-            let kind = if path.is_dir() {
+            let kind = if self.on_host(id, &path).is_dir() {
                 Kind::Directory { path, entries: None, position: 0 }
             } else {
                 Kind::Host { path }
@@ -404,6 +398,7 @@ impl Sandbox {
     /// Serialised `linux_dirent64`s of a directory.
     fn list_directory(&mut self, id: ThreadId, path: &Path) -> Result<Vec<Vec<u8>>, Trouble> {
         let node = self.thread(id).node;
+        let in_proc = path.starts_with("/proc");
         let path = &self.on_host(id, path);
         let mut names: Vec<OsString> =
             std::fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
@@ -412,7 +407,7 @@ impl Sandbox {
         let mut entries = Vec::new();
         for (i, name) in special.into_iter().chain(names).enumerate() {
             let Ok(metadata) = std::fs::symlink_metadata(path.join(&name)) else { continue };
-            let number = if path.starts_with("/proc") {
+            let number = if in_proc {
                 i as u64 + 1
             } else {
                 self.nodes[node].disk.inodes_mut().number(crate::disk::InodeKey::of(&metadata))
@@ -439,15 +434,16 @@ impl Sandbox {
         }
         Ok(entries)
     }
-}
 
-/// Where a link leads, as far as it does; any other path as it is.
-fn followed(path: PathBuf) -> PathBuf {
-    if path.starts_with("/proc/") || path.starts_with("/dev/") || !path.is_symlink() {
-        return path;
+    /// Where a link leads, as far as it does; any other path as it is.
+    fn followed(&self, id: ThreadId, path: PathBuf) -> PathBuf {
+        let link = self.link_on_host(id, &path);
+        if path.starts_with("/proc/") || path.starts_with("/dev/") || !link.is_symlink() {
+            return path;
+        }
+        self.real(id, &path).unwrap_or_else(|_| match (path.parent(), std::fs::read_link(&link)) {
+            (Some(parent), Ok(target)) => parent.join(target),
+            _ => path,
+        })
     }
-    std::fs::canonicalize(&path).unwrap_or_else(|_| match (path.parent(), std::fs::read_link(&path)) {
-        (Some(parent), Ok(target)) => parent.join(target),
-        _ => path,
-    })
 }

@@ -48,9 +48,11 @@ impl FileLock {
 
 impl Sandbox {
     fn file_identity(&self, id: DescriptionId) -> Result<(u64, u64), Trouble> {
-        let metadata = match self.files.get(id).map(|d| &d.kind) {
-            Some(Kind::Disk { reader, .. }) => reader.metadata()?,
-            Some(Kind::Directory { path, .. } | Kind::Host { path }) => std::fs::metadata(path)?,
+        let metadata = match self.files.get(id).map(|d| (d.node, &d.kind)) {
+            Some((_, Kind::Disk { reader, .. })) => reader.metadata()?,
+            Some((node, Kind::Directory { path, .. } | Kind::Host { path })) => {
+                std::fs::metadata(self.opened_on_host(node, path))?
+            }
             _ => return Err(Errno::EBADF.into()),
         };
         Ok((metadata.dev(), metadata.ino()))

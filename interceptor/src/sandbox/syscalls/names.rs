@@ -14,7 +14,6 @@ impl Sandbox {
     /// Runs a call that changes names between the two halves of the journal's account of it.
     fn journaled(&mut self, id: ThreadId, change: NameCall<'_>, creates: bool) -> Handled {
         let node = self.thread(id).node;
-        let disk = &mut self.nodes[node].disk;
         let (NameCall::Create(path)
         | NameCall::Mkdir(path)
         | NameCall::Link(path)
@@ -22,9 +21,9 @@ impl Sandbox {
         | NameCall::Rmdir(path)
         | NameCall::Exchange(path, _)
         | NameCall::Rename { from: path, .. }) = change;
-        if !disk.covers(path) {
+        if !self.nodes[node].disk.covers(path) {
             // What a run leaves on the host, the next one would find.
-            let exists = path.symlink_metadata().is_ok();
+            let exists = self.link_on_host(id, path).symlink_metadata().is_ok();
             let needed = matches!(change, NameCall::Unlink(_) | NameCall::Rmdir(_) | NameCall::Rename { .. });
             let errno = match (needed, exists) {
                 (true, false) => Errno::ENOENT,
@@ -33,6 +32,7 @@ impl Sandbox {
             };
             return Err(errno.into());
         }
+        let disk = &mut self.nodes[node].disk;
         if creates {
             disk.admit_create()?;
         } else {
@@ -100,7 +100,7 @@ impl Sandbox {
         let disk = &self.nodes[self.thread(id).node].disk;
         // Through another name of the host's file a guest could write to it.
         if disk.covers(&path) && !disk.covers(&from) {
-            return Err(if from.exists() { Errno::EXDEV } else { Errno::ENOENT }.into());
+            return Err(if self.on_host(id, &from).exists() { Errno::EXDEV } else { Errno::ENOENT }.into());
         }
         self.journaled(id, NameCall::Link(&path), true)
     }
@@ -112,7 +112,7 @@ impl Sandbox {
 
     pub(super) fn chmod(&mut self, id: ThreadId, directory: u64, path: u64) -> Handled {
         let path = self.resolve(id, directory, path)?;
-        let real = std::fs::canonicalize(&path)?;
+        let real = self.real(id, &path)?;
         if !self.nodes[self.thread(id).node].disk.covers(&real) {
             return Err(Errno::EROFS.into());
         }
@@ -175,7 +175,7 @@ impl Sandbox {
             }
             _ => {}
         }
-        let target = std::fs::read_link(self.on_host(id, &path))?;
+        let target = std::fs::read_link(self.link_on_host(id, &path))?;
         let bytes = target.as_os_str().as_bytes();
         let bytes = &bytes[..bytes.len().min(size as usize)];
         self.store(id, to, bytes)?;

@@ -65,8 +65,11 @@ impl Sandbox {
             }
             Place::Leak | Place::Ordinary => path,
         };
-        let real = self.on_host(id, path);
-        let metadata = if follow { std::fs::metadata(real)? } else { std::fs::symlink_metadata(real)? };
+        let metadata = if follow {
+            std::fs::metadata(self.on_host(id, path))?
+        } else {
+            std::fs::symlink_metadata(self.link_on_host(id, path))?
+        };
         if path.starts_with("/proc") {
             // Inodes there come and go with the kernel's caches, link counts with the host's processes.
             let mode = metadata.mode();
@@ -88,7 +91,7 @@ impl Sandbox {
         };
         let (metadata, path) = match self.files.get(description).map(|d| &d.kind) {
             Some(Kind::Disk { reader, path, .. }) => (reader.metadata()?, path.clone()),
-            Some(Kind::Directory { path, .. }) => (std::fs::metadata(path)?, path.clone()),
+            Some(Kind::Directory { path, .. }) => (std::fs::metadata(self.on_host(id, path))?, path.clone()),
             Some(Kind::Host { path }) => {
                 let copy = self.process_of(id).tid.duplicate_descriptor(fd as i32)?;
                 (std::fs::File::from(copy).metadata()?, path.clone())
