@@ -99,7 +99,10 @@ fn stores_are_what_they_are() {
         let committed = history(&mut rng(seed), Isolation::Committed, size, false);
         assert_eq!(names(&judge(&weak::READ_COMMITTED, &committed, &[])), [""; 0], "seed {seed}");
         skewed += usize::from(!judge(&weak::READ_ATOMIC, &committed, &[]).violations.is_empty());
-        skewed += usize::from(!judge(&serial::SERIALIZABLE, &snapshot, &[]).violations.is_empty());
+        // Few steps are enough for an anomaly; where there is none, it may stay unknown.
+        let mut entries = entries(&snapshot).into_iter().map(Ok);
+        let few = Options { steps_max: 100_000, ..Options::default() };
+        skewed += usize::from(!serial::SERIALIZABLE.judge(&mut entries, &few).unwrap().violations.is_empty());
     }
     assert!(skewed > 20, "{skewed}");
 }
