@@ -4,9 +4,11 @@
 mod amount;
 mod arguments;
 mod bench;
+mod check;
 mod doctor;
 mod exit;
 mod gauge;
+mod history;
 mod init;
 mod interrupt;
 mod load;
@@ -17,6 +19,7 @@ mod run;
 mod scratch;
 mod shrink;
 mod smoke;
+mod source;
 mod table;
 mod targets;
 mod verify;
@@ -40,6 +43,8 @@ pub fn main() -> ExitCode {
         Command::Shrink(args) => shrink::main(args, &mut output),
         Command::Smoke(args) => smoke::main(args, &mut output),
         Command::Verify(args) => verify::main(args, &mut output),
+        Command::Check(args) => check::main(args, &mut output),
+        Command::History(args) => history::main(args, &mut output),
         Command::Init(args) => init::main(args, &mut output),
         Command::Targets(args) => targets::main(args, &mut output),
         Command::Doctor(args) => doctor::main(args, &mut output),

@@ -9,10 +9,12 @@
 pub mod check;
 pub mod checker;
 pub mod format;
+pub mod guess;
 pub mod history;
 pub mod jsonl;
 pub mod model;
 pub mod op;
+pub mod page;
 pub mod raw;
 pub mod value;
 pub mod verdict;

@@ -2,8 +2,10 @@
 
 use super::amount::duration;
 use super::gauge::What;
+use super::source::format_named;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fuzzer::reproducer::Expected;
+use oracle::format::Format;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,6 +68,36 @@ Examples:
 
 What is not given is filled in with an example to change. targets/README.md describes every field.";
 
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  fuzz check store/latest/history.edn              format and model are told from the history, where that is clear
+  fuzz check history.edn --model cas-register --independent
+                                                   values are pairs [key value]: each key is checked on its own
+  fuzz check txns.edn --model list-append --set consistency=serializable --html report.html
+  fuzz check history.txt --format plume --json     one JSON object on standard output
+  fuzz check fuzz-out/raft-demo/findings/NAME      the clients' history of a finding
+  fuzz check --list                                all models, with what each can be told by --set
+
+Formats (--format, where the beginning of the file does not tell):
+  edn     Jepsen's and Elle's maps, in sequence or in one vector; Porcupine's key-value text too
+  json    the same as JSON, an object a line or in one array; what campaigns write
+  etcd    the logs of Jepsen's etcd test, as Porcupine has them
+  plume   lines r(key,value,session,transaction), of Plume and PolySI
+  awdit   lines `r key value` between lines of - and =, AWDIT's test format
+  dbcop   sessions of transactions of events, dbcop's JSON
+
+Exit code 0: nothing is wrong; 1: a violation, with its evidence; 2: the input is bad, with line and column;
+4: it could not be decided, in the --steps given for instance.";
+
+const CONVERT_EXAMPLES: &str = "\
+Examples:
+  fuzz history convert history.edn --to json >history.jsonl
+  fuzz history convert txns.edn --to plume --out txns.txt
+  fuzz history convert history.txt --to dbcop --out history.json
+
+Formats: edn, json, kv (Porcupine's key-value text), etcd (logs), plume, awdit, dbcop. What a format has no word for
+is an error that names the entry; edn has a word for everything.";
+
 /// Everything that can be typed.
 #[derive(Debug, Parser)]
 #[command(name = "fuzz", version, about = ABOUT, after_help = EXAMPLES, max_term_width = 110)]
@@ -97,6 +129,12 @@ pub enum Command {
     /// Check that equal schedules give equal runs
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(Verify),
+    /// Judge a history of operations, whoever recorded it
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
+    /// Convert histories between the formats of Jepsen, Porcupine, Plume, AWDIT and dbcop
+    #[command(subcommand)]
+    History(History),
     /// Write the manifest of a new target
     #[command(after_help = INIT_EXAMPLES)]
     Init(Init),
@@ -297,6 +335,65 @@ pub struct Verify {
     /// Virtual time during which faults strike
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub horizon: Duration,
+}
+
+/// `fuzz check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The history: a file, `-` for standard input, or the directory of a finding or of a run of Jepsen's
+    #[arg(required_unless_present = "list")]
+    pub history: Option<PathBuf>,
+    /// What it is a history of [default: told from its operations, where that is clear]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Its format [default: told from its beginning]
+    #[arg(long, value_name = "FORMAT", value_parser = format_named)]
+    pub format: Option<Format>,
+    /// Values are pairs [key value], as Jepsen's `independent` has them
+    #[arg(long)]
+    pub independent: bool,
+    /// Tell the model something; `--list` shows what each understands. May be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Most steps of a search; beyond, the verdict is unknown [default: 10000000]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
+    /// Write verdict, evidence and pictures as a page of HTML
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// List the models
+    #[arg(long, conflicts_with = "history")]
+    pub list: bool,
+}
+
+/// `fuzz history`
+#[derive(Debug, Subcommand)]
+pub enum History {
+    /// Write a history in another format
+    #[command(after_help = CONVERT_EXAMPLES)]
+    Convert(Convert),
+}
+
+/// `fuzz history convert`
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// The history: a file, `-` for standard input, or the directory of a finding or of a run of Jepsen's
+    pub history: PathBuf,
+    /// The format to write
+    #[arg(long, value_name = "FORMAT", value_parser = format_named)]
+    pub to: Format,
+    /// The format to read [default: told from its beginning]
+    #[arg(long, value_name = "FORMAT", value_parser = format_named)]
+    pub format: Option<Format>,
+    /// Values that are read are pairs [key value], as Jepsen's `independent` has them
+    #[arg(long)]
+    pub independent: bool,
+    /// Write keys and values as such pairs
+    #[arg(long)]
+    pub to_independent: bool,
+    /// The file to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `fuzz doctor`

@@ -75,7 +75,7 @@ impl<R: BufRead> Scanner<R> {
             let rest = &self.chunk[self.next..];
             let length = rest.iter().position(|byte| !is_wanted(*byte)).unwrap_or(rest.len());
             taken.extend_from_slice(&rest[..length]);
-            rest[..length].iter().for_each(|byte| step(&mut self.place, *byte));
+            advance(&mut self.place, &rest[..length]);
             self.next += length;
             if self.next < self.chunk.len() {
                 break;
@@ -174,6 +174,16 @@ fn step(place: &mut Place, byte: u8) {
         place.column = 1;
     } else if byte & 0xc0 != 0x80 {
         place.column = place.column.saturating_add(1);
+    }
+}
+
+/// The same for many bytes, which seldom hold the end of a line.
+fn advance(place: &mut Place, bytes: &[u8]) {
+    if bytes.contains(&b'\n') {
+        bytes.iter().for_each(|byte| step(place, *byte));
+    } else {
+        let characters = bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+        place.column = place.column.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX));
     }
 }
 

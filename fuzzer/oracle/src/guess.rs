@@ -1,0 +1,168 @@
+//! Which check a history is for, told from its operations.
+//!
+//! | operations | check |
+//! |---|---|
+//! | `txn` with `append` | `list-append` |
+//! | `txn` of `r` and `w` | `rw-register` |
+//! | `read`, `write`, `delete` | `register`; with `cas` `cas-register` |
+//! | `get`, `put`, `append` | `map` |
+//! | `add` or `broadcast`, `read` or `elements` of lists | `set` |
+//! | `add`, `read` of numbers | `counter` |
+//! | `transfer`, `read` | `bank` |
+//! | `generate` | `unique-ids` |
+//! | `enqueue`, `dequeue`, `drain` | `total-queue` |
+//! | `push`, `pop` | `stack` |
+//!
+//! Of anything else, such as `acquire` and `release`, several checks make sense, or none: who asks has to choose.
+
+use crate::check::{CHECKS, Check};
+use crate::history::Phase;
+use crate::raw::{Entry, Process};
+use crate::value::Value;
+use std::collections::BTreeSet;
+
+/// How many entries are enough to tell.
+pub const ENTRIES_MAX: usize = 10_000;
+
+/// Names of operations beyond which it is no use to look.
+const NAMES_MAX: usize = 64;
+
+/// What was seen of a history.
+#[derive(Clone, Debug, Default)]
+pub struct Guess {
+    /// Names of operations, and of accesses of transactions as `txn/append`.
+    names: BTreeSet<String>,
+    /// An answer of `read` or `elements` was a list or a set.
+    reads_lists: bool,
+    /// One was a number.
+    reads_numbers: bool,
+}
+
+impl Guess {
+    /// Takes an entry into account; those of no client say nothing.
+    pub fn see(&mut self, entry: &Entry) {
+        if !matches!(entry.process, Process::Client(_)) || self.names.len() > NAMES_MAX {
+            return;
+        }
+        if !self.names.contains(&entry.f) {
+            self.names.insert(entry.f.clone());
+        }
+        if entry.f == "txn" {
+            for access in entry.value.as_elements().unwrap_or_default() {
+                if let Some([name, ..]) = access.as_elements()
+                    && let Some(name) = name.as_name()
+                {
+                    self.names.insert(format!("txn/{name}"));
+                }
+            }
+        } else if entry.phase == Phase::Ok && matches!(entry.f.as_str(), "read" | "elements") {
+            self.reads_lists |= matches!(entry.value, Value::List(_) | Value::Set(_));
+            self.reads_numbers |= matches!(entry.value, Value::Int(_) | Value::Number(_));
+        }
+    }
+
+    /// The names of operations that were seen.
+    #[must_use]
+    pub fn operations(&self) -> Vec<&str> {
+        self.names.iter().map(String::as_str).filter(|name| !name.starts_with("txn/")).collect()
+    }
+
+    /// The checks that make sense: one where it is clear.
+    #[must_use]
+    pub fn checks(&self) -> Vec<&'static Check> {
+        match self.clear().and_then(crate::check::named) {
+            Some(check) => vec![check],
+            None => CHECKS.iter().filter(|check| self.is_named_by(check)).collect(),
+        }
+    }
+
+    /// The name of the one check that is meant, if it is clear.
+    fn clear(&self) -> Option<&'static str> {
+        let has = |name: &str| self.names.contains(name);
+        let only = |names: &[&str]| {
+            !self.names.is_empty() && self.names.iter().all(|name| names.contains(&name.as_str()))
+        };
+        let adds = has("add") || has("broadcast");
+        match () {
+            () if only(&["txn", "txn/r", "txn/append"]) && has("txn/append") => Some("list-append"),
+            () if only(&["txn", "txn/r", "txn/w"]) => Some("rw-register"),
+            () if only(&["read", "write", "delete"]) && !self.reads_lists => Some("register"),
+            () if only(&["read", "write", "delete", "cas"]) && !self.reads_lists => Some("cas-register"),
+            () if only(&["get", "put", "append"]) => Some("map"),
+            () if only(&["add", "broadcast", "read", "elements"]) && adds => {
+                match (self.reads_lists, self.reads_numbers) {
+                    (true, false) => Some("set"),
+                    (false, true) => Some("counter"),
+                    _ => None,
+                }
+            }
+            () if only(&["transfer", "read"]) && has("transfer") => Some("bank"),
+            () if only(&["generate"]) => Some("unique-ids"),
+            () if only(&["enqueue", "dequeue", "drain"]) && has("drain") => Some("total-queue"),
+            () if only(&["push", "pop"]) => Some("stack"),
+            () => None,
+        }
+    }
+
+    /// The check's line of help names all operations that were seen.
+    fn is_named_by(&self, check: &Check) -> bool {
+        let named: Vec<&str> = check.about.split('`').skip(1).step_by(2).collect();
+        let operations = self.operations();
+        !operations.is_empty() && operations.iter().all(|operation| named.contains(operation))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Format, Options, read};
+
+    fn guess(lines: &[&str]) -> Guess {
+        let mut guess = Guess::default();
+        let text: String = lines.iter().map(|line| format!("{{:process 0, :type :ok, {line}}}\n")).collect();
+        for entry in read(Format::Edn, text.as_bytes(), Options::default()) {
+            guess.see(&entry.unwrap());
+        }
+        guess
+    }
+
+    #[test]
+    fn operations_tell_the_check() {
+        let cases: [(&[&str], &str); 12] = [
+            (&[":f :txn :value [[:r 1 nil] [:append 1 2]]"], "list-append"),
+            (&[":f \"txn\" :value [[\"r\" 1 nil] [\"w\" 1 2]]"], "rw-register"),
+            (&[":f :read", ":f :write :value 1"], "register"),
+            (&[":f :read", ":f :write :value 1", ":f :cas :value [1 2]"], "cas-register"),
+            (&[":f :get", ":f :append"], "map"),
+            (&[":f :add :value 1", ":f :read :value #{1}"], "set"),
+            (&[":f :broadcast :value 1", ":f :read :value [1]"], "set"),
+            (&[":f :add :value 1", ":f :read :value 1"], "counter"),
+            (&[":f :transfer", ":f :read :value {0 1}"], "bank"),
+            (&[":f :generate"], "unique-ids"),
+            (&[":f :enqueue", ":f :drain"], "total-queue"),
+            (&[":f :pop"], "stack"),
+        ];
+        for (lines, name) in cases {
+            assert_eq!(guess(lines).clear(), Some(name), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_clear_names_candidates() {
+        let none: [&[&str]; 5] = [
+            &[],
+            &[":f :acquire", ":f :release"],
+            &[":f :add :value 1"],
+            &[":f :enqueue", ":f :dequeue"],
+            &[":f :txn :value [[:inc 1 2]]"],
+        ];
+        for lines in none {
+            assert_eq!(guess(lines).clear(), None, "{lines:?}");
+        }
+        let names: Vec<&str> =
+            guess(&[":f :enqueue", ":f :dequeue"]).checks().iter().map(|check| check.name).collect();
+        assert!(names.contains(&"queue") && names.contains(&"total-queue"), "{names:?}");
+        assert!(guess(&[]).checks().is_empty());
+        assert!(guess(&[":f :frobnicate"]).checks().is_empty());
+    }
+}
