@@ -97,6 +97,15 @@ impl Check {
 
 /// All of them, in the order in which help shows them.
 pub const CHECKS: &[Check] = &[
+    checker::linearizable::raw::REGISTER,
+    checker::linearizable::raw::CAS_REGISTER,
+    checker::linearizable::raw::MULTI_REGISTER,
+    checker::linearizable::raw::MAP,
+    checker::linearizable::raw::SET,
+    checker::linearizable::raw::QUEUE,
+    checker::linearizable::raw::STACK,
+    checker::linearizable::raw::COUNTER,
+    checker::linearizable::raw::MUTEX,
     checker::set::SET,
     checker::set::SET_FULL,
     checker::unique_ids::CHECK,

@@ -45,6 +45,9 @@ pub struct Evidence {
     /// The operations involved, where the history is not a campaign's own.
     #[serde(default)]
     pub ops: Vec<raw::Op>,
+    /// Index of the invocation of the operation that is to blame, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub culprit: Option<u64>,
     /// How the operations depend on each other, where that is what is wrong.
     #[serde(default)]
     pub graph: Option<Graph>,

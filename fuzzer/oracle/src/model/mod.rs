@@ -2,8 +2,16 @@
 //!
 //! A [`Model`] owns a compact state and a step, nothing about time; order is the checkers' concern.
 
+pub mod counter;
 pub mod intern;
+pub mod keyed;
+pub mod map;
+pub mod multi;
+pub mod mutex;
+pub mod queue;
 pub mod register;
+pub mod set;
+pub mod stack;
 
 use std::hash::Hash;
 
@@ -52,6 +60,11 @@ pub trait Model {
     fn needs_all(&self, _: &Self::Action) -> bool {
         false
     }
+
+    /// A state for people, given the names of numbered values; empty where there is nothing to say.
+    fn show(&self, _: &Self::State, _: &dyn Fn(u32) -> String) -> String {
+        String::new()
+    }
 }
 
 /// When an operation may be taken away from a history without making a valid history invalid.
@@ -65,4 +78,16 @@ pub enum Bond {
     Together(u64),
     /// Never.
     Kept,
+}
+
+/// The first few of these in brackets.
+fn shown(all: impl Iterator<Item = String>) -> String {
+    const SHOWN_MAX: usize = 12;
+    let mut all = all.peekable();
+    let mut shown: Vec<String> = all.by_ref().take(SHOWN_MAX).collect();
+    let more = all.count();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    format!("[{}]", shown.join(" "))
 }

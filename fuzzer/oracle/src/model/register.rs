@@ -149,6 +149,10 @@ impl Model for Register {
     fn needs_all(&self, action: &Action) -> bool {
         matches!(action, Action::Refuse(_))
     }
+
+    fn show(&self, state: &Value, name: &dyn Fn(u32) -> String) -> String {
+        if *state == Value::UNSEEN { "a value that nobody saw".into() } else { name(state.0) }
+    }
 }
 
 #[cfg(test)]

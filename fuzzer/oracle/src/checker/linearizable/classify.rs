@@ -1,120 +1,154 @@
-//! Gives a linearizability violation its name, from the answer that made the history impossible.
+//! Gives a violation of a register its name, from the answer that made the history impossible.
 //!
 //! A name must not depend on chance, so that a defect found twice is one finding: it is read off the
 //! culprit's relation to the writes of its key, not off the path the search happened to take.
 
-use super::explain::Explanation;
-use crate::op::{Call, Op, Shown};
+use crate::model::register::{Action, Value};
+use std::collections::BTreeMap;
 
-/// A violation's name and one sentence about it.
-pub(super) struct Class {
-    pub kind: &'static str,
-    pub summary: String,
+/// An operation as far as names depend on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fact {
+    /// What it did.
+    pub action: Action,
+    /// Index of its invocation.
+    pub invoke: u64,
+    /// Index of its completion, of whatever kind.
+    pub complete: Option<u64>,
+    /// Index after which it cannot take effect any more.
+    pub effective_by: Option<u64>,
 }
 
-/// Names what the explanation found in `ops`, all operations of the key.
-pub(super) fn classify(ops: &[&Op], explanation: &Explanation<'_>) -> Class {
-    let culprit = explanation.culprit;
-    let swap = matches!(culprit.call, Call::Cas { .. });
-    let told = format!("p{} {}", culprit.process, culprit.call);
-    let Some(seen) = culprit.call.observes() else {
-        let summary = format!("{told}, though the register held what it asked for all the time");
-        return Class { kind: "swap-refused", summary };
+/// Why an answer cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The register held what it asked for all the time, and it was refused.
+    Held,
+    /// No operation can have written what it saw.
+    Unwritten,
+    /// No order of the other operations allows it.
+    Unordered,
+    /// The change at this position had replaced what it saw before it began.
+    Replaced(usize),
+    /// Something that stands for itself, as what follows "which".
+    Told(&'static str),
+}
+
+/// Names what is wrong with the answer of `culprit`, which completed at index `cut`, among all operations of the key.
+pub(super) fn classify(facts: &[Fact], culprit: usize, cut: u64) -> (&'static str, Why) {
+    let action = facts[culprit].action;
+    let swap = matches!(action, Action::Swap(..));
+    let Some(seen) = action.seen() else {
+        return ("swap-refused", Why::Held);
     };
-    let known: Vec<&Op> = ops.iter().copied().filter(|op| op.invoke < explanation.cut).collect();
-    let mut sources: Vec<Option<&Op>> = sources(&known, seen, culprit).into_iter().map(Some).collect();
-    if seen.is_none() {
+    let timing = Timing::new(facts, culprit, cut);
+    let mut sources: Vec<Option<usize>> =
+        timing.others().filter(|i| timing.leaves(*i) == Some(seen)).map(Some).collect();
+    if seen == Value::ABSENT {
         sources.push(None);
     }
     if sources.is_empty() {
-        let kind = if swap { "phantom-swap" } else { "phantom-read" };
-        return Class { kind, summary: format!("{told}, a value that no operation can have written") };
+        return (if swap { "phantom-swap" } else { "phantom-read" }, Why::Unwritten);
     }
-    let timing = Timing { known: &known, culprit };
     // Each way in which the value may have got there must be undone by a later change known to have happened.
-    let undone: Option<Vec<&Op>> = sources.iter().map(|source| timing.replaced_by(*source)).collect();
-    let Some(replacement) = undone.and_then(|changes| changes.into_iter().max_by_key(|op| op.complete))
+    let undone: Option<Vec<usize>> = sources.iter().map(|source| timing.replaced_by(*source)).collect();
+    let Some(replacement) = undone.and_then(|changes| changes.into_iter().max_by_key(|i| facts[*i].complete))
     else {
-        let kind = if swap { "inconsistent-swap" } else { "inconsistent-read" };
-        return Class { kind, summary: format!("{told}, which no order of the other operations allows") };
+        return (if swap { "inconsistent-swap" } else { "inconsistent-read" }, Why::Unordered);
     };
-    let now = Shown(replacement.call.leaves().flatten());
-    let summary = format!("{told}, which p{} had replaced by {now} before that began", replacement.process);
-    let kind = match (swap, lost(ops, culprit, replacement)) {
+    let kind = match (swap, timing.lost(replacement)) {
         (true, _) => "lost-update",
         (false, true) => "lost-write",
         (false, false) => "stale-read",
     };
-    Class { kind, summary }
+    (kind, Why::Replaced(replacement))
 }
 
-/// The changes that may have left `value` by the time of the culprit's completion.
-fn sources<'a>(known: &[&'a Op], value: Option<&str>, culprit: &Op) -> Vec<&'a Op> {
-    known
-        .iter()
-        .copied()
-        .filter(|op| op.invoke != culprit.invoke && op.call.leaves() == Some(value))
-        .collect()
+struct Timing<'a> {
+    facts: &'a [Fact],
+    /// What had begun by the time of the culprit's completion.
+    known: Vec<usize>,
+    /// Of each value how many of those may have left it, and who of them saw it, the culprit apart.
+    values: BTreeMap<Value, (usize, Vec<usize>)>,
+    culprit: usize,
 }
 
-/// The replacing write is gone rather than late: it was acknowledged, nobody sees it from then on, and the
-/// old value is seen again.
-fn lost(ops: &[&Op], culprit: &Op, replacement: &Op) -> bool {
-    let sees = |op: &Op, value: Option<&str>| op.call.observes() == Some(value);
-    let replaced = replacement.call.leaves().flatten();
-    let old = culprit.call.observes().flatten();
-    let seen_later = ops.iter().any(|op| sees(op, replaced) && op.effective_by() > Some(culprit.invoke));
-    let old_again = ops.iter().any(|op| sees(op, old) && Some(op.invoke) > culprit.complete);
-    replacement.acknowledged_change() && !seen_later && old_again
-}
+impl<'a> Timing<'a> {
+    fn new(facts: &'a [Fact], culprit: usize, cut: u64) -> Self {
+        let known: Vec<usize> = (0..facts.len()).filter(|i| facts[*i].invoke < cut).collect();
+        let mut values: BTreeMap<Value, (usize, Vec<usize>)> = BTreeMap::new();
+        for &i in &known {
+            if let Some(left) = facts[i].action.left() {
+                values.entry(left).or_default().0 += 1;
+            }
+            if let Some(seen) = facts[i].action.seen().filter(|_| i != culprit) {
+                values.entry(seen).or_default().1.push(i);
+            }
+        }
+        Self { facts, known, values, culprit }
+    }
 
-struct Timing<'a, 'o> {
-    known: &'a [&'o Op],
-    culprit: &'a Op,
-}
+    fn leaves(&self, i: usize) -> Option<Value> {
+        self.facts[i].action.left()
+    }
 
-impl<'o> Timing<'_, 'o> {
+    /// All known but the culprit.
+    fn others(&self) -> impl Iterator<Item = usize> {
+        self.known.iter().copied().filter(|i| *i != self.culprit)
+    }
+
+    fn acknowledged(&self, i: usize) -> bool {
+        self.facts[i].effective_by.is_some() && self.leaves(i).is_some()
+    }
+
+    /// The replacing write is gone rather than late: it was acknowledged, nobody sees it from then on, and the
+    /// old value is seen again.
+    fn lost(&self, replacement: usize) -> bool {
+        let culprit = self.facts[self.culprit];
+        let sees = |fact: &Fact, value: Option<Value>| value.is_some() && fact.action.seen() == value;
+        let replaced = self.leaves(replacement);
+        let old = culprit.action.seen();
+        let seen_later =
+            self.facts.iter().any(|fact| sees(fact, replaced) && fact.effective_by > Some(culprit.invoke));
+        let old_again = self.facts.iter().any(|fact| sees(fact, old) && Some(fact.invoke) > culprit.complete);
+        self.acknowledged(replacement) && !seen_later && old_again
+    }
+
     /// A change that certainly came after `source` (absent: the initial state) and before the culprit; of
     /// several, an acknowledged one, and the last.
-    fn replaced_by(&self, source: Option<&'o Op>) -> Option<&'o Op> {
+    fn replaced_by(&self, source: Option<usize>) -> Option<usize> {
         let source_done = match source {
             Some(source) => self.done_by(source)?,
             None => 0,
         };
-        self.known
-            .iter()
-            .copied()
-            .filter(|op| op.call.leaves().is_some() && op.call.leaves() != self.culprit.call.observes())
-            .filter(|op| op.invoke != self.culprit.invoke)
-            .filter(|op| source.is_none() || source_done < self.alive_at(op))
-            .filter(|op| self.done_by(op).is_some_and(|done| done < self.culprit.invoke))
-            .max_by_key(|op| (op.acknowledged_change(), op.complete))
+        let culprit = self.facts[self.culprit];
+        self.others()
+            .filter(|i| self.leaves(*i).is_some() && self.leaves(*i) != culprit.action.seen())
+            .filter(|i| source.is_none() || source_done < self.alive_at(*i))
+            .filter(|i| self.done_by(*i).is_some_and(|done| done < culprit.invoke))
+            .max_by_key(|i| (self.acknowledged(*i), self.facts[*i].complete))
     }
 
     /// The index by which the change has certainly taken effect: its own end, or that of an operation that
     /// saw its value if nobody else can have written it.
-    fn done_by(&self, change: &Op) -> Option<u64> {
-        let seen = self.observers(change).filter_map(Op::effective_by).min();
-        [change.effective_by(), seen].into_iter().flatten().min()
+    fn done_by(&self, change: usize) -> Option<u64> {
+        let seen = self.observers(change).filter_map(|fact| fact.effective_by).min();
+        [self.facts[change].effective_by, seen].into_iter().flatten().min()
     }
 
     /// The latest index at which the change had certainly not been replaced yet or not even happened.
-    fn alive_at(&self, change: &Op) -> u64 {
+    fn alive_at(&self, change: usize) -> u64 {
         self.observers(change)
-            .filter(|op| op.effective_by().is_some())
-            .map(|op| op.invoke)
-            .fold(change.invoke, u64::max)
+            .filter(|fact| fact.effective_by.is_some())
+            .map(|fact| fact.invoke)
+            .fold(self.facts[change].invoke, u64::max)
     }
 
     /// Others than the culprit that saw the value of `change`; nobody if it has more than one possible writer.
-    fn observers(&self, change: &Op) -> impl Iterator<Item = &'o Op> {
-        let value = change.call.leaves().flatten();
-        let writers = self.known.iter().filter(|op| op.call.leaves() == Some(value)).count();
-        let unique = value.is_some() && writers == 1;
-        let culprit = self.culprit.invoke;
-        self.known
-            .iter()
-            .copied()
-            .filter(move |op| unique && op.invoke != culprit && op.call.observes() == Some(value))
+    fn observers(&self, change: usize) -> impl Iterator<Item = &Fact> {
+        let unique = |value: &Value| *value != Value::ABSENT;
+        let known = self.leaves(change).filter(unique).and_then(|value| self.values.get(&value));
+        let seen = known.filter(|(writers, _)| *writers == 1).map(|(_, observers)| observers);
+        seen.into_iter().flatten().map(|i| &self.facts[*i])
     }
 }
