@@ -142,3 +142,37 @@ pub const CHECKS: &[Check] = &[
 pub fn named(name: &str) -> Option<&'static Check> {
     CHECKS.iter().find(|check| check.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_name_is_a_check_of_its_own() {
+        let names: BTreeSet<&str> = CHECKS.iter().map(|check| check.name).collect();
+        let all: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
+        assert_eq!(names.len(), all.len(), "a name occurs twice: {all:?}");
+        assert!(CHECKS.iter().all(|check| named(check.name).is_some_and(|one| one.about == check.about)));
+    }
+
+    #[test]
+    fn settings_are_read_and_strangers_refused() {
+        let setting = |name: &str, text: &str| {
+            let settings = BTreeMap::from([(name.to_owned(), text.to_owned())]);
+            Options { settings, ..Options::default() }
+        };
+        assert_eq!(setting("a", "yes").is_set("a", false), Ok(true));
+        assert_eq!(setting("a", "yes").is_set("b", false), Ok(false));
+        assert_eq!(setting("a", "-7").number::<i64>("a"), Ok(Some(-7)));
+        let cause = |error: Error| error.cause;
+        let expected = "setting `a` is \"-7\", expected a whole number in its range";
+        assert_eq!(setting("a", "-7").number::<u64>("a").map_err(cause), Err(expected.to_owned()));
+        let expected = "setting `a` is \"on\", expected yes or no";
+        assert_eq!(setting("a", "on").is_set("a", false).map_err(cause), Err(expected.to_owned()));
+        let check = Check { name: "x", about: "", options: &[], run: |_, _| Ok(Judgement::new("x")) };
+        let refused = check.judge(&mut std::iter::empty(), &setting("a", "1")).map_err(cause);
+        assert_eq!(refused, Err("`x` has no setting `a`; it has none".to_owned()));
+        assert!(check.judge(&mut std::iter::empty(), &Options::default()).is_ok());
+    }
+}

@@ -271,7 +271,8 @@ impl<'a> Growth<'a> {
         }
 
         let is_lost = |(_, element): &(u32, &Element)| {
-            !element.is_acknowledged_before(answer.invoke)
+            element.op.is_some()
+                && !element.is_acknowledged_before(answer.invoke)
                 && element.seen.is_some_and(|seen| seen < answer.invoke)
         };
         let lost: Vec<(u32, &Element)> = numbered().filter(is_lost).collect();

@@ -81,7 +81,9 @@ fn reference(entries: &[Entry]) -> Vec<String> {
         if !held.contains(&element) {
             if acknowledged.is_some_and(|known| known < last.invoke) {
                 kinds.insert("acknowledged-element-lost");
-            } else if seen.is_some_and(|known| known < last.invoke) {
+            } else if seen.is_some_and(|known| known < last.invoke)
+                && adds.iter().any(|op| op.asked == *element)
+            {
                 kinds.insert("seen-element-lost");
             }
         }
