@@ -215,7 +215,7 @@ impl Flawed {
             }
             _ => self.store.apply(client, ask, is_late),
         };
-        if self.reads % (2 * self.every) == 1 {
+        if self.flaw == Some(Flaw::StaleRead) && self.reads % (2 * self.every) == 1 {
             self.past = self.store.clone();
         }
         answer
