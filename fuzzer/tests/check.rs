@@ -164,7 +164,7 @@ fn models_are_listed_with_their_settings() {
     let list = fuzz(dir.path(), &["check", "--list"]);
     let text = stdout(&list);
     assert_eq!(list.status.code(), Some(0));
-    assert!(text.starts_with("set ") && text.contains("--set total=...: "), "{text}");
+    assert!(text.starts_with("register ") && text.contains("--set total=...: "), "{text}");
     let json = stdout(&fuzz(dir.path(), &["check", "--list", "--json"]));
     for line in json.lines() {
         let model: serde_json::Value = serde_json::from_str(line).unwrap();

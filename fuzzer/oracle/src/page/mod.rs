@@ -118,7 +118,7 @@ fn section(page: &mut String, violation: &Violation) {
         line(page, format_args!("<figure>\n{}</figure>", graph::svg(graph)));
         reasons(page, graph);
     }
-    if let Some(picture) = window::svg(&evidence.ops, None) {
+    if let Some(picture) = window::svg(&evidence.ops, evidence.culprit) {
         line(page, format_args!("<figure>\n{picture}</figure>"));
     }
     if !evidence.lines.is_empty() {

@@ -21,7 +21,6 @@ mod decide;
 mod explain;
 mod fast;
 mod others;
-pub mod picture;
 pub mod raw;
 mod reduce;
 mod register;
