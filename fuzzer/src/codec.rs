@@ -197,6 +197,42 @@ mod tests {
     }
 
     #[test]
+    fn a_verdict_survives_with_all_its_evidence() {
+        use oracle::value::Value;
+        use oracle::verdict::{Edge, Graph};
+        use oracle::{Evidence, Outcome, Verdict, Violation, raw};
+        let op = raw::Op {
+            process: 1,
+            f: "read".into(),
+            key: Some(Value::text("x")),
+            asked: Value::Nil,
+            answered: Some(Value::List(vec![Value::Int(1), Value::Keyword("a".into())])),
+            outcome: Outcome::Ok,
+            invoke: 4,
+            invoked_ns: None,
+            complete: Some(5),
+            completed_ns: Some(6),
+            error: None,
+            extra: vec![("node".into(), Value::text("n1"))],
+            place: None,
+        };
+        let edge = Edge { from: 0, to: 1, kind: "wr".into(), why: "it was read".into() };
+        let graph = Graph { nodes: vec!["a".into(), "b".into()], edges: vec![edge] };
+        for (culprit, graph) in [(Some(4), Some(graph)), (None, None)] {
+            let lines = vec!["a line".into()];
+            let evidence = Evidence { lines, ops: vec![op.clone()], culprit, graph, ..Evidence::default() };
+            let verdict = Verdict::Violation(Violation {
+                signature: "oracle/kind".into(),
+                oracle: "oracle".into(),
+                summary: "why".into(),
+                evidence,
+                at_ns: 7,
+            });
+            assert_eq!(decode::<Verdict>(&encode(&verdict).unwrap()).unwrap(), verdict);
+        }
+    }
+
+    #[test]
     fn every_changed_or_missing_byte_is_noticed() {
         let frame = encode(&vec![1_u64, 2, 3]).unwrap();
         for at in 0..frame.len() {

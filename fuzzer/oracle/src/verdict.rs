@@ -46,7 +46,7 @@ pub struct Evidence {
     #[serde(default)]
     pub ops: Vec<raw::Op>,
     /// Index of the invocation of the operation that is to blame, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub culprit: Option<u64>,
     /// How the operations depend on each other, where that is what is wrong.
     #[serde(default)]
