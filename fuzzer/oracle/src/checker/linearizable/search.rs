@@ -2,7 +2,7 @@
 //! ("Testing for linearizability", Concurrency and Computation 2017), for any [`Model`].
 //!
 //! Reductions keep it small, each of which leaves the answer as it is; for registers, beside those of
-//! [`super::reduce`]:
+//! `super::reduce`:
 //! - A pure operation that fits the state is taken at once. In any order that has it later it can move to
 //!   the front: nothing before it needs it, and nothing after it notices.
 //! - An optional operation is taken only when it changes the state, and one that looks at the state and fits what it

@@ -1,8 +1,8 @@
 //! Transactions: histories of Elle's shape, anomalies, and the consistency models that they rule out.
 //!
-//! [`intake`] makes a compact [`history`]; [`direct`] finds what is wrong without a cycle, [`depend`] the [`graph`] of
-//! dependencies (for registers after [`succession`]), [`search`] its cycles, class by class ([`anomaly`]); [`explain`] finds each edge of a cycle again in
-//! the history and says why; [`report`] weighs all of it against a consistency [`model`].
+//! `intake` makes a compact `history`; `direct` finds what is wrong without a cycle, `depend` the `graph` of
+//! dependencies (for registers after `succession`), `search` its cycles, class by class (`anomaly`); `explain` finds each edge of a cycle again in
+//! the history and says why; `report` weighs all of it against a consistency `model`.
 //!
 //! Where the level asked for can be decided, it is: [`weak`] levels in nearly linear time, [`serial`] ones by a bounded
 //! search.

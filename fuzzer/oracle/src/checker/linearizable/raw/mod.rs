@@ -1,6 +1,6 @@
 //! Linearizability, and what is weaker, of histories of anybody: the checks by name.
 //!
-//! Each check reads its own operations (see [`CHECKS`]) and judges them key by key. Failed operations did not happen;
+//! Each check reads its own operations (see `CHECKS`) and judges them key by key. Failed operations did not happen;
 //! those without a completion are optional, always.
 
 mod judge;
