@@ -57,6 +57,9 @@ impl Options {
     }
 }
 
+/// Reads a history and judges it.
+pub type Run = fn(&mut Source<'_>, &Options) -> Result<Judgement, Error>;
+
 /// A setting that a check understands.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -76,7 +79,7 @@ pub struct Check {
     /// The settings it understands.
     pub options: &'static [Setting],
     /// Judges a history. Anything it does not understand is an error with its place.
-    pub run: fn(&mut Source<'_>, &Options) -> Result<Judgement, Error>,
+    pub run: Run,
 }
 
 impl Check {

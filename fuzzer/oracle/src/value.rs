@@ -121,7 +121,8 @@ impl fmt::Display for Value {
     }
 }
 
-/// A text in quotes, with the escapes of EDN; other control characters stand as `\uXXXX`.
+/// A text in quotes, with the escapes of EDN; other control characters stand as `\u` and their number
+/// in hexadecimal.
 fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str("\"")?;
     for c in text.chars() {

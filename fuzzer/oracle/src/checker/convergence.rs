@@ -34,7 +34,7 @@ mod elements;
 mod finals;
 
 use super::shape::{at_ns, by_key, evidence, line, of_key};
-use crate::check::{Check, Options, Setting, Source};
+use crate::check::{Check, Options, Run, Setting, Source};
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
 use crate::verdict::Judgement;
@@ -49,53 +49,51 @@ const SETTLED: Setting = Setting {
     about: "yes takes changes whose end is unknown as over when final reads begin; no without it",
 };
 
+/// A check of the end of a history.
+const fn check(name: &'static str, about: &'static str, run: Run) -> Check {
+    Check { name, about, options: &[SETTLE, SETTLED], run }
+}
+
 /// The check `g-set`.
-pub const G_SET: Check = Check {
-    name: "g-set",
-    about: "in the end every replica holds what `add` was acknowledged for, and the same",
-    options: &[SETTLE, SETTLED],
-    run: |source, options| judge("g-set", source, options, elements::judge_growing),
-};
+pub const G_SET: Check = check(
+    "g-set",
+    "in the end every replica holds what `add` was acknowledged for, and the same",
+    |source, options| judge("g-set", source, options, elements::judge_growing),
+);
 
 /// The check `broadcast`.
-pub const BROADCAST: Check = Check {
-    name: "broadcast",
-    about: "in the end every node has what `broadcast` was acknowledged for, and the same",
-    options: &[SETTLE, SETTLED],
-    run: |source, options| judge("broadcast", source, options, elements::judge_growing),
-};
+pub const BROADCAST: Check = check(
+    "broadcast",
+    "in the end every node has what `broadcast` was acknowledged for, and the same",
+    |source, options| judge("broadcast", source, options, elements::judge_growing),
+);
 
 /// The check `or-set`.
-pub const OR_SET: Check = Check {
-    name: "or-set",
-    about: "in the end every replica holds what was added by `add` and not seen by `remove`, and the same",
-    options: &[SETTLE, SETTLED],
-    run: |source, options| judge("or-set", source, options, elements::judge_removing),
-};
+pub const OR_SET: Check = check(
+    "or-set",
+    "in the end every replica holds what was added by `add` and not seen by `remove`, and the same",
+    |source, options| judge("or-set", source, options, elements::judge_removing),
+);
 
 /// The check `pn-counter`.
-pub const PN_COUNTER: Check = Check {
-    name: "pn-counter",
-    about: "in the end every replica shows the sum of what was added by `add`",
-    options: &[SETTLE, SETTLED],
-    run: |source, options| judge("pn-counter", source, options, counter::judge_any),
-};
+pub const PN_COUNTER: Check = check(
+    "pn-counter",
+    "in the end every replica shows the sum of what was added by `add`",
+    |source, options| judge("pn-counter", source, options, counter::judge_any),
+);
 
 /// The check `g-counter`.
-pub const G_COUNTER: Check = Check {
-    name: "g-counter",
-    about: "in the end every replica shows the sum of what was added by `add`, of nothing negative",
-    options: &[SETTLE, SETTLED],
-    run: |source, options| judge("g-counter", source, options, counter::judge_growing),
-};
+pub const G_COUNTER: Check = check(
+    "g-counter",
+    "in the end every replica shows the sum of what was added by `add`, of nothing negative",
+    |source, options| judge("g-counter", source, options, counter::judge_growing),
+);
 
 /// The check `agreement`.
-pub const AGREEMENT: Check = Check {
-    name: "agreement",
-    about: "in the end every `read` of an object gives the same value",
-    options: &[SETTLE, SETTLED],
-    run: |source, options| judge("agreement", source, options, judge_agreement),
-};
+pub const AGREEMENT: Check =
+    check("agreement", "in the end every `read` of an object gives the same value", |source, options| {
+        judge("agreement", source, options, judge_agreement)
+    });
 
 /// Judges one object: its operations, and the final reads among them.
 type Rule = fn(&Object<'_>, &Options, &mut Judgement) -> Result<(), Error>;

@@ -6,7 +6,7 @@ use crate::raw::{Entry, Error, Place};
 use crate::value::Value;
 use crate::verdict::Judgement;
 use crate::workload::{self, World};
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 pub use crate::workload::{Ask, Plan, TICK_NS};
@@ -139,4 +139,30 @@ pub fn kinds(check: &Check, entries: &[Entry], options: &[(&str, &str)]) -> Vec<
 /// What the check cannot read.
 pub fn error(check: &Check, entries: &[Entry], options: &[(&str, &str)]) -> String {
     judge(check, entries, options).unwrap_err().to_string()
+}
+
+/// Spoils the answers of `times` reads in each of 300 good histories: the check must report `kind`, and nothing else,
+/// exactly where `is_bad`. How many are bad.
+pub fn spoiled(
+    check: &Check,
+    history: impl Fn(u64) -> Vec<Entry>,
+    times: usize,
+    spoil: impl Fn(&mut Value, &mut Rng),
+    is_bad: impl Fn(&[Entry]) -> bool,
+    kind: &str,
+) -> usize {
+    let mut found = 0;
+    for seed in 0..300 {
+        let mut entries = history(seed);
+        assert_eq!(kinds(check, &entries, &[]), [""; 0]);
+        let mut rng = rng(seed);
+        let reads = completions(&entries, "read", Phase::Ok);
+        for _ in 0..times {
+            spoil(&mut entries[reads[rng.random_range(0..reads.len())]].value, &mut rng);
+        }
+        let expected: &[&str] = if is_bad(&entries) { &[kind] } else { &[] };
+        found += expected.len();
+        assert_eq!(kinds(check, &entries, &[]), expected, "seed {seed}");
+    }
+    found
 }

@@ -43,16 +43,11 @@ impl<R: BufRead> Values<R> {
             self.state = State::Outside;
         }
         match (self.state, scanner.peek()) {
-            (State::Inside(open, _), None) => {
-                Err(scanner.error_at(open, "what is opened here is never closed"))
-            }
+            (State::Inside(open, _), None) => Err(scanner.unclosed(open)),
             (State::Inside(_, close), Some(byte)) if byte == close => {
                 scanner.bump();
                 skip(scanner, 0)?;
-                match scanner.peek() {
-                    None => scanner.end().map(|()| None),
-                    Some(_) => Err(scanner.unexpected("nothing after the end of the history")),
-                }
+                scanner.over().map(|()| None)
             }
             (_, None) => scanner.end().map(|()| None),
             _ => {
@@ -150,7 +145,7 @@ fn elements<R: BufRead>(scanner: &mut Scanner<R>, depth: usize, close: u8) -> Re
                 return Ok(elements);
             }
             Some(_) => elements.push(value(scanner, depth + 1)?),
-            None => return Err(scanner.error_at(open, "what is opened here is never closed")),
+            None => return Err(scanner.unclosed(open)),
         }
     }
 }

@@ -66,10 +66,7 @@ pub(super) fn space<R: BufRead>(scanner: &mut Scanner<R>) {
 /// Nothing follows.
 pub(super) fn alone<R: BufRead>(scanner: &mut Scanner<R>) -> Result<(), Error> {
     space(scanner);
-    match scanner.peek() {
-        None => scanner.end(),
-        Some(_) => Err(scanner.unexpected("nothing after the end of the history")),
-    }
+    scanner.over()
 }
 
 /// Passes over the opening bracket; whether there is a first element, to which it goes.
@@ -86,7 +83,7 @@ pub(super) fn more<R: BufRead>(scanner: &mut Scanner<R>, open: Place, close: u8)
         return Ok(false);
     }
     if scanner.peek().is_none() {
-        return Err(scanner.error_at(open, "what is opened here is never closed"));
+        return Err(scanner.unclosed(open));
     }
     if !scanner.take(b',') {
         return Err(scanner.unexpected(&format!("a comma or `{}`", char::from(close))));

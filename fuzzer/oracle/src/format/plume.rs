@@ -15,13 +15,7 @@ use std::io::{BufRead, Write};
 
 /// The entries of a history; holds all of it.
 pub(super) fn read<'a>(source: impl BufRead + 'a) -> Box<dyn Iterator<Item = Result<Entry, Error>> + 'a> {
-    match transactions(source) {
-        Ok(mut transactions) => {
-            session::zero_to_nil(&mut transactions);
-            Box::new(session::all_entries(transactions))
-        }
-        Err(error) => Box::new(std::iter::once(Err(error))),
-    }
+    session::read(transactions(source))
 }
 
 fn transactions(source: impl BufRead) -> Result<Vec<Transaction>, Error> {

@@ -129,6 +129,19 @@ impl<R: BufRead> Scanner<R> {
         self.error(format!("found {found}, expected {expected}"))
     }
 
+    /// The history is over: nothing may follow.
+    pub(super) fn over(&mut self) -> Result<(), Error> {
+        match self.peek() {
+            None => self.end(),
+            Some(_) => Err(self.unexpected("nothing after the end of the history")),
+        }
+    }
+
+    /// What was opened at `place` is never closed.
+    pub(super) fn unclosed(&mut self, place: Place) -> Error {
+        self.error_at(place, "what is opened here is never closed")
+    }
+
     /// Nothing is wrong with an end of the text here, unless it is the source that failed.
     pub(super) fn end(&mut self) -> Result<(), Error> {
         if self.failure.is_some() { Err(self.error("")) } else { Ok(()) }

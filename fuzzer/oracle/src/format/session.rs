@@ -34,6 +34,19 @@ impl Transaction {
     }
 }
 
+/// The entries of a file in which 0 is what a key holds at first.
+pub(super) fn read<'a>(
+    transactions: Result<Vec<Transaction>, Error>,
+) -> Box<dyn Iterator<Item = Result<Entry, Error>> + 'a> {
+    match transactions {
+        Ok(mut transactions) => {
+            zero_to_nil(&mut transactions);
+            Box::new(all_entries(transactions))
+        }
+        Err(error) => Box::new(std::iter::once(Err(error))),
+    }
+}
+
 /// The invocation and the completion of a transaction; the first has this index.
 pub(super) fn entries(transaction: Transaction, index: u64) -> [Entry; 2] {
     let list = |is_answered: bool| {

@@ -8,10 +8,9 @@ pub mod keyed;
 pub mod map;
 pub mod multi;
 pub mod mutex;
-pub mod queue;
 pub mod register;
+pub mod sequence;
 pub mod set;
-pub mod stack;
 
 use std::hash::Hash;
 

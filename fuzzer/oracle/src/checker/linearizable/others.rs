@@ -5,7 +5,8 @@ use super::decide::{Datatype, Quick};
 use super::fast;
 use super::search::Item;
 use crate::model::keyed::{Keyed, On};
-use crate::model::{counter, map, multi, mutex, queue, set, stack};
+use crate::model::sequence::{self, Sequence};
+use crate::model::{counter, map, multi, mutex, set};
 
 const UNORDERED: Why = Why::Told("no order of the other operations allows");
 
@@ -75,74 +76,29 @@ impl Datatype for set::Set {
     }
 }
 
-/// An operation of a queue or a stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transfer {
-    In(u32),
-    Out(u32),
-    Empty,
-    Unanswered,
-}
-
-impl From<queue::Action> for Transfer {
-    fn from(action: queue::Action) -> Self {
-        match action {
-            queue::Action::Enqueue(element) => Self::In(element),
-            queue::Action::Dequeue(element) => Self::Out(element),
-            queue::Action::Empty => Self::Empty,
-            queue::Action::Unanswered => Self::Unanswered,
+impl Datatype for Sequence {
+    fn quick(&self, items: &[Item<sequence::Action>]) -> Quick {
+        match self {
+            Self::Queue => fast::queue::judge(items),
+            Self::Stack => fast::stack::judge(items),
         }
     }
-}
 
-impl From<stack::Action> for Transfer {
-    fn from(action: stack::Action) -> Self {
-        match action {
-            stack::Action::Push(element) => Self::In(element),
-            stack::Action::Pop(element) => Self::Out(element),
-            stack::Action::Empty => Self::Empty,
-            stack::Action::Unanswered => Self::Unanswered,
+    fn blame(&self, items: &[Item<sequence::Action>], culprit: usize, at: u64) -> (&'static str, Why) {
+        let begun = |wanted: sequence::Action| {
+            items.iter().filter(|item| item.call < at && item.action == wanted).count()
+        };
+        match items[culprit].action {
+            sequence::Action::Empty => ("false-empty", Why::Told("cannot have found nothing")),
+            sequence::Action::Take(element) => match begun(sequence::Action::Put(element)) {
+                0 => ("phantom-element", Why::Told("nobody can have put in")),
+                puts if puts < begun(sequence::Action::Take(element)) => {
+                    ("taken-twice", Why::Told("had been taken out before"))
+                }
+                _ => ("out-of-order", Why::Told("cannot have been next")),
+            },
+            sequence::Action::Put(_) | sequence::Action::Unanswered => ("out-of-order", UNORDERED),
         }
-    }
-}
-
-fn blame_transfer<A: Copy + Into<Transfer>>(
-    items: &[Item<A>],
-    culprit: usize,
-    at: u64,
-) -> (&'static str, Why) {
-    let begun =
-        |wanted: Transfer| items.iter().filter(|item| item.call < at && item.action.into() == wanted).count();
-    match items[culprit].action.into() {
-        Transfer::Empty => ("false-empty", Why::Told("cannot have found nothing")),
-        Transfer::Out(element) => match begun(Transfer::In(element)) {
-            0 => ("phantom-element", Why::Told("nobody can have put in")),
-            puts if puts < begun(Transfer::Out(element)) => {
-                ("taken-twice", Why::Told("had been taken out before"))
-            }
-            _ => ("out-of-order", Why::Told("cannot have been next")),
-        },
-        Transfer::In(_) | Transfer::Unanswered => ("out-of-order", UNORDERED),
-    }
-}
-
-impl Datatype for queue::Queue {
-    fn quick(&self, items: &[Item<queue::Action>]) -> Quick {
-        fast::queue::judge(items)
-    }
-
-    fn blame(&self, items: &[Item<queue::Action>], culprit: usize, at: u64) -> (&'static str, Why) {
-        blame_transfer(items, culprit, at)
-    }
-}
-
-impl Datatype for stack::Stack {
-    fn quick(&self, items: &[Item<stack::Action>]) -> Quick {
-        fast::stack::judge(items)
-    }
-
-    fn blame(&self, items: &[Item<stack::Action>], culprit: usize, at: u64) -> (&'static str, Why) {
-        blame_transfer(items, culprit, at)
     }
 }
 

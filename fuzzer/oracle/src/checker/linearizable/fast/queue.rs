@@ -8,7 +8,7 @@ use super::NEVER;
 use super::transfers::{Way, sort_out};
 use crate::checker::linearizable::decide::Quick;
 use crate::checker::linearizable::search::Item;
-use crate::model::queue::Action;
+use crate::model::sequence::Action;
 
 /// Judges a queue; unclear if an element may have gone in twice, or a crash may have taken one.
 pub(in super::super) fn judge(items: &[Item<Action>]) -> Quick {

@@ -16,7 +16,7 @@ use super::transfers::{Way, sort_out};
 use super::trees::{Cover, Peaks};
 use crate::checker::linearizable::decide::Quick;
 use crate::checker::linearizable::search::Item;
-use crate::model::stack::Action;
+use crate::model::sequence::Action;
 
 /// Judges a stack; unclear if an element may have gone in twice, or a crash may have taken one.
 pub(in super::super) fn judge(items: &[Item<Action>]) -> Quick {

@@ -2,8 +2,8 @@
 
 use super::NEVER;
 use crate::checker::linearizable::decide::Quick;
-use crate::checker::linearizable::others::Transfer;
 use crate::checker::linearizable::search::Item;
+use crate::model::sequence::Action;
 use std::collections::BTreeMap;
 
 /// An element's way through: the intervals in which it goes in and comes out.
@@ -39,8 +39,8 @@ pub(super) struct Transfers {
 }
 
 /// Sorts operations out; an error is the answer.
-pub(super) fn sort_out<A: Copy + Into<Transfer>>(items: &[Item<A>]) -> Result<Transfers, Quick> {
-    let unanswered = || items.iter().filter(|item| item.action.into() == Transfer::Unanswered);
+pub(super) fn sort_out(items: &[Item<Action>]) -> Result<Transfers, Quick> {
+    let unanswered = || items.iter().filter(|item| item.action == Action::Unanswered);
     // one that took effect for certain may have had to take an element
     if unanswered().any(|item| item.ret.is_some()) {
         return Err(Quick::Unclear);
@@ -53,34 +53,34 @@ pub(super) fn sort_out<A: Copy + Into<Transfer>>(items: &[Item<A>]) -> Result<Tr
 }
 
 /// Leaves out those that may have taken something unseen.
-fn sort_out_sure<A: Copy + Into<Transfer>>(items: &[Item<A>], are_unsure: bool) -> Result<Transfers, Quick> {
+fn sort_out_sure(items: &[Item<Action>], are_unsure: bool) -> Result<Transfers, Quick> {
     let mut puts: BTreeMap<u32, usize> = BTreeMap::new();
     let mut takes: BTreeMap<u32, usize> = BTreeMap::new();
     let mut maybe: BTreeMap<u32, usize> = BTreeMap::new();
     let mut empties = Vec::new();
     let mut twice = None;
     for (i, item) in items.iter().enumerate() {
-        match (item.action.into(), item.ret) {
-            (Transfer::In(element), _) => {
+        match (item.action, item.ret) {
+            (Action::Put(element), _) => {
                 if puts.insert(element, i).is_some() {
                     return Err(Quick::Unclear);
                 }
             }
             // it takes the element at the end of time, if nobody else does
-            (Transfer::Out(element), None) => {
+            (Action::Take(element), None) => {
                 let first = maybe.entry(element).or_insert(i);
                 if item.call < items[*first].call {
                     *first = i;
                 }
             }
-            (Transfer::Out(element), Some(_)) => {
+            (Action::Take(element), Some(_)) => {
                 if let Some(first) = takes.insert(element, i) {
                     twice = twice.or(Some((element, first, i)));
                 }
             }
-            (Transfer::Empty, Some(ret)) => empties.push((i, item.call, ret)),
-            (Transfer::Empty, None) => {}
-            (Transfer::Unanswered, _) => {}
+            (Action::Empty, Some(ret)) => empties.push((i, item.call, ret)),
+            (Action::Empty, None) => {}
+            (Action::Unanswered, _) => {}
         }
     }
     if let Some((element, first, second)) = twice {

@@ -13,10 +13,11 @@ mod settings;
 
 use super::{NAME, staleness};
 use crate::check::{Check, Options};
+use crate::model::sequence::Sequence;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
 use crate::verdict::Judgement;
-use read_others::{Counters, Entries, Locks, Queues, Sets, Stacks};
+use read_others::{Counters, Entries, Locks, Sequences, Sets};
 use read_register::Registers;
 use settings::{
     CONSISTENCY, CONSISTENCY_OF_REGISTERS, Consistency, GUARANTEES, INITIAL, INITIAL_COUNT, NIL, PARTITION,
@@ -82,7 +83,7 @@ pub const QUEUE: Check = Check {
     options: &[CONSISTENCY, PARTITION, THREADS],
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
-        let parts = part::parts(&ops, Queues::default)?;
+        let parts = part::parts(&ops, || Sequences::new(Sequence::Queue))?;
         Ok(judge::judge(&ops, parts, &settings))
     },
 };
@@ -94,7 +95,7 @@ pub const STACK: Check = Check {
     options: &[CONSISTENCY, PARTITION, THREADS],
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
-        let parts = part::parts(&ops, Stacks::default)?;
+        let parts = part::parts(&ops, || Sequences::new(Sequence::Stack))?;
         Ok(judge::judge(&ops, parts, &settings))
     },
 };

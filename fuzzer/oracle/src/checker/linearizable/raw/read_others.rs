@@ -2,7 +2,8 @@
 
 use super::part::{Reading, not_understood};
 use crate::model::intern::Interner;
-use crate::model::{counter, map, mutex, queue, set, stack};
+use crate::model::sequence::{self, Sequence};
+use crate::model::{counter, map, mutex, set};
 use crate::op::Outcome;
 use crate::raw::{Error, Op};
 use crate::value::Value;
@@ -95,51 +96,38 @@ impl<'a> Reading<'a> for Sets<'a> {
     }
 }
 
-/// A queue: `enqueue`, and `dequeue`, whose answer is nil when there was nothing.
-#[derive(Default)]
-pub(super) struct Queues<'a> {
+/// A queue: `enqueue`, and `dequeue`; or a stack: `push`, and `pop`. What takes out is answered with nil when there was
+/// nothing.
+pub(super) struct Sequences<'a> {
     names: Interner<&'a Value>,
+    model: Sequence,
 }
 
-impl<'a> Reading<'a> for Queues<'a> {
-    type Model = queue::Queue;
+impl Sequences<'_> {
+    pub(super) fn new(model: Sequence) -> Self {
+        Self { names: Interner::default(), model }
+    }
+}
 
-    fn action(&mut self, op: &'a Op) -> Result<Option<queue::Action>, Error> {
-        Ok(Some(match (op.f.as_str(), op.outcome, op.value()) {
-            ("enqueue", _, _) => queue::Action::Enqueue(self.names.number(&op.asked)),
-            ("dequeue", Outcome::Ok, Value::Nil) => queue::Action::Empty,
-            ("dequeue", Outcome::Ok, value) => queue::Action::Dequeue(self.names.number(value)),
-            ("dequeue", _, _) => queue::Action::Unanswered,
-            _ => return Err(not_understood(op, "enqueue or dequeue")),
+impl<'a> Reading<'a> for Sequences<'a> {
+    type Model = Sequence;
+
+    fn action(&mut self, op: &'a Op) -> Result<Option<sequence::Action>, Error> {
+        let (put, take) = match self.model {
+            Sequence::Queue => ("enqueue", "dequeue"),
+            Sequence::Stack => ("push", "pop"),
+        };
+        Ok(Some(match (op.outcome, op.value()) {
+            _ if op.f == put => sequence::Action::Put(self.names.number(&op.asked)),
+            _ if op.f != take => return Err(not_understood(op, &format!("{put} or {take}"))),
+            (Outcome::Ok, Value::Nil) => sequence::Action::Empty,
+            (Outcome::Ok, value) => sequence::Action::Take(self.names.number(value)),
+            _ => sequence::Action::Unanswered,
         }))
     }
 
-    fn finish(self) -> (queue::Queue, Interner<&'a Value>) {
-        (queue::Queue, self.names)
-    }
-}
-
-/// A stack: `push`, and `pop`, whose answer is nil when there was nothing.
-#[derive(Default)]
-pub(super) struct Stacks<'a> {
-    names: Interner<&'a Value>,
-}
-
-impl<'a> Reading<'a> for Stacks<'a> {
-    type Model = stack::Stack;
-
-    fn action(&mut self, op: &'a Op) -> Result<Option<stack::Action>, Error> {
-        Ok(Some(match (op.f.as_str(), op.outcome, op.value()) {
-            ("push", _, _) => stack::Action::Push(self.names.number(&op.asked)),
-            ("pop", Outcome::Ok, Value::Nil) => stack::Action::Empty,
-            ("pop", Outcome::Ok, value) => stack::Action::Pop(self.names.number(value)),
-            ("pop", _, _) => stack::Action::Unanswered,
-            _ => return Err(not_understood(op, "push or pop")),
-        }))
-    }
-
-    fn finish(self) -> (stack::Stack, Interner<&'a Value>) {
-        (stack::Stack, self.names)
+    fn finish(self) -> (Sequence, Interner<&'a Value>) {
+        (self.model, self.names)
     }
 }
 

@@ -10,10 +10,9 @@ use crate::model::keyed::{Keyed, On};
 use crate::model::map::{self, Entry};
 use crate::model::multi::{Access, MultiRegister};
 use crate::model::mutex::{self, Mutex};
-use crate::model::queue::{self, Queue};
 use crate::model::register::{self, Register, Value};
+use crate::model::sequence::{self, Sequence};
 use crate::model::set::{self, Set};
-use crate::model::stack::{self, Stack};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -265,58 +264,40 @@ fn sets_agree() {
     mixed("removals", agree("set", &Shape { model: Set, draw: any }, |_| Set), false);
 }
 
-#[test]
-fn queues_agree() {
-    let unique = |rng: &mut ChaCha8Rng, n: usize, state: &Vec<u32>, _: &Queue, right: bool| {
+fn sequences_agree(model: Sequence, same: fn(&[Item<sequence::Action>]) -> Sequence, name: &str) {
+    let unique = |rng: &mut ChaCha8Rng, n: usize, state: &Vec<u32>, model: &Sequence, right: bool| {
         let some = rng.random_range(0..n as u32 + 1);
-        match (rng.random_bool(0.5), right, state.first()) {
-            (true, ..) => queue::Action::Enqueue(n as u32),
-            (_, true, Some(first)) => queue::Action::Dequeue(*first),
-            (_, true, None) => queue::Action::Empty,
-            (_, false, _) if some == 0 => queue::Action::Empty,
-            (_, false, _) => queue::Action::Dequeue(some),
+        match (rng.random_bool(0.5), right, model.next(state)) {
+            (true, ..) => sequence::Action::Put(n as u32),
+            (_, true, Some(next)) => sequence::Action::Take(next),
+            (_, true, None) => sequence::Action::Empty,
+            (_, false, _) if some == 0 => sequence::Action::Empty,
+            (_, false, _) => sequence::Action::Take(some),
         }
     };
-    mixed("unique", agree("queue", &Shape { model: Queue, draw: unique }, |_| Queue), true);
-    let any = |rng: &mut ChaCha8Rng, _: usize, state: &Vec<u32>, _: &Queue, right: bool| match (
+    mixed("unique", agree(name, &Shape { model, draw: unique }, same), true);
+    let any = |rng: &mut ChaCha8Rng, _: usize, state: &Vec<u32>, model: &Sequence, right: bool| match (
         rng.random_range(0..5),
         right,
-        state.first(),
+        model.next(state),
     ) {
-        (0 | 1, ..) => queue::Action::Enqueue(rng.random_range(0..3)),
-        (2, ..) => queue::Action::Unanswered,
-        (_, true, Some(first)) => queue::Action::Dequeue(*first),
-        (_, true, None) => queue::Action::Empty,
-        (_, false, _) => queue::Action::Dequeue(rng.random_range(0..3)),
+        (0 | 1, ..) => sequence::Action::Put(rng.random_range(0..3)),
+        (2, ..) => sequence::Action::Unanswered,
+        (_, true, Some(next)) => sequence::Action::Take(next),
+        (_, true, None) => sequence::Action::Empty,
+        (_, false, _) => sequence::Action::Take(rng.random_range(0..3)),
     };
-    mixed("repeated", agree("queue", &Shape { model: Queue, draw: any }, |_| Queue), false);
+    mixed("repeated", agree(name, &Shape { model, draw: any }, same), false);
+}
+
+#[test]
+fn queues_agree() {
+    sequences_agree(Sequence::Queue, |_| Sequence::Queue, "queue");
 }
 
 #[test]
 fn stacks_agree() {
-    let unique = |rng: &mut ChaCha8Rng, n: usize, state: &Vec<u32>, _: &Stack, right: bool| {
-        let some = rng.random_range(0..n as u32 + 1);
-        match (rng.random_bool(0.5), right, state.last()) {
-            (true, ..) => stack::Action::Push(n as u32),
-            (_, true, Some(last)) => stack::Action::Pop(*last),
-            (_, true, None) => stack::Action::Empty,
-            (_, false, _) if some == 0 => stack::Action::Empty,
-            (_, false, _) => stack::Action::Pop(some),
-        }
-    };
-    mixed("unique", agree("stack", &Shape { model: Stack, draw: unique }, |_| Stack), true);
-    let any = |rng: &mut ChaCha8Rng, _: usize, state: &Vec<u32>, _: &Stack, right: bool| match (
-        rng.random_range(0..5),
-        right,
-        state.last(),
-    ) {
-        (0 | 1, ..) => stack::Action::Push(rng.random_range(0..3)),
-        (2, ..) => stack::Action::Unanswered,
-        (_, true, Some(last)) => stack::Action::Pop(*last),
-        (_, true, None) => stack::Action::Empty,
-        (_, false, _) => stack::Action::Pop(rng.random_range(0..3)),
-    };
-    mixed("repeated", agree("stack", &Shape { model: Stack, draw: any }, |_| Stack), false);
+    sequences_agree(Sequence::Stack, |_| Sequence::Stack, "stack");
 }
 
 #[test]

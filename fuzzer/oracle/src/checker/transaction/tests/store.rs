@@ -1,6 +1,7 @@
 //! A simulated store of lists or registers under concurrent clients.
 
-use super::Step;
+use super::{Step, judge, names};
+use crate::check::Check;
 use crate::history::Phase;
 use crate::value::Value;
 use rand::{RngExt, SeedableRng};
@@ -131,4 +132,26 @@ pub fn micro(is_write: bool, key: usize, value: i64, seen: Option<&[i64]>, is_li
         (false, false) => ("r", seen.and_then(<[i64]>::last).map_or(Value::Nil, |v| Value::Int(*v))),
     };
     Value::List(vec![Value::text(name), Value::Int(key as i64), value])
+}
+
+/// Judges 60 histories of a store of each isolation, which must be no violation of it: how many show an anomaly of a
+/// weaker one. `vouched` is what holds where transactions run one after the other.
+pub fn shown(check: &Check, is_list: bool, vouched: &[(&str, &str)]) -> [usize; 3] {
+    let cases = [
+        (Isolation::Serial, "strict-serializable", vouched),
+        (Isolation::Snapshot, "strong-snapshot-isolation", &[]),
+        (Isolation::Committed, "strong-read-committed", &[]),
+    ];
+    let found = cases.map(|(isolation, model, vouched)| {
+        let is_shown = |seed: &u64| {
+            let size = Size { txns: 80, clients: 6, keys: 3, mops_max: 5 };
+            let history = history(&mut rng(*seed), isolation, size, is_list);
+            let judgement = judge(check, &history, &[&[("consistency", model)], vouched].concat());
+            assert_eq!(names(&judgement), [""; 0], "{isolation:?}, seed {seed}");
+            judgement.notes.iter().any(|note| note.contains(" allows G"))
+        };
+        (0..60).filter(is_shown).count()
+    });
+    assert_eq!(found[0], 0);
+    found
 }
