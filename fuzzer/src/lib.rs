@@ -18,6 +18,7 @@ pub mod nearest;
 pub mod nemesis;
 pub mod observe;
 pub mod pool;
+pub mod reference;
 pub mod replay;
 pub mod report;
 pub mod reproducer;

@@ -159,18 +159,81 @@ fn bad_input_is_told_with_its_place() {
 }
 
 #[test]
-fn models_are_listed_with_their_settings() {
+fn models_are_listed_and_explained() {
     let dir = histories();
     let list = fuzz(dir.path(), &["check", "--list"]);
-    let text = stdout(&list);
     assert_eq!(list.status.code(), Some(0));
-    assert!(text.starts_with("register ") && text.contains("--set total=...: "), "{text}");
+    assert!(stdout(&list).starts_with("register "));
     let json = stdout(&fuzz(dir.path(), &["check", "--list", "--json"]));
-    for line in json.lines() {
-        let model: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(model["event"], "model");
+    let names: Vec<String> = json
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["name"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(names.len(), oracle::check::CHECKS.len() + 1);
+    for name in names {
+        let explained = fuzz(dir.path(), &["check", "--explain", &name]);
+        let text = stdout(&explained);
+        assert_eq!(explained.status.code(), Some(0), "{name}");
+        assert!(
+            text.starts_with(&format!("{name}: ")) && text.contains("Example: fuzz check FILE"),
+            "{text}"
+        );
     }
-    assert_eq!(json.lines().count(), oracle::check::CHECKS.len());
+    let text = stdout(&fuzz(dir.path(), &["check", "--explain", "bank"]));
+    assert!(
+        text.contains("\n  --set total=...  ") && text.contains("--model bank --set total=100\n"),
+        "{text}"
+    );
+    assert!(text.contains("\nbank/wrong-total: the balances sum up to 90, expected 100\n"), "{text}");
+}
+
+/// A register, as a user would write it.
+const REFERENCE: &str = r#"
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["f"] == "write":
+        print(json.dumps({"state": asked["value"], "value": asked["value"]}), flush=True)
+    elif asked["f"] == "read":
+        print(json.dumps({"state": asked["state"], "value": asked["state"]}), flush=True)
+    else:
+        sys.exit("what is " + asked["f"] + "?")
+"#;
+
+#[test]
+fn a_program_of_the_user_says_what_is_right() {
+    let dir = histories();
+    std::fs::write(dir.path().join("reference.py"), REFERENCE).unwrap();
+    let check = |history: &str, reference: &str| {
+        let arguments = ["check", "-", "--format", "edn", "--model", "conformance", "--set", reference];
+        fuzz_with(dir.path(), &arguments, history)
+    };
+    let history = |read: u8| {
+        format!(
+            "{{:process 0, :type :invoke, :f :write, :value 1}}\n{{:process 0, :type :ok, :f :write, :value 1}}\n\
+             {{:process 1, :type :invoke, :f :read, :value nil}}\n{{:process 1, :type :ok, :f :read, :value {read}}}\n"
+        )
+    };
+    let program = "reference=python3 reference.py";
+    assert_eq!(check(&history(1), program).status.code(), Some(0));
+    let wrong = check(&history(2), program);
+    assert_eq!(wrong.status.code(), Some(1));
+    let expected = "read nil was answered with 2; in the state 1 the reference answers 1";
+    assert!(stdout(&wrong).contains(expected), "{}", stdout(&wrong));
+    for (history, reference, expected) in [
+        (LOST, program, "ended before it replied (exit status: 1)\n  what is add?"),
+        (LOST, "reference=no-such-program", "ended before it replied (exit status: 127)"),
+        (LOST, "reference=echo {}", "expected an object with `state` and `value`, or with `refused`"),
+    ] {
+        let refused = check(history, reference);
+        let error = String::from_utf8(refused.stderr.clone()).unwrap();
+        assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(2), ""), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+    let (code, error) = refusal(dir.path(), &["check", "lost.edn", "--model", "conformance"]);
+    assert!(code == Some(2) && error.contains("--set reference=COMMAND"), "{error}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The checks that can be asked for by name, of histories of anybody: `fuzz check HISTORY --model NAME`.
 
 use crate::checker;
+use crate::example::Example;
 use crate::raw::{Entry, Error};
 use crate::verdict::Judgement;
 use std::collections::BTreeMap;
@@ -76,6 +77,8 @@ pub struct Check {
     pub name: &'static str,
     /// One line of help: what is checked, of which operations.
     pub about: &'static str,
+    /// A history in which it finds something.
+    pub example: Example,
     /// The settings it understands.
     pub options: &'static [Setting],
     /// Judges a history. Anything it does not understand is an error with its place.
@@ -173,7 +176,9 @@ mod tests {
         assert_eq!(setting("a", "-7").number::<u64>("a").map_err(cause), Err(expected.to_owned()));
         let expected = "setting `a` is \"on\", expected yes or no";
         assert_eq!(setting("a", "on").is_set("a", false).map_err(cause), Err(expected.to_owned()));
-        let check = Check { name: "x", about: "", options: &[], run: |_, _| Ok(Judgement::new("x")) };
+        let example = Example { settings: &[], history: &[], finds: "" };
+        let run: Run = |_, _| Ok(Judgement::new("x"));
+        let check = Check { name: "x", about: "", example, options: &[], run };
         let refused = check.judge(&mut std::iter::empty(), &setting("a", "1")).map_err(cause);
         assert_eq!(refused, Err("`x` has no setting `a`; it has none".to_owned()));
         assert!(check.judge(&mut std::iter::empty(), &Options::default()).is_ok());

@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod checker;
+pub mod example;
 pub mod format;
 pub mod guess;
 pub mod history;

@@ -160,15 +160,119 @@ impl fmt::Display for Op {
     }
 }
 
-/// Joins invocations with completions, an entry at a time; holds the open operations only.
-///
-/// As Jepsen has it: a client has one operation at a time; after `info` it may not go on; entries of named processes
-/// are passed over.
-#[derive(Debug, Default)]
-pub struct Pairing {
-    open: BTreeMap<u64, Option<Op>>,
+/// Whose turn it is: as Jepsen has it, a client has one operation at a time, and after `info` it may not go on; entries
+/// of named processes are passed over.
+#[derive(Debug)]
+struct Turns<T> {
+    /// What each client has open; `None` if it is dead.
+    open: BTreeMap<u64, Option<T>>,
     before: Option<u64>,
 }
+
+/// What an entry does.
+enum Turn<T> {
+    Nothing,
+    /// This client invokes.
+    Begins(u64),
+    /// What was open comes to an end.
+    Ends(T),
+}
+
+impl<T> Default for Turns<T> {
+    fn default() -> Self {
+        Self { open: BTreeMap::new(), before: None }
+    }
+}
+
+/// An operation that is open: itself, or where it is kept.
+trait Open {
+    fn op<'a>(&'a self, kept: &'a [Op]) -> &'a Op;
+}
+
+impl Open for Op {
+    fn op<'a>(&'a self, _: &'a [Op]) -> &'a Op {
+        self
+    }
+}
+
+impl Open for usize {
+    fn op<'a>(&'a self, kept: &'a [Op]) -> &'a Op {
+        &kept[*self]
+    }
+}
+
+impl<T: Open> Turns<T> {
+    /// What the entry does, if it can follow those before.
+    fn turn(&mut self, entry: &Entry, kept: &[Op]) -> Result<Turn<T>, Error> {
+        let fail = |cause: String| Err(Error::at(entry.place, format!("entry {}: {cause}", entry.index)));
+        if let Some(before) = self.before.filter(|before| *before >= entry.index) {
+            return fail(format!("its index does not exceed the one before, {before}"));
+        }
+        self.before = Some(entry.index);
+        let Process::Client(process) = entry.process else { return Ok(Turn::Nothing) };
+        if entry.phase == Phase::Invoke {
+            return match self.open.get(&process) {
+                None => Ok(Turn::Begins(process)),
+                Some(Some(open)) => fail(format!(
+                    "process {process} has another operation open, invoked by entry {}",
+                    open.op(kept).invoke
+                )),
+                Some(None) => fail(format!("process {process} is dead since its operation ended in info")),
+            };
+        }
+        let Some(open) = self.open.remove(&process).flatten() else {
+            return fail(format!("process {process} completes an operation that it has not invoked"));
+        };
+        let invoked = open.op(kept);
+        if invoked.f != entry.f {
+            return fail(format!(
+                "`{}` completes `{}`, invoked by entry {}",
+                entry.f, invoked.f, invoked.invoke
+            ));
+        }
+        if entry.phase == Phase::Info {
+            self.open.insert(process, None);
+        }
+        Ok(Turn::Ends(open))
+    }
+}
+
+impl Op {
+    fn begun(process: u64, entry: Entry) -> Self {
+        Self {
+            process,
+            f: entry.f,
+            key: entry.key,
+            asked: entry.value,
+            answered: None,
+            outcome: Outcome::Info,
+            invoke: entry.index,
+            invoked_ns: entry.at_ns,
+            complete: None,
+            completed_ns: None,
+            error: entry.error,
+            extra: entry.extra,
+            place: entry.place,
+        }
+    }
+
+    fn end(&mut self, entry: Entry) {
+        self.outcome = match entry.phase {
+            Phase::Ok => Outcome::Ok,
+            Phase::Fail => Outcome::Fail,
+            Phase::Info | Phase::Invoke => Outcome::Info,
+        };
+        self.answered = Some(entry.value);
+        self.complete = Some(entry.index);
+        self.completed_ns = entry.at_ns;
+        self.error = entry.error;
+        self.extra = entry.extra;
+    }
+}
+
+/// Joins invocations with completions, an entry at a time; holds the open operations only.
+#[derive(Debug, Default)]
+pub struct Pairing(Turns<Op>);
 
 impl Pairing {
     /// Takes the next entry; gives the operation that it completes.
@@ -176,72 +280,23 @@ impl Pairing {
     /// # Errors
     /// The entry cannot follow those before it.
     pub fn push(&mut self, entry: Entry) -> Result<Option<Op>, Error> {
-        let fail = |cause: String| Err(Error::at(entry.place, format!("entry {}: {cause}", entry.index)));
-        if self.before.is_some_and(|before| before >= entry.index) {
-            return fail(format!(
-                "its index does not exceed the one before, {}",
-                self.before.unwrap_or_default()
-            ));
-        }
-        self.before = Some(entry.index);
-        let Process::Client(process) = entry.process else { return Ok(None) };
-        if entry.phase == Phase::Invoke {
-            match self.open.get(&process) {
-                None => {}
-                Some(Some(op)) => {
-                    return fail(format!(
-                        "process {process} has another operation open, invoked by entry {}",
-                        op.invoke
-                    ));
-                }
-                Some(None) => {
-                    return fail(format!("process {process} is dead since its operation ended in info"));
-                }
+        match self.0.turn(&entry, &[])? {
+            Turn::Nothing => Ok(None),
+            Turn::Begins(process) => {
+                self.0.open.insert(process, Some(Op::begun(process, entry)));
+                Ok(None)
             }
-            let op = Op {
-                process,
-                f: entry.f,
-                key: entry.key,
-                asked: entry.value,
-                answered: None,
-                outcome: Outcome::Info,
-                invoke: entry.index,
-                invoked_ns: entry.at_ns,
-                complete: None,
-                completed_ns: None,
-                error: entry.error,
-                extra: entry.extra,
-                place: entry.place,
-            };
-            self.open.insert(process, Some(op));
-            return Ok(None);
+            Turn::Ends(mut op) => {
+                op.end(entry);
+                Ok(Some(op))
+            }
         }
-        let Some(mut op) = self.open.remove(&process).flatten() else {
-            return fail(format!("process {process} completes an operation that it has not invoked"));
-        };
-        if op.f != entry.f {
-            return fail(format!("`{}` completes `{}`, invoked by entry {}", entry.f, op.f, op.invoke));
-        }
-        op.outcome = match entry.phase {
-            Phase::Ok => Outcome::Ok,
-            Phase::Fail => Outcome::Fail,
-            Phase::Info | Phase::Invoke => Outcome::Info,
-        };
-        if op.outcome == Outcome::Info {
-            self.open.insert(process, None);
-        }
-        op.answered = Some(entry.value);
-        op.complete = Some(entry.index);
-        op.completed_ns = entry.at_ns;
-        op.error = entry.error;
-        op.extra = entry.extra;
-        Ok(Some(op))
     }
 
     /// The operations that never ended, in the order of invocation.
     #[must_use]
     pub fn finish(self) -> Vec<Op> {
-        let mut open: Vec<Op> = self.open.into_values().flatten().collect();
+        let mut open: Vec<Op> = self.0.open.into_values().flatten().collect();
         open.sort_by_key(|op| op.invoke);
         open
     }
@@ -252,13 +307,19 @@ impl Pairing {
 /// # Errors
 /// The first entry that could not be read, or cannot follow those before it.
 pub fn ops(entries: impl IntoIterator<Item = Result<Entry, Error>>) -> Result<Vec<Op>, Error> {
-    let mut pairing = Pairing::default();
-    let mut ops = Vec::new();
+    let mut turns = Turns::<usize>::default();
+    let mut ops: Vec<Op> = Vec::new();
     for entry in entries {
-        ops.extend(pairing.push(entry?)?);
+        let entry = entry?;
+        match turns.turn(&entry, &ops)? {
+            Turn::Nothing => {}
+            Turn::Begins(process) => {
+                turns.open.insert(process, Some(ops.len()));
+                ops.push(Op::begun(process, entry));
+            }
+            Turn::Ends(at) => ops[at].end(entry),
+        }
     }
-    ops.extend(pairing.finish());
-    ops.sort_by_key(|op| op.invoke);
     Ok(ops)
 }
 

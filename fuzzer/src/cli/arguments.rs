@@ -76,7 +76,10 @@ Examples:
   fuzz check txns.edn --model list-append --set consistency=serializable --html report.html
   fuzz check history.txt --format plume --json     one JSON object on standard output
   fuzz check fuzz-out/raft-demo/findings/NAME      the clients' history of a finding
-  fuzz check --list                                all models, with what each can be told by --set
+  fuzz check history.edn --model conformance --set reference='python3 reference.py'
+                                                   a program of yours says what is right
+  fuzz check --list                                all models
+  fuzz check --explain bank                        what a model can be told, and an example
 
 Formats (--format, where the beginning of the file does not tell):
   edn     Jepsen's and Elle's maps, in sequence or in one vector; Porcupine's key-value text too
@@ -341,7 +344,7 @@ pub struct Verify {
 #[derive(Debug, Args)]
 pub struct Check {
     /// The history: a file, `-` for standard input, or the directory of a finding or of a run of Jepsen's
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present_any = ["list", "explain"])]
     pub history: Option<PathBuf>,
     /// What it is a history of [default: told from its operations, where that is clear]
     #[arg(long, value_name = "NAME")]
@@ -352,7 +355,7 @@ pub struct Check {
     /// Values are pairs [key value], as Jepsen's `independent` has them
     #[arg(long)]
     pub independent: bool,
-    /// Tell the model something; `--list` shows what each understands. May be repeated
+    /// Tell the model something; `--explain` shows what it understands. May be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
     /// Most steps of a search; beyond, the verdict is unknown [default: 10000000]
@@ -364,6 +367,9 @@ pub struct Check {
     /// List the models
     #[arg(long, conflicts_with = "history")]
     pub list: bool,
+    /// Tell what a model can be told, with a history in which it finds something
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["history", "list"])]
+    pub explain: Option<String>,
 }
 
 /// `fuzz history`

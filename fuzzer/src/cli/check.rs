@@ -6,8 +6,9 @@ use super::output::Output;
 use super::source::{Source, note_untimed};
 use anyhow::{Context, anyhow, bail};
 use fuzzer::nearest::suggestion;
-use oracle::check::{CHECKS, Check, Options, named};
-use oracle::format::{Format, Options as Reading};
+use fuzzer::reference;
+use oracle::check::{CHECKS, Check, Options};
+use oracle::format::{self, Format, Options as Reading};
 use oracle::guess::{ENTRIES_MAX, Guess};
 use oracle::history::Phase;
 use oracle::page::{self, Checked};
@@ -25,6 +26,10 @@ const KEYS_MAX: usize = 1_000_000;
 pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
     if args.list {
         list(output);
+        return Ok(Exit::Clean);
+    }
+    if let Some(name) = &args.explain {
+        explain(model(name)?, output)?;
         return Ok(Exit::Clean);
     }
     let check = args.model.as_deref().map(model).transpose()?;
@@ -71,27 +76,58 @@ pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
     })
 }
 
+/// All that can be asked for.
+fn checks() -> impl Iterator<Item = &'static Check> {
+    CHECKS.iter().chain([&reference::CHECK])
+}
+
 fn list(output: &mut Output) {
-    for check in CHECKS {
-        let settings: Vec<_> = check
-            .options
-            .iter()
-            .map(|setting| json!({ "name": setting.name, "about": setting.about }))
-            .collect();
-        output.json(
-            &json!({ "event": "model", "name": check.name, "about": check.about, "settings": settings }),
-        );
+    for check in checks() {
+        output.json(&described(check));
         output.text(format!("{:<20} {}", check.name, check.about));
-        for setting in check.options {
-            output.text(format!("{:<20}   --set {}=...: {}", "", setting.name, setting.about));
-        }
     }
+    output.text("fuzz check --explain NAME tells what each can be told, and shows an example");
+}
+
+fn described(check: &Check) -> serde_json::Value {
+    let settings: Vec<_> =
+        check.options.iter().map(|setting| json!({ "name": setting.name, "about": setting.about })).collect();
+    json!({ "event": "model", "name": check.name, "about": check.about, "settings": settings })
+}
+
+/// Tells of one check, and runs it on its example.
+fn explain(check: &Check, output: &mut Output) -> anyhow::Result<()> {
+    let (example, text) = (&check.example, check.example.edn());
+    let mut entries = format::read(Format::Edn, text.as_bytes(), Reading::default());
+    let judgement = check.judge(&mut *entries, &example.options())?;
+    let mut described = described(check);
+    described["example"] = json!({
+        "history": text, "settings": example.options().settings, "violations": judgement.violations,
+    });
+    output.json(&described);
+    output.text(format!("{}: {}", check.name, check.about));
+    for setting in check.options {
+        output.text(format!("  --set {}=...  {}", setting.name, setting.about));
+    }
+    let told: String =
+        example.settings.iter().map(|(name, value)| format!(" --set {name}={value}")).collect();
+    output.text(format!("\nExample: fuzz check FILE --model {}{told}\n", check.name));
+    text.lines().for_each(|line| output.text(format!("  {line}")));
+    output.text("");
+    tell_findings(&judgement, output);
+    Ok(())
+}
+
+/// A word as a shell takes it.
+fn for_shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/".contains(c);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The check with this name.
 fn model(name: &str) -> anyhow::Result<&'static Check> {
-    let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
-    named(name).ok_or_else(|| {
+    checks().find(|check| check.name == name).ok_or_else(|| {
+        let names: Vec<&str> = checks().map(|check| check.name).collect();
         anyhow!(
             "there is no model `{name}`; {} (`fuzz check --list` tells what each is)",
             suggestion(name, &names)
@@ -201,13 +237,17 @@ fn tell(checked: &Checked, judgement: &Judgement, html: Option<&Path>, output: &
         "html": html.map(|path| path.display().to_string()),
     }));
     output.text(format!("{}: {}", page::word(judgement), checked));
+    tell_findings(judgement, output);
+    if let Some(path) = html {
+        output.text(format!("the page is {}", path.display()));
+    }
+}
+
+fn tell_findings(judgement: &Judgement, output: &mut Output) {
     for Violation { signature, summary, evidence, .. } in &judgement.violations {
         output.text(format!("{signature}: {summary}"));
         evidence.lines.iter().for_each(|line| output.text(format!("  {line}")));
     }
     judgement.unknown.iter().for_each(|why| output.text(format!("unknown: {why}")));
     judgement.notes.iter().for_each(|note| output.text(format!("note: {note}")));
-    if let Some(path) = html {
-        output.text(format!("the page is {}", path.display()));
-    }
 }

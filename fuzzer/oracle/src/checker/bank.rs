@@ -12,11 +12,10 @@
 //! cannot mislead, since none changes the sum. Of a read that breaks several rules the first of these is reported:
 //! unexpected account, missing balance, wrong total, negative balance. n log n in the size of the reads, and sound for
 //! every isolation level that has atomic reads, such as snapshot isolation. Source: Jepsen's `tests/bank`.
-//!
-//! The check `bank` with `total=100` finds `wrong-total` in a read of `{0 60, 1 30}`.
 
 use super::shape::{at_ns, by_key, evidence, int, is_ok, not_understood, of_key, wrong_value};
 use crate::check::{Check, Options, Setting};
+use crate::example::Example;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
 use crate::verdict::Judgement;
@@ -26,6 +25,16 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const CHECK: Check = Check {
     name: "bank",
     about: "transfers keep the sum of all balances, which every read shows",
+    example: Example {
+        settings: &[("total", "100")],
+        history: &[
+            "0 :invoke :transfer {:from 0, :to 1, :amount 30}",
+            "0 :ok :transfer {:from 0, :to 1, :amount 30}",
+            "1 :invoke :read nil",
+            "1 :ok :read {0 60, 1 30}",
+        ],
+        finds: "bank/wrong-total",
+    },
     options: &[
         Setting {
             name: "total",

@@ -16,11 +16,10 @@
 //! n log n in the number of operations. Source: Jepsen's `tests/causal`, where values must be 1, 2, ... and no
 //! operation may end in info; the rule for reads is that of a regular register (Lamport, "On interprocess communication",
 //! 1986), which does not need that.
-//!
-//! The check `causal` finds `stale-read` where `write 1` and `write 2` are acknowledged, and `read` then gives 1.
 
 use super::shape::{at_ns, by_key, evidence, is_ok, not_understood, of_key};
 use crate::check::Check;
+use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -31,6 +30,18 @@ use std::collections::BTreeMap;
 pub const CHECK: Check = Check {
     name: "causal",
     about: "a register's `read` sees the client's `write` that it follows",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :write 1",
+            "0 :ok :write 1",
+            "0 :invoke :write 2",
+            "0 :ok :write 2",
+            "0 :invoke :read nil",
+            "0 :ok :read 1",
+        ],
+        finds: "causal/stale-read",
+    },
     options: &[],
     run: |source, _| judge(&ops(source)?),
 };

@@ -11,12 +11,10 @@
 //!
 //! n log n in the number of writes, linear in the size of the reads: of all values in a read, the one asked for last tells
 //! how many acknowledged ones must be there. Source: Jepsen's `tests/causal_reverse`.
-//!
-//! The check `causal-reverse` finds `earlier-write-missing` where `write 1` is acknowledged, then `write 2` is, and a
-//! `read` gives `[2]`.
 
 use super::shape::{Ids, at_ns, by_key, elements, evidence, is_ok, not_understood, of_key, some};
 use crate::check::Check;
+use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -26,6 +24,18 @@ use crate::verdict::Judgement;
 pub const CHECK: Check = Check {
     name: "causal-reverse",
     about: "a `read` that sees a `write` sees all that were acknowledged before it",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :write 1",
+            "0 :ok :write 1",
+            "1 :invoke :write 2",
+            "1 :ok :write 2",
+            "2 :invoke :read nil",
+            "2 :ok :read [2]",
+        ],
+        finds: "causal-reverse/earlier-write-missing",
+    },
     options: &[],
     run: |source, _| judge(&ops(source)?),
 };

@@ -26,8 +26,6 @@
 //! n log n in the size of the operations and reads; for counters times the number of sums that are possible, up to the
 //! budget, beyond which only the least and the greatest are known. Sources: Shapiro et al., "Conflict-free replicated
 //! data types", SSS 2011; Maelstrom's workloads `g-set`, `broadcast`, `g-counter` and `pn-counter`.
-//!
-//! The check `g-set` finds `acknowledged-element-missing` where `add 1` is acknowledged and a final read gives `[]`.
 
 mod counter;
 mod elements;
@@ -35,6 +33,7 @@ mod finals;
 
 use super::shape::{at_ns, by_key, evidence, line, of_key};
 use crate::check::{Check, Options, Run, Setting, Source};
+use crate::example::Example;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
 use crate::verdict::Judgement;
@@ -50,14 +49,19 @@ const SETTLED: Setting = Setting {
 };
 
 /// A check of the end of a history.
-const fn check(name: &'static str, about: &'static str, run: Run) -> Check {
-    Check { name, about, options: &[SETTLE, SETTLED], run }
+const fn check(name: &'static str, about: &'static str, example: Example, run: Run) -> Check {
+    Check { name, about, example, options: &[SETTLE, SETTLED], run }
 }
 
 /// The check `g-set`.
 pub const G_SET: Check = check(
     "g-set",
     "in the end every replica holds what `add` was acknowledged for, and the same",
+    Example {
+        settings: &[],
+        history: &["0 :invoke :add 1", "0 :ok :add 1", "1 :invoke :read nil", "1 :ok :read []"],
+        finds: "g-set/acknowledged-element-missing",
+    },
     |source, options| judge("g-set", source, options, elements::judge_growing),
 );
 
@@ -65,6 +69,11 @@ pub const G_SET: Check = check(
 pub const BROADCAST: Check = check(
     "broadcast",
     "in the end every node has what `broadcast` was acknowledged for, and the same",
+    Example {
+        settings: &[],
+        history: &["0 :invoke :broadcast 1", "0 :ok :broadcast 1", "1 :invoke :read nil", "1 :ok :read []"],
+        finds: "broadcast/acknowledged-element-missing",
+    },
     |source, options| judge("broadcast", source, options, elements::judge_growing),
 );
 
@@ -72,6 +81,18 @@ pub const BROADCAST: Check = check(
 pub const OR_SET: Check = check(
     "or-set",
     "in the end every replica holds what was added by `add` and not seen by `remove`, and the same",
+    Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :add 1",
+            "0 :ok :add 1",
+            "0 :invoke :remove 1",
+            "0 :ok :remove 1",
+            "1 :invoke :read nil",
+            "1 :ok :read [1]",
+        ],
+        finds: "or-set/removed-element-present",
+    },
     |source, options| judge("or-set", source, options, elements::judge_removing),
 );
 
@@ -79,6 +100,18 @@ pub const OR_SET: Check = check(
 pub const PN_COUNTER: Check = check(
     "pn-counter",
     "in the end every replica shows the sum of what was added by `add`",
+    Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :add 5",
+            "0 :ok :add 5",
+            "0 :invoke :add -2",
+            "0 :ok :add -2",
+            "1 :invoke :read nil",
+            "1 :ok :read 5",
+        ],
+        finds: "pn-counter/wrong-sum",
+    },
     |source, options| judge("pn-counter", source, options, counter::judge_any),
 );
 
@@ -86,14 +119,25 @@ pub const PN_COUNTER: Check = check(
 pub const G_COUNTER: Check = check(
     "g-counter",
     "in the end every replica shows the sum of what was added by `add`, of nothing negative",
+    Example {
+        settings: &[],
+        history: &["0 :invoke :add 5", "0 :ok :add 5", "1 :invoke :read nil", "1 :ok :read 4"],
+        finds: "g-counter/wrong-sum",
+    },
     |source, options| judge("g-counter", source, options, counter::judge_growing),
 );
 
 /// The check `agreement`.
-pub const AGREEMENT: Check =
-    check("agreement", "in the end every `read` of an object gives the same value", |source, options| {
-        judge("agreement", source, options, judge_agreement)
-    });
+pub const AGREEMENT: Check = check(
+    "agreement",
+    "in the end every `read` of an object gives the same value",
+    Example {
+        settings: &[],
+        history: &["0 :invoke :read nil", "0 :ok :read 1", "1 :invoke :read nil", "1 :ok :read 2"],
+        finds: "agreement/replicas-disagree",
+    },
+    |source, options| judge("agreement", source, options, judge_agreement),
+);
 
 /// Judges one object: its operations, and the final reads among them.
 type Rule = fn(&Object<'_>, &Options, &mut Judgement) -> Result<(), Error>;

@@ -13,11 +13,10 @@
 //!
 //! Source: Jepsen's `checker/counter`, whose bounds these are where nothing is subtracted; with subtractions the lower
 //! bound has all that may have been subtracted, and the upper bound what certainly was.
-//!
-//! The check `counter` finds `too-low` when `add 5` is acknowledged and a later read is answered with 4.
 
 use super::shape::{at_ns, by_key, evidence, int, is_ok, not_understood, of_key};
 use crate::check::Check;
+use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -27,6 +26,11 @@ use crate::verdict::Judgement;
 pub const CHECK: Check = Check {
     name: "counter",
     about: "a `read` lies between what was certainly and what was possibly added by `add`",
+    example: Example {
+        settings: &[],
+        history: &["0 :invoke :add 5", "0 :ok :add 5", "1 :invoke :read nil", "1 :ok :read 4"],
+        finds: "counter/too-low",
+    },
     options: &[],
     run: |source, _| judge(&ops(source)?),
 };

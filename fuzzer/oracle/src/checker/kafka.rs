@@ -26,13 +26,12 @@
 //!
 //! n log n in the number of messages sent and polled. Source: Jepsen's `tests/kafka`, Maelstrom's workload `kafka`. Unlike
 //! there, an operation that failed has polled nothing.
-//!
-//! The check `kafka` finds `poll-skip` where a client polls offsets 4 and 5, then 8, and 6 holds a message.
 
 mod decode;
 
 use super::shape::{at_ns, by_key, evidence, is_ok, of_key, some};
 use crate::check::Check;
+use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -44,6 +43,22 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const CHECK: Check = Check {
     name: "kafka",
     about: "messages that are sent to logs are polled in order, once, and are not lost",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :send [[:send x 1]]",
+            "0 :ok :send [[:send x [4 1]]]",
+            "0 :invoke :send [[:send x 2]]",
+            "0 :ok :send [[:send x [5 2]]]",
+            "0 :invoke :send [[:send x 3]]",
+            "0 :ok :send [[:send x [6 3]]]",
+            "2 :invoke :poll [[:poll]]",
+            "2 :ok :poll [[:poll {x [[4 1] [5 2] [6 3]]}]]",
+            "1 :invoke :poll [[:poll]]",
+            "1 :ok :poll [[:poll {x [[4 1] [6 3]]}]]",
+        ],
+        finds: "kafka/int-poll-skip",
+    },
     options: &[],
     run: |source, _| judge(&ops(source)?),
 };

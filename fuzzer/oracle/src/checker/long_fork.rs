@@ -13,11 +13,10 @@
 //!
 //! n log n in the size of the reads: sorted by how much they hold, each must be part of the next. Source: Jepsen's
 //! `tests/long_fork`; Sovran et al., "Transactional storage for geo-replicated systems", SOSP 2011.
-//!
-//! The check `long-fork` finds `long-fork` in the reads `[[r x 1] [r y nil]]` and `[[r x nil] [r y 1]]`.
 
 use super::shape::{at_ns, evidence, is_ok, wrong_value};
 use crate::check::Check;
+use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -28,6 +27,20 @@ use std::collections::BTreeMap;
 pub const CHECK: Check = Check {
     name: "long-fork",
     about: "transactions that read the same keys see single writes in the same order",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :txn [[:w x 1]]",
+            "0 :ok :txn [[:w x 1]]",
+            "1 :invoke :txn [[:w y 1]]",
+            "1 :ok :txn [[:w y 1]]",
+            "2 :invoke :txn [[:r x nil] [:r y nil]]",
+            "2 :ok :txn [[:r x 1] [:r y nil]]",
+            "3 :invoke :txn [[:r x nil] [:r y nil]]",
+            "3 :ok :txn [[:r x nil] [:r y 1]]",
+        ],
+        finds: "long-fork/long-fork",
+    },
     options: &[],
     run: |source, _| judge(&ops(source)?),
 };

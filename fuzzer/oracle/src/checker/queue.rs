@@ -16,11 +16,10 @@
 //!
 //! Sources: Jepsen's `checker/queue` with an unordered model, and its `checker/total-queue`, in which duplicates are
 //! counted and not wrong. Unlike there, elements of enqueues that failed are unexpected.
-//!
-//! The check `total-queue` finds `lost-element` where `enqueue 1` is acknowledged and a later `drain` gives `[]`.
 
 use super::shape::{Ids, at_ns, by_key, elements, evidence, is_ok, not_understood, of_key, some};
 use crate::check::{Check, Options, Setting};
+use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -30,6 +29,18 @@ use crate::verdict::Judgement;
 pub const QUEUE: Check = Check {
     name: "queue",
     about: "what `dequeue` gives was put in by `enqueue` before, at most once each time",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :enqueue 1",
+            "0 :ok :enqueue 1",
+            "1 :invoke :dequeue nil",
+            "1 :ok :dequeue 1",
+            "2 :invoke :dequeue nil",
+            "2 :ok :dequeue 1",
+        ],
+        finds: "queue/duplicated-element",
+    },
     options: &[],
     run: |source, _| judge_queue(&ops(source)?),
 };
@@ -38,6 +49,11 @@ pub const QUEUE: Check = Check {
 pub const TOTAL_QUEUE: Check = Check {
     name: "total-queue",
     about: "what was acknowledged by `enqueue` comes out by `dequeue` or `drain`, and nothing else does",
+    example: Example {
+        settings: &[],
+        history: &["0 :invoke :enqueue 1", "0 :ok :enqueue 1", "1 :invoke :drain nil", "1 :ok :drain []"],
+        finds: "total-queue/lost-element",
+    },
     options: &[
         Setting { name: "duplicates", about: "no forbids elements that come out twice; yes without it" },
         Setting {

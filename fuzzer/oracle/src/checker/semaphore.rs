@@ -21,12 +21,11 @@
 //!
 //! n log n in the number of operations, with few holders at an instant. Sources: Jepsen's tests of locks and semaphores;
 //! Kleppmann, "How to do distributed locking", 2016.
-//!
-//! The check `fencing` finds `token-not-increasing` where `acquire` is answered with 8, and a later one with 8 again.
 
 use super::lock::{Hold, Point, Rule, excesses, passed_tokens};
 use super::shape::{evidence, is_ok, not_understood, of_key, wrong_value};
 use crate::check::{Check, Options, Setting, Source};
+use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Entry, Error, Op, Pairing, Process};
 use crate::value::Value;
@@ -53,6 +52,16 @@ const LOSSES: Setting = Setting {
 pub const MUTEX: Check = Check {
     name: "mutex",
     about: "at most one process holds the lock between `acquire` and `release`",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :acquire nil",
+            "0 :ok :acquire nil",
+            "1 :invoke :acquire nil",
+            "1 :ok :acquire nil",
+        ],
+        finds: "mutex/two-holders",
+    },
     options: &[LEASE, OVERLAP, LOSSES],
     run: |source, options| judge(source, options, Kind::Mutex),
 };
@@ -61,6 +70,18 @@ pub const MUTEX: Check = Check {
 pub const SEMAPHORE: Check = Check {
     name: "semaphore",
     about: "at most so many permits are held between `acquire` and `release`",
+    example: Example {
+        settings: &[("permits", "2")],
+        history: &[
+            "0 :invoke :acquire nil",
+            "0 :ok :acquire nil",
+            "1 :invoke :acquire nil",
+            "1 :ok :acquire nil",
+            "2 :invoke :acquire nil",
+            "2 :ok :acquire nil",
+        ],
+        finds: "semaphore/too-many-holders",
+    },
     options: &[
         Setting { name: "permits", about: "how many permits there are; 1 without it" },
         Setting {
@@ -78,6 +99,18 @@ pub const SEMAPHORE: Check = Check {
 pub const FENCING: Check = Check {
     name: "fencing",
     about: "the tokens that `acquire` is answered with grow, however many hold the lock",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :acquire nil",
+            "0 :ok :acquire 8",
+            "0 :invoke :release nil",
+            "0 :ok :release nil",
+            "1 :invoke :acquire nil",
+            "1 :ok :acquire 8",
+        ],
+        finds: "fencing/token-not-increasing",
+    },
     options: &[],
     run: |source, options| judge(source, options, Kind::Fencing),
 };

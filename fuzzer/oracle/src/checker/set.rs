@@ -19,12 +19,11 @@
 //! [`collection`](super::collection). Sources: Jepsen's `checker/set` and `checker/set-full`, Maelstrom's workloads
 //! `broadcast` and `g-set`. Unlike there, elements of `add`s that failed are unexpected, and `set-full` looks for
 //! unexpected elements and (as Jepsen says, but does not do) duplicates.
-//!
-//! The check `set` finds `acknowledged-element-lost` where `add 1` is acknowledged and a later `read` gives `#{}`.
 
 use super::collection::{Addition, Answer, Facts, Finding, Growth};
 use super::shape::{Ids, at_ns, by_key, elements, evidence, is_ok, not_understood, of_key, some};
 use crate::check::{Check, Options, Setting};
+use crate::example::Example;
 use crate::op::seconds;
 use crate::raw::{Error, Op, ops};
 use crate::verdict::Judgement;
@@ -33,6 +32,18 @@ use crate::verdict::Judgement;
 pub const SET: Check = Check {
     name: "set",
     about: "the last `read` holds every element that `add` was acknowledged for, and no other",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :add 1",
+            "0 :ok :add 1",
+            "0 :invoke :add 2",
+            "0 :ok :add 2",
+            "1 :invoke :read nil",
+            "1 :ok :read #{2}",
+        ],
+        finds: "set/acknowledged-element-lost",
+    },
     options: &[],
     run: |source, _| judge_set(&ops(source)?),
 };
@@ -41,6 +52,18 @@ pub const SET: Check = Check {
 pub const SET_FULL: Check = Check {
     name: "set-full",
     about: "every `read` holds what was added by `add` before, once, and nothing is lost",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :add 1",
+            "0 :ok :add 1",
+            "1 :invoke :read nil",
+            "1 :ok :read #{1}",
+            "1 :invoke :read nil",
+            "1 :ok :read #{}",
+        ],
+        finds: "set-full/acknowledged-element-lost",
+    },
     options: &[Setting {
         name: "linearizable",
         about: "yes forbids reads that miss what was there before they began; no without it",

@@ -20,10 +20,9 @@
 //! the hypothesis does not hold of the system as it is, and everything is unknown. The check begins `warmup-ms` late.
 //!
 //! n log n in the number of operations. Source: Basiri et al., "Chaos engineering", IEEE Software 2016.
-//!
-//! The check `steady-state` with `metric=throughput` and `min=10` finds `not-restored` where operations stop at a fault.
 
 use crate::check::{Check, Options, Setting, Source};
+use crate::example::Example;
 use crate::history::Phase;
 use crate::op::seconds;
 use crate::raw::{Entry, Error, Process};
@@ -38,6 +37,18 @@ const MS: u64 = 1_000_000;
 pub const CHECK: Check = Check {
     name: "steady-state",
     about: "a metric of the history stays in its band during faults, and is there again after them",
+    example: Example {
+        settings: &[("metric", "lag"), ("max", "10"), ("recovery-ms", "1000")],
+        history: &[
+            "nemesis :info :lag 3",
+            "nemesis :info :partition nil",
+            "nemesis :info :heal nil",
+            "nemesis :info :lag 3",
+            "nemesis :info :lag 40",
+            "nemesis :info :lag 41",
+        ],
+        finds: "steady-state/not-restored",
+    },
     options: &[
         Setting {
             name: "metric",

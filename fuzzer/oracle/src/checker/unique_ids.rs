@@ -7,27 +7,10 @@
 //! Operations: `generate`, whose `ok` value is the id, of any type; ids are the same when they are written the same.
 //! Each key is a generator of its own. Operations that failed or whose end is unknown say nothing. n log n in the
 //! number of operations. Source: Jepsen's `checker/unique-ids`, Maelstrom's workload `unique-ids`.
-//!
-//! ```
-//! # use oracle::{check, history::Phase, raw::{Entry, Process}, value::Value};
-//! let entry = |index, phase, value| {
-//!     let (f, process) = ("generate".to_owned(), Process::Client(0));
-//!     let (at_ns, key, error, extra, place) = (None, None, None, Vec::new(), None);
-//!     Ok(Entry { index, at_ns, process, phase, f, key, value, error, extra, place })
-//! };
-//! let history = [
-//!     entry(0, Phase::Invoke, Value::Nil),
-//!     entry(1, Phase::Ok, Value::text("a")),
-//!     entry(2, Phase::Invoke, Value::Nil),
-//!     entry(3, Phase::Ok, Value::text("a")),
-//! ];
-//! let judgement = check::named("unique-ids").unwrap().judge(&mut history.into_iter(), &check::Options::default())?;
-//! assert_eq!(judgement.violations[0].signature, "unique-ids/duplicated-id");
-//! # Ok::<(), oracle::raw::Error>(())
-//! ```
 
 use super::shape::{at_ns, evidence, is_ok, not_understood, some};
 use crate::check::Check;
+use crate::example::Example;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
 use crate::verdict::Judgement;
@@ -36,6 +19,16 @@ use crate::verdict::Judgement;
 pub const CHECK: Check = Check {
     name: "unique-ids",
     about: "ids that `generate` answers with are never the same",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :generate nil",
+            "0 :ok :generate 17",
+            "1 :invoke :generate nil",
+            "1 :ok :generate 17",
+        ],
+        finds: "unique-ids/duplicated-id",
+    },
     options: &[],
     run: |source, _| judge(&ops(source)?),
 };

@@ -84,6 +84,7 @@ impl<R: BufRead> Entries<R> {
                         continue;
                     }
                     self.state = State::Session(sessions, open, false);
+                    scanner.begin();
                     let place = scanner.place();
                     // three levels are around it
                     let value = value(scanner, 3)?;

@@ -34,6 +34,7 @@ impl<R: BufRead> Values<R> {
 
     fn advance(&mut self) -> Result<Option<(Place, Value)>, Error> {
         let scanner = &mut self.scanner;
+        scanner.begin();
         skip(scanner, 0)?;
         if let (State::Start, Some(open @ (b'[' | b'('))) = (self.state, scanner.peek()) {
             self.state = State::Inside(scanner.place(), if open == b'[' { b']' } else { b')' });

@@ -30,6 +30,7 @@ impl<R: BufRead> Values<R> {
 
     fn advance(&mut self) -> Result<Option<(Place, Value)>, Error> {
         let scanner = &mut self.scanner;
+        scanner.begin();
         space(scanner);
         if let State::Inside(open) = self.state {
             if !more(scanner, open, b']')? {

@@ -6,6 +6,9 @@ use std::io::{BufRead, ErrorKind};
 /// How deep values may be nested. Real histories need about six.
 pub(super) const DEPTH_MAX: usize = 128;
 
+/// How long an entry may be, in bytes. The longest real ones are final reads of some million elements.
+const ENTRY_BYTES_MAX: usize = 256 << 20;
+
 /// How many bytes of a bad token a message shows.
 const SHOWN_BYTES: usize = 40;
 
@@ -18,17 +21,25 @@ pub(super) struct Scanner<R> {
     place: Place,
     /// The source failed: what follows looks like the end.
     failure: Option<String>,
+    /// How many bytes may still be read for this entry.
+    allowance: usize,
     is_at_end: bool,
 }
 
 impl<R: BufRead> Scanner<R> {
     pub(super) fn new(source: R) -> Self {
         let place = Place { line: 1, column: 1 };
-        let mut scanner = Self { source, chunk: Vec::new(), next: 0, place, failure: None, is_at_end: false };
+        let (chunk, allowance) = (Vec::new(), ENTRY_BYTES_MAX);
+        let mut scanner = Self { source, chunk, next: 0, place, failure: None, allowance, is_at_end: false };
         if scanner.starts_with(b"\xef\xbb\xbf") {
             scanner.next = 3;
         }
         scanner
+    }
+
+    /// An entry begins here: it may be so long, and no longer.
+    pub(super) const fn begin(&mut self) {
+        self.allowance = ENTRY_BYTES_MAX;
     }
 
     /// Where the next byte stands.
@@ -92,13 +103,16 @@ impl<R: BufRead> Scanner<R> {
 
     /// The rest of the line without its end; `None` at the end of the text. The place is where it begins.
     pub(super) fn line(&mut self) -> Result<Option<(Place, String)>, Error> {
+        self.begin();
         let place = self.place;
         if self.peek().is_none() {
             return self.end().map(|()| None);
         }
         let mut bytes = Vec::new();
         self.take_while(&mut bytes, |byte| byte != b'\n');
-        self.take(b'\n');
+        if !self.take(b'\n') {
+            self.end()?;
+        }
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
@@ -114,7 +128,7 @@ impl<R: BufRead> Scanner<R> {
     /// An error elsewhere; if the source failed, that is the error.
     pub(super) fn error_at(&mut self, place: Place, cause: impl Into<String>) -> Error {
         match self.failure.take() {
-            Some(failure) => Error::at(None, format!("cannot read: {failure}")),
+            Some(failure) => Error::at(None, failure),
             None => Error::at(place, cause),
         }
     }
@@ -162,15 +176,22 @@ impl<R: BufRead> Scanner<R> {
         loop {
             match self.source.fill_buf() {
                 Ok([]) => self.is_at_end = true,
+                Ok(bytes) if bytes.len() > self.allowance => {
+                    let limit = ENTRY_BYTES_MAX >> 20;
+                    let line = self.place.line;
+                    self.failure = Some(format!("line {line}: an entry is longer than {limit} MiB"));
+                    self.is_at_end = true;
+                }
                 Ok(bytes) => {
                     let length = bytes.len();
+                    self.allowance -= length;
                     self.chunk.extend_from_slice(bytes);
                     self.source.consume(length);
                     return true;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    self.failure = Some(error.to_string());
+                    self.failure = Some(format!("cannot read: {error}"));
                     self.is_at_end = true;
                 }
             }
@@ -216,6 +237,7 @@ pub(super) fn shown(token: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{Format, Options};
     use std::io::{BufReader, Read};
 
     #[test]
@@ -256,5 +278,16 @@ mod tests {
         let mut scanner = Scanner::new(BufReader::new((&b"ab"[..]).chain(Broken)));
         let error = scanner.line().and_then(|_| scanner.line()).unwrap_err();
         assert_eq!(error.to_string(), "cannot read: disk on fire");
+    }
+
+    #[test]
+    fn an_entry_without_end_is_refused() {
+        for (read, text) in
+            [(Format::Edn, &b"[{:f \"a"[..]), (Format::Json, b"[{\"f\":\"a"), (Format::Plume, b"r(1,")]
+        {
+            let source = BufReader::with_capacity(1 << 20, text.chain(std::io::repeat(b'1')));
+            let error = crate::format::read(read, source, Options::default()).next().unwrap().unwrap_err();
+            assert_eq!(error.to_string(), "line 1: an entry is longer than 256 MiB");
+        }
     }
 }

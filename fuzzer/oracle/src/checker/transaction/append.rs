@@ -6,6 +6,7 @@ use super::history::Datatype;
 use super::report::{self, CONSISTENCY, Demand, REALTIME};
 use super::{depend, direct, explain, intake, search};
 use crate::check::{Check, Options, Source};
+use crate::example::Example;
 use crate::raw::Error;
 use crate::verdict::Judgement;
 
@@ -16,6 +17,16 @@ pub const NAME: &str = "list-append";
 pub const CHECK: Check = Check {
     name: NAME,
     about: "transactions [[:append k v] [:r k [v ...]]]: Elle's anomalies, at the strength of a consistency model",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :txn [[:append x 1] [:append y 1]]",
+            "0 :ok :txn [[:append x 1] [:append y 1]]",
+            "1 :invoke :txn [[:r x nil] [:r y nil]]",
+            "1 :ok :txn [[:r x []] [:r y [1]]]",
+        ],
+        finds: "list-append/G-single",
+    },
     options: &[CONSISTENCY, REALTIME],
     run,
 };

@@ -8,6 +8,7 @@ use super::report::{self, CONSISTENCY, Demand, REALTIME};
 use super::succession::{Newer, Source, Succession, Vouched};
 use super::{depend, direct, intake, search};
 use crate::check::{Check, Options, Setting, Source as Entries};
+use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::Error;
 use crate::verdict::{Evidence, Judgement};
@@ -37,6 +38,16 @@ pub(super) const LINEARIZABLE: Setting = Setting {
 pub const CHECK: Check = Check {
     name: NAME,
     about: "transactions [[:w k v] [:r k v]], values written once: Elle's anomalies, as far as versions have an order",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :txn [[:w x 1] [:r y nil]]",
+            "1 :invoke :txn [[:w y 1] [:r x nil]]",
+            "0 :ok :txn [[:w x 1] [:r y 1]]",
+            "1 :ok :txn [[:w y 1] [:r x 1]]",
+        ],
+        finds: "rw-register/G1c",
+    },
     options: &[CONSISTENCY, REALTIME, WRITES_FOLLOW_READS, SEQUENTIAL, LINEARIZABLE],
     run,
 };

@@ -2,9 +2,10 @@
 
 use super::direct::Findings;
 use super::explain::{self, Why};
+use super::graph::Kind;
 use super::history::History;
 use super::model;
-use super::search::Cycles;
+use super::search::{Cycle, Cycles};
 use crate::check::{Options, Setting};
 use crate::raw::Error;
 use crate::verdict::Judgement;
@@ -94,7 +95,8 @@ pub(super) fn judgement(
         };
         told.insert(name);
         names.insert(name);
-        let summary = format!("{}: {} transactions in a circle", anomaly.about(), cycle.len());
+        let known = nickname(cycle).map(|known| format!("{known}: ")).unwrap_or_default();
+        let summary = format!("{known}{}: {} transactions in a circle", anomaly.about(), cycle.len());
         if model::forbids(demand.model, name) {
             judgement.violation(name, at_ns, summary, evidence);
         } else {
@@ -116,6 +118,20 @@ pub(super) fn judgement(
         judgement.unknown(format!("{unexplained} cycles could not be explained, and are not reported"));
     }
     judgement
+}
+
+/// What books call a cycle of this shape.
+fn nickname(cycle: &Cycle) -> Option<&'static str> {
+    let mut kinds: Vec<Kind> = cycle.iter().map(|(_, kind)| *kind).collect();
+    if let [_, Kind::Rw, ..] = kinds[..] {
+        kinds.rotate_left(1);
+    }
+    match kinds[..] {
+        [Kind::Rw, Kind::Rw] => Some("write skew"),
+        [Kind::Rw, Kind::Wr] => Some("read skew"),
+        [Kind::Rw, Kind::Wr, Kind::Rw, Kind::Wr] => Some("long fork"),
+        _ => None,
+    }
 }
 
 fn list(models: &[&str]) -> String {

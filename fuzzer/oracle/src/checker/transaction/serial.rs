@@ -12,6 +12,7 @@ use super::history::{Action, Datatype, History};
 use super::report::Demand;
 use super::{intake, register};
 use crate::check::{Check, Options, Setting, Source as Entries};
+use crate::example::Example;
 use crate::raw::Error;
 use crate::verdict::{Evidence, Judgement};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,16 @@ const ORDER: Setting = Setting {
 pub const SERIALIZABLE: Check = Check {
     name: "serializable",
     about: "transactions [[:w k v] [:r k v]], values written once: one after the other in some order; bounded search",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :txn [[:r x nil] [:w y 1]]",
+            "1 :invoke :txn [[:r y nil] [:w x 1]]",
+            "0 :ok :txn [[:r x nil] [:w y 1]]",
+            "1 :ok :txn [[:r y nil] [:w x 1]]",
+        ],
+        finds: "serializable/G2-item",
+    },
     options: &[ORDER],
     run: |entries, options| {
         let models = ["serializable", "strong-session-serializable", "strict-serializable"];
@@ -37,6 +48,16 @@ pub const SERIALIZABLE: Check = Check {
 pub const STRICT: Check = Check {
     name: "strict-serializable",
     about: "transactions [[:w k v] [:r k v]], values written once: one after the other in real time; bounded search",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :txn [[:w x 1]]",
+            "0 :ok :txn [[:w x 1]]",
+            "1 :invoke :txn [[:r x nil]]",
+            "1 :ok :txn [[:r x nil]]",
+        ],
+        finds: "strict-serializable/G-single-realtime",
+    },
     options: &[],
     run: |entries, options| {
         let models = ["strict-serializable"; 3];
@@ -49,6 +70,16 @@ pub const STRICT: Check = Check {
 pub const SNAPSHOT: Check = Check {
     name: "snapshot-isolation",
     about: "transactions [[:w k v] [:r k v]], values written once: reads of a snapshot, no lost update; bounded search",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :txn [[:r x nil] [:w x 1]]",
+            "1 :invoke :txn [[:r x nil] [:w x 2]]",
+            "0 :ok :txn [[:r x nil] [:w x 1]]",
+            "1 :ok :txn [[:r x nil] [:w x 2]]",
+        ],
+        finds: "snapshot-isolation/lost-update",
+    },
     options: &[ORDER],
     run: |entries, options| {
         let models = ["snapshot-isolation", "strong-session-snapshot-isolation", "strong-snapshot-isolation"];

@@ -18,6 +18,7 @@ use super::graph::{Arc, Components, Graph, Kind, Kinds};
 use super::history::{Action, Datatype, History};
 use super::{intake, search};
 use crate::check::{Check, Options, Source as Entries};
+use crate::example::Example;
 use crate::raw::Error;
 use crate::verdict::{Evidence, Judgement};
 use std::collections::BTreeMap;
@@ -26,6 +27,16 @@ use std::collections::BTreeMap;
 pub const READ_COMMITTED: Check = Check {
     name: "read-committed",
     about: "transactions [[:w k v] [:r k v]], values written once: an order of commits for each read by itself",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :txn [[:w x 1]]",
+            "0 :fail :txn [[:w x 1]]",
+            "1 :invoke :txn [[:r x nil]]",
+            "1 :ok :txn [[:r x 1]]",
+        ],
+        finds: "read-committed/G1a",
+    },
     options: &[],
     run: |entries, options| run(entries, options, Level::Committed),
 };
@@ -34,6 +45,18 @@ pub const READ_COMMITTED: Check = Check {
 pub const READ_ATOMIC: Check = Check {
     name: "read-atomic",
     about: "transactions [[:w k v] [:r k v]], values written once: all or nothing of each transaction is seen",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :txn [[:w x 1] [:w y 1]]",
+            "0 :ok :txn [[:w x 1] [:w y 1]]",
+            "0 :invoke :txn [[:w x 2] [:w y 2]]",
+            "0 :ok :txn [[:w x 2] [:w y 2]]",
+            "1 :invoke :txn [[:r x nil] [:r y nil]]",
+            "1 :ok :txn [[:r x 1] [:r y 2]]",
+        ],
+        finds: "read-atomic/commit-cycle",
+    },
     options: &[],
     run: |entries, options| run(entries, options, Level::Atomic),
 };
@@ -42,6 +65,22 @@ pub const READ_ATOMIC: Check = Check {
 pub const CAUSAL: Check = Check {
     name: "causal-consistency",
     about: "transactions [[:w k v] [:r k v]], values written once: whatever led to something seen is seen",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :txn [[:w x 1]]",
+            "0 :ok :txn [[:w x 1]]",
+            "0 :invoke :txn [[:w x 2]]",
+            "0 :ok :txn [[:w x 2]]",
+            "1 :invoke :txn [[:r x nil] [:w y 1]]",
+            "1 :ok :txn [[:r x 2] [:w y 1]]",
+            "2 :invoke :txn [[:r y nil]]",
+            "2 :ok :txn [[:r y 1]]",
+            "2 :invoke :txn [[:r x nil]]",
+            "2 :ok :txn [[:r x 1]]",
+        ],
+        finds: "causal-consistency/commit-cycle",
+    },
     options: &[],
     run: |entries, options| run(entries, options, Level::Causal),
 };

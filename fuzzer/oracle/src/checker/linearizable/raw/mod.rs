@@ -13,6 +13,7 @@ mod settings;
 
 use super::{NAME, staleness};
 use crate::check::{Check, Options};
+use crate::example::Example;
 use crate::model::sequence::Sequence;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -28,6 +29,18 @@ use settings::{
 pub const REGISTER: Check = Check {
     name: "register",
     about: "linearizable registers: `read`, `write`, `delete`, of one value a key",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :write 1",
+            "0 :ok :write 1",
+            "0 :invoke :write 2",
+            "0 :ok :write 2",
+            "1 :invoke :read nil",
+            "1 :ok :read 1",
+        ],
+        finds: "linearizability/stale-read",
+    },
     options: &[CONSISTENCY_OF_REGISTERS, GUARANTEES, STALENESS, INITIAL, NIL, PARTITION, THREADS],
     run: |source, options| register(&ops(source)?, options, false),
 };
@@ -36,6 +49,18 @@ pub const REGISTER: Check = Check {
 pub const CAS_REGISTER: Check = Check {
     name: "cas-register",
     about: "linearizable registers: `read`, `write`, `delete`, `cas` of [old new]",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :write 1",
+            "0 :ok :write 1",
+            "1 :invoke :cas [1 2]",
+            "1 :ok :cas [1 2]",
+            "2 :invoke :cas [1 3]",
+            "2 :ok :cas [1 3]",
+        ],
+        finds: "linearizability/lost-update",
+    },
     options: &[CONSISTENCY_OF_REGISTERS, GUARANTEES, STALENESS, INITIAL, NIL, REFUSALS, PARTITION, THREADS],
     run: |source, options| register(&ops(source)?, options, true),
 };
@@ -44,6 +69,16 @@ pub const CAS_REGISTER: Check = Check {
 pub const MULTI_REGISTER: Check = Check {
     name: "multi-register",
     about: "linearizable transactions on registers: `txn`, `read`, `write` of [[f register value] ...] or {register value}",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :write {:x 1, :y 1}",
+            "0 :ok :write {:x 1, :y 1}",
+            "1 :invoke :read {:x nil, :y nil}",
+            "1 :ok :read {:x 1, :y nil}",
+        ],
+        finds: "linearizability/inconsistent-transaction",
+    },
     options: &[CONSISTENCY, INITIAL, NIL, PARTITION, THREADS],
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
@@ -56,6 +91,18 @@ pub const MULTI_REGISTER: Check = Check {
 pub const MAP: Check = Check {
     name: "map",
     about: "a linearizable map of texts: `get`, `put`, `append`, of one entry a key",
+    example: Example {
+        settings: &[],
+        history: &[
+            r#"0 :invoke :put "a""#,
+            r#"0 :ok :put "a""#,
+            r#"0 :invoke :append "b""#,
+            r#"0 :ok :append "b""#,
+            "1 :invoke :get nil",
+            r#"1 :ok :get "ba""#,
+        ],
+        finds: "linearizability/inconsistent-get",
+    },
     options: &[CONSISTENCY, PARTITION, THREADS],
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
@@ -68,6 +115,16 @@ pub const MAP: Check = Check {
 pub const SET: Check = Check {
     name: "linearizable-set",
     about: "a linearizable set: `add`, `remove`, `contains` of [element truth], `read` of all elements",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :add 1",
+            "0 :ok :add 1",
+            "1 :invoke :contains [1 nil]",
+            "1 :ok :contains [1 false]",
+        ],
+        finds: "linearizability/missing-element",
+    },
     options: &[CONSISTENCY, PARTITION, THREADS],
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
@@ -80,6 +137,18 @@ pub const SET: Check = Check {
 pub const QUEUE: Check = Check {
     name: "fifo-queue",
     about: "a linearizable queue, first in first out: `enqueue`, `dequeue` (nil: there was nothing)",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :enqueue 1",
+            "0 :ok :enqueue 1",
+            "0 :invoke :enqueue 2",
+            "0 :ok :enqueue 2",
+            "1 :invoke :dequeue nil",
+            "1 :ok :dequeue 2",
+        ],
+        finds: "linearizability/out-of-order",
+    },
     options: &[CONSISTENCY, PARTITION, THREADS],
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
@@ -92,6 +161,18 @@ pub const QUEUE: Check = Check {
 pub const STACK: Check = Check {
     name: "stack",
     about: "a linearizable stack, last in first out: `push`, `pop` (nil: there was nothing)",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :push 1",
+            "0 :ok :push 1",
+            "0 :invoke :push 2",
+            "0 :ok :push 2",
+            "1 :invoke :pop nil",
+            "1 :ok :pop 1",
+        ],
+        finds: "linearizability/out-of-order",
+    },
     options: &[CONSISTENCY, PARTITION, THREADS],
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
@@ -104,6 +185,11 @@ pub const STACK: Check = Check {
 pub const COUNTER: Check = Check {
     name: "linearizable-counter",
     about: "a linearizable counter: `add` of a number, `increment`, `decrement`, `read` of the sum",
+    example: Example {
+        settings: &[],
+        history: &["0 :invoke :add 5", "0 :ok :add 5", "1 :invoke :read nil", "1 :ok :read 4"],
+        finds: "linearizability/inconsistent-sum",
+    },
     options: &[CONSISTENCY, INITIAL_COUNT, PARTITION, THREADS],
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
@@ -121,6 +207,16 @@ pub const COUNTER: Check = Check {
 pub const MUTEX: Check = Check {
     name: "linearizable-mutex",
     about: "a lock for one at a time: `acquire`, `release`",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :acquire nil",
+            "0 :ok :acquire nil",
+            "1 :invoke :acquire nil",
+            "1 :ok :acquire nil",
+        ],
+        finds: "linearizability/acquired-twice",
+    },
     options: &[CONSISTENCY, PARTITION, THREADS],
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);

@@ -30,6 +30,17 @@ fn anomalies_of_registers_are_found() {
 }
 
 #[test]
+fn anomalies_with_a_name_of_their_own_are_called_by_it() {
+    let summary = |script: &[&str]| {
+        judge(&CHECK, &steps(script, false), &[("realtime", "no")]).violations[0].summary.clone()
+    };
+    assert!(summary(&["rx wy1", "ry wx1"]).starts_with("write skew: transactions that missed"));
+    assert!(summary(&["wx1 wy1", "rx1 ry"]).starts_with("read skew: a transaction that missed"));
+    assert!(summary(&["wx1", "wy1", "rx1 ry", "rx ry1"]).starts_with("long fork: transactions that each"));
+    assert!(summary(&["wx1 ry1", "wy1 rx1"]).starts_with("transactions that saw each other's writes"));
+}
+
+#[test]
 fn the_order_of_versions_is_what_is_vouched_for() {
     // A write between two reads that shows only if a register follows the order of processes, or real time.
     let script = ["@1 0-1 wx1", "@2 2-3 rx1 wx2", "@3 4-5 rx1"];
