@@ -114,50 +114,72 @@ fn judge_ops(ops: &[Op]) -> Judgement {
 }
 
 /// Clients of an atomic register who write each value once; half of all operations are reads.
-fn atomic_register(operations: usize, clients: usize, seed: u64) -> Vec<Entry> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut entries: Vec<Entry> = Vec::with_capacity(operations * 2);
-    let mut open: Vec<Option<(bool, i64, bool)>> = vec![None; clients];
-    let (mut content, mut begun, mut ended) = (Value::Nil, 0, 0);
-    while ended < operations {
-        let client = rng.random_range(0..clients);
-        let (phase, reads, value) = match open[client] {
-            None if begun < operations => {
-                let reads = rng.random_bool(0.5);
-                open[client] = Some((reads, begun as i64, false));
-                begun += 1;
-                (Phase::Invoke, reads, if reads { Value::Nil } else { Value::Int(begun as i64 - 1) })
-            }
-            None => continue,
-            Some((reads, value, false)) => {
-                if !reads {
-                    content = Value::Int(value);
-                }
-                let seen = if let (true, Value::Int(seen)) = (reads, &content) { *seen } else { -1 };
-                open[client] = Some((reads, if reads { seen } else { value }, true));
-                continue;
-            }
-            Some((reads, value, true)) => {
-                open[client] = None;
-                ended += 1;
-                (Phase::Ok, reads, if value < 0 { Value::Nil } else { Value::Int(value) })
-            }
-        };
-        let index = entries.len() as u64;
-        entries.push(Entry {
-            index,
-            at_ns: Some(index * 1000),
-            process: Process::Client(client as u64),
-            phase,
-            f: if reads { "read" } else { "write" }.into(),
-            key: None,
-            value,
-            error: None,
-            extra: Vec::new(),
-            place: None,
-        });
+struct AtomicRegister {
+    rng: ChaCha8Rng,
+    operations: usize,
+    /// What each client has open: whether it reads, the value (-1: nothing), and whether it took effect.
+    open: Vec<Option<(bool, i64, bool)>>,
+    content: i64,
+    begun: usize,
+    ended: usize,
+    index: u64,
+}
+
+impl AtomicRegister {
+    fn new(operations: usize, clients: usize, seed: u64) -> Self {
+        let (rng, open) = (ChaCha8Rng::seed_from_u64(seed), vec![None; clients]);
+        Self { rng, operations, open, content: -1, begun: 0, ended: 0, index: 0 }
     }
-    entries
+}
+
+impl Iterator for AtomicRegister {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        while self.ended < self.operations {
+            let client = self.rng.random_range(0..self.open.len());
+            let (phase, reads, value) = match self.open[client] {
+                None if self.begun < self.operations => {
+                    let (reads, value) = (self.rng.random_bool(0.5), self.begun as i64);
+                    self.open[client] = Some((reads, value, false));
+                    self.begun += 1;
+                    (Phase::Invoke, reads, if reads { -1 } else { value })
+                }
+                None => continue,
+                Some((reads, value, false)) => {
+                    if !reads {
+                        self.content = value;
+                    }
+                    self.open[client] = Some((reads, self.content, true));
+                    continue;
+                }
+                Some((reads, value, true)) => {
+                    self.open[client] = None;
+                    self.ended += 1;
+                    (Phase::Ok, reads, value)
+                }
+            };
+            let index = self.index;
+            self.index += 1;
+            return Some(Entry {
+                index,
+                at_ns: Some(index * 1000),
+                process: Process::Client(client as u64),
+                phase,
+                f: if reads { "read" } else { "write" }.into(),
+                key: None,
+                value: if value < 0 { Value::Nil } else { Value::Int(value) },
+                error: None,
+                extra: Vec::new(),
+                place: None,
+            });
+        }
+        None
+    }
+}
+
+fn atomic_register(operations: usize, clients: usize, seed: u64) -> Vec<Entry> {
+    AtomicRegister::new(operations, clients, seed).collect()
 }
 
 /// The last read that can be spoilt sees what was replaced long before.
@@ -190,21 +212,21 @@ fn registers() -> Result<(), Box<dyn Error>> {
 
 /// Peak memory of a process of its own for each size.
 fn memory() -> Result<(), Box<dyn Error>> {
-    println!("peak memory of a process, MiB: with the history alone, and after its check");
-    for operations in [125_000, 250_000, 500_000, 1_000_000] {
+    println!("peak memory of a process that checks a history while it is made");
+    for operations in [125_000, 250_000, 375_000, 500_000, 625_000, 750_000, 875_000, 1_000_000] {
         let output =
             Command::new(std::env::current_exe()?).args(["peak", &operations.to_string()]).output()?;
-        println!("  {operations:8} operations: {}", String::from_utf8_lossy(&output.stdout).trim());
+        let mib: f64 = String::from_utf8_lossy(&output.stdout).trim().parse()?;
+        println!("  {operations:8} operations {mib:4.0} MiB {}", "#".repeat((mib / 10.0) as usize));
     }
     Ok(())
 }
 
 fn peak(operations: usize) -> Result<(), Box<dyn Error>> {
-    let joined = ops(atomic_register(operations, 30, 1).into_iter().map(Ok))?;
-    let before = peak_mib()?;
-    let judgement = judge_ops(&joined);
+    let check = named("register").ok_or("there is no such check")?;
+    let judgement = check.judge(&mut AtomicRegister::new(operations, 30, 1).map(Ok), &options(&[]))?;
     assert_eq!(judgement.verdict(), Verdict::Valid);
-    println!("{before:.0} {:.0}", peak_mib()?);
+    println!("{:.0}", peak_mib()?);
     Ok(())
 }
 

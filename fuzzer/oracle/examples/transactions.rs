@@ -220,10 +220,11 @@ fn main() -> Result<(), Error> {
             let median = times[times.len() / 2];
             println!(
                 "{name} {size} transactions: median {median:.2} s of processor ({:.2} to {:.2}, {rounds} rounds; \
-                 {making:.2} s more to make the history), {most} MiB, {:.0} bytes a transaction",
+                 {making:.2} s more to make the history), {:.0} bytes a transaction, {most} MiB {}",
                 times[0],
                 times[times.len() - 1],
                 (most << 20) as f64 / size as f64,
+                "#".repeat(most as usize / 10),
             );
         }
     }

@@ -14,7 +14,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// How long a worker may be silent, in milliseconds of the host: no run takes that long.
+/// How long a worker may be silent, in milliseconds of its processor time: no run takes that long. On a machine that is
+/// busy otherwise that may be much longer for the host; one that gets nothing done for so long hangs.
 const SILENCE_MS_MAX: i32 = 120_000;
 /// How long it may take to end when asked to, in milliseconds of the host.
 const QUIT_MS_MAX: i32 = 2_000;
@@ -67,7 +68,8 @@ impl Link {
     /// Talks to a worker that reads `input` and writes `output`.
     #[must_use]
     pub fn new(child: Option<Child>, input: OwnedFd, output: OwnedFd) -> Self {
-        let output = BufReader::new(Patient { file: output.into(), limit_ms: SILENCE_MS_MAX });
+        let process = child.as_ref().map(Child::id);
+        let output = BufReader::new(Patient { file: output.into(), limit_ms: SILENCE_MS_MAX, process });
         Self { child, input: Some(input.into()), output }
     }
 
@@ -111,14 +113,23 @@ impl Drop for Link {
 struct Patient {
     file: std::fs::File,
     limit_ms: i32,
+    /// Who writes, where it is known: as long as it works, its time counts, and not the host's.
+    process: Option<u32>,
 }
 
 impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let limit = PollTimeout::try_from(self.limit_ms).unwrap_or(PollTimeout::MAX);
+        let worked = || self.process.and_then(worked_ms);
+        let mut marks = worked().map(|now| Marks { begin: now, last: now });
         loop {
             let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
             match poll(&mut fds, limit) {
+                Ok(0)
+                    if marks
+                        .as_mut()
+                        .zip(worked())
+                        .is_some_and(|(marks, now)| marks.works(now, self.limit_ms)) => {}
                 Ok(0) => {
                     let why = format!("no answer for {} s", self.limit_ms / 1000);
                     return Err(io::Error::new(io::ErrorKind::TimedOut, why));
@@ -129,6 +140,28 @@ impl Read for Patient {
             }
         }
     }
+}
+
+/// A process's processor time in milliseconds, when waiting began and when it was looked at last.
+#[derive(Debug)]
+struct Marks {
+    begin: u64,
+    last: u64,
+}
+
+impl Marks {
+    /// Whether it has got on since it was looked at last, and has some of its time left.
+    fn works(&mut self, now_ms: u64, limit_ms: i32) -> bool {
+        let has_worked = now_ms > self.last;
+        self.last = now_ms;
+        has_worked && now_ms - self.begin < u64::from(limit_ms.unsigned_abs())
+    }
+}
+
+/// The processor time of a process in milliseconds (`schedstat` of proc(5) has nanoseconds).
+fn worked_ms(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;
+    text.split_whitespace().next()?.parse::<u64>().ok().map(|ns| ns / 1_000_000)
 }
 
 /// Starts a worker.
@@ -258,5 +291,22 @@ impl Executor for Worker {
 
     fn restarts(&mut self) -> Vec<Restart> {
         std::mem::take(&mut self.restarts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_waited_for_as_long_as_it_works_and_has_time_left() {
+        let mut marks = Marks { begin: 500, last: 500 };
+        assert!(marks.works(501, 1_000), "it got on, however little");
+        assert!(marks.works(1_400, 1_000));
+        assert!(!marks.works(1_400, 1_000), "it got nothing done");
+        assert!(marks.works(1_499, 1_000));
+        assert!(!marks.works(1_500, 1_000), "it has had its time");
+        let own = worked_ms(std::process::id());
+        assert!(own <= worked_ms(std::process::id()) && own.is_some());
     }
 }

@@ -65,7 +65,11 @@ pub(super) struct Impossible {
     pub core: Vec<usize>,
 }
 
-/// Judges `items` in at most `steps_max` attempts to place an operation, and as many again to explain.
+/// What an explanation may cost if the verdict was cheap, in attempts to place an operation.
+const EXPLAIN_STEPS: u64 = 50_000;
+
+/// Judges `items` in at most `steps_max` attempts to place an operation. An explanation may cost as much as the verdict
+/// did, and [`EXPLAIN_STEPS`] in any case.
 pub(super) fn find<D: Datatype>(model: &D, items: &[Item<D::Action>], steps_max: u64) -> Finding {
     let witness = match model.quick(items) {
         Quick::Valid => return Finding::Valid,
@@ -89,7 +93,8 @@ pub(super) fn find<D: Datatype>(model: &D, items: &[Item<D::Action>], steps_max:
     };
     let culprit = (0..items.len()).find(|i| items[*i].ret == Some(at));
     let culprit = culprit.expect("a completion belongs to an operation");
-    let core = super::core::core(model, items, culprit, at, steps_max);
+    let spent = (steps_max - steps).max(items.len() as u64 * 4);
+    let core = super::core::core(model, items, culprit, at, spent.max(EXPLAIN_STEPS).min(steps_max));
     Finding::Impossible(Impossible { at, culprit, order, core })
 }
 
