@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Histories of each shape.
 const HISTORIES: u64 = 9000;
+/// Mutants of each shape.
+const MUTANTS: u64 = 300;
 
 /// Some order of all that completed and any part of the rest respects `before` and the model.
 fn has_order<M: Model>(
@@ -65,6 +67,20 @@ fn history<M: Model>(shape: &Shape<M>, rng: &mut ChaCha8Rng) -> Vec<Item<M::Acti
     let width = [5, 150, 400][rng.random_range(0..3)];
     let wrong_percent = [0, 15, 60][rng.random_range(0..3)];
     let crash_percent = [0, 30][rng.random_range(0..2)];
+    drawn(shape, rng, Size { count, width, wrong_percent, crash_percent })
+}
+
+/// What histories are like.
+struct Size {
+    count: usize,
+    /// How far from its instant an operation may begin and end; instants are 100 apart.
+    width: i64,
+    wrong_percent: u32,
+    crash_percent: u32,
+}
+
+fn drawn<M: Model>(shape: &Shape<M>, rng: &mut ChaCha8Rng, size: Size) -> Vec<Item<M::Action>> {
+    let Size { count, width, wrong_percent, crash_percent } = size;
     let mut state = shape.model.init();
     let mut ends: Vec<(i64, usize, bool)> = Vec::new();
     let mut actions = Vec::new();
@@ -138,7 +154,45 @@ where
             }
         }
     }
+    mutants(name, shape, remodel);
     (invalid, fast)
+}
+
+/// Mutants of longer histories that are in order: a single operation of each is another one. The search is compared with
+/// the fast algorithm, wherever both can tell.
+fn mutants<D: Datatype>(name: &str, shape: &Shape<D>, remodel: fn(&[Item<D::Action>]) -> D)
+where
+    D::Action: std::fmt::Debug,
+{
+    let mut told = [0; 2];
+    for seed in 0..MUTANTS {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (count, width) = (rng.random_range(40..120), [5, 150, 300][rng.random_range(0..3)]);
+        let size = Size { count, width, wrong_percent: 0, crash_percent: rng.random_range(0..3) };
+        let mut items = drawn(shape, &mut rng, size);
+        let at = rng.random_range(0..items.len());
+        let action = (shape.draw)(&mut rng, count, &shape.model.init(), &shape.model, false);
+        if items[at].ret.is_some() || !shape.model.is_pure(&action) {
+            items[at].action = action;
+        }
+        let model = remodel(&items);
+        let fast = match model.quick(&items) {
+            Quick::Unclear => continue,
+            answer => answer == Quick::Valid,
+        };
+        let (reduced, used) = model.reduce(&items);
+        let searched = match search::search(&model, &reduced, used, &mut 100_000) {
+            Answer::OutOfBudget { .. } => continue,
+            answer => matches!(answer, Answer::Order(_)),
+        };
+        assert_eq!(fast, searched, "{name}, mutant {seed}: {items:#?}");
+        told[usize::from(fast)] += 1;
+    }
+    let [invalid, valid] = told;
+    assert!(
+        told == [0, 0] || (invalid > 5 && valid > 5),
+        "{name}: {invalid} invalid and {valid} valid mutants"
+    );
 }
 
 /// The shape has both kinds of histories in plenty.
