@@ -14,6 +14,7 @@ use crate::fault::Kind;
 use crate::nearest::suggestion;
 use crate::schedule::Family;
 use client::ClientSpec;
+use oracle::checker::output::Pattern;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -255,6 +256,8 @@ pub struct OracleSpec {
     pub off: BTreeSet<String>,
     /// Signatures of violations that are known and passed over; those that end in `*` stand for all that begin so.
     pub known: BTreeSet<String>,
+    /// Lines that nodes should not write.
+    pub output: Vec<Pattern>,
     /// Answers hold everything that was acknowledged before they were asked for.
     pub fresh: bool,
     /// Virtual milliseconds after the last fault within which the cluster must answer again.
@@ -264,7 +267,8 @@ pub struct OracleSpec {
 impl Default for OracleSpec {
     /// All oracles, fresh answers, five seconds to recover.
     fn default() -> Self {
-        Self { off: BTreeSet::new(), known: BTreeSet::new(), fresh: true, recovery_ms: 5_000 }
+        let (off, known, output) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        Self { off, known, output, fresh: true, recovery_ms: 5_000 }
     }
 }
 
@@ -398,6 +402,8 @@ impl Manifest {
         let mut config = oracle::Config {
             crash: judges("crash"),
             exit_allowed: self.node.exits.clone(),
+            sanitizer: judges("sanitizer"),
+            output: self.oracles.output.clone(),
             raft: judges("raft"),
             durability: judges("durability"),
             collections: judges("collection"),

@@ -278,3 +278,38 @@ fn an_interrupted_campaign_ends_at_once_with_its_summary() {
     assert!(asked.elapsed() < Duration::from_secs(20), "it took {:?}", asked.elapsed());
     assert!(rest.contains("\"event\":\"stopped\"") && rest.contains("interrupted"), "{rest}");
 }
+
+/// The toy store, which writes these lines when it starts, with more for its manifest.
+fn talkative(lines: &[&str], more: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let toy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../targets/toy");
+    let read = |name: &str| std::fs::read_to_string(toy.join(name)).unwrap();
+    let said: String =
+        lines.iter().map(|line| format!("    print({line:?}, file=sys.stderr, flush=True)\n")).collect();
+    let server = read("server.py").replace("def main():\n", &format!("def main():\n{said}"));
+    std::fs::write(dir.path().join("server.py"), server).unwrap();
+    std::fs::write(dir.path().join("target.toml"), format!("{}\n{more}", read("target.toml"))).unwrap();
+    dir
+}
+
+#[test]
+fn what_nodes_write_is_judged() {
+    let lines = ["corrupt page 7", "store.c:12:5: runtime error: signed integer overflow: 1 + 2"];
+    let pattern = "[[oracles.output]]\nname = \"corrupt-page\"\nany = [\"corrupt page *\"]\n";
+    let sanitizer = "sanitizer/undefined-behavior-sanitizer:signed-integer-overflow:store.c";
+    for (lines, more, expected) in [
+        (&lines[..], pattern.to_owned(), Some("output/corrupt-page")),
+        (&lines[..], format!("{pattern}except = [\"page 7\"]\n"), Some(sanitizer)),
+        (&lines[..], "[oracles]\noff = [\"sanitizer\"]\n".to_owned(), None),
+    ] {
+        let dir = talkative(lines, &more);
+        let arguments =
+            ["run", "--target", ".", "--seed", "1", "--executions", "1", "--cores", "1", "--json"];
+        let hunt = fuzz(dir.path(), &[&arguments[..], &["--shrink", "0", "--out", "out"]].concat());
+        // the run without any fault is judged first
+        let error = stderr(&hunt);
+        assert_eq!(error.contains("the control run"), expected.is_some(), "{error}");
+        assert!(expected.is_none_or(|expected| error.contains(&format!("violates {expected} "))), "{error}");
+        assert_eq!(hunt.status.code(), Some(if expected.is_some() { 2 } else { 0 }));
+    }
+}

@@ -33,6 +33,7 @@ fn lossy() -> Observations {
     Observations {
         history,
         reports: vec![state(3 * SECOND, 1), state(4 * SECOND, 2)],
+        lines: vec![],
         assertions: vec![],
         exits: vec![ProcessExit {
             at_ns: 5 * SECOND,

@@ -109,8 +109,8 @@ fn explain(check: &Check, output: &mut Output) -> anyhow::Result<()> {
     for setting in check.options {
         output.text(format!("  --set {}=...  {}", setting.name, setting.about));
     }
-    let told: String =
-        example.settings.iter().map(|(name, value)| format!(" --set {name}={value}")).collect();
+    let told = |(name, value): &(&str, &str)| format!(" --set {}", for_shell(&format!("{name}={value}")));
+    let told: String = example.settings.iter().map(told).collect();
     output.text(format!("\nExample: fuzz check FILE --model {}{told}\n", check.name));
     text.lines().for_each(|line| output.text(format!("  {line}")));
     output.text("");

@@ -18,10 +18,11 @@ use crate::schedule::{Schedule, Step, Trigger};
 use crate::target::OracleSpec;
 use crate::workload::{Action, Command, Workload};
 use agents::{ActionId, Agent, AnyAgent, StateId};
-use interceptor::event::{EventKind, Exit};
+use interceptor::event::{EventKind, Exit, LogLine};
 use interceptor::rng::{Rng, split};
 use interceptor::sandbox::{Pause, Sandbox};
 use interceptor::time::{Instant, Span};
+use oracle::checker::sanitizer::Line;
 use oracle::{Call, Entry, Observations, Phase, Quiet, Verdict};
 use rand::RngExt;
 use std::collections::VecDeque;
@@ -357,6 +358,7 @@ impl Session {
             history: self.history,
             reports: self.observer.reports().to_vec(),
             exits: self.observer.exits().to_vec(),
+            lines: self.sandbox.logs().iter().filter_map(|line| written(line, self.input.nodes)).collect(),
             assertions: self.assertions,
             quiet: stopped.is_none().then_some(Quiet { from_ns: self.horizon.0, to_ns: now.0 }),
             final_from_ns: self.workload.final_from_ns(),
@@ -400,4 +402,10 @@ impl Session {
             detail,
         }
     }
+}
+
+/// What a node wrote, as oracles know it.
+fn written(line: &LogLine, nodes: u8) -> Option<Line> {
+    let is_node = line.host.0 < u16::from(nodes);
+    is_node.then(|| Line { at_ns: line.at.0, node: u32::from(line.host.0) + 1, text: line.text.clone() })
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::path::Component;
 
 /// Names of oracles that can be switched off.
-const ORACLES: [&str; 7] =
-    ["crash", "raft", "durability", "collection", "lock", "linearizability", "liveness"];
+const ORACLES: [&str; 8] =
+    ["crash", "sanitizer", "raft", "durability", "collection", "lock", "linearizability", "liveness"];
 
 impl Manifest {
     /// The first contradiction, by field, and what would be right.
@@ -61,6 +61,21 @@ impl Manifest {
         for name in &self.oracles.off {
             if !ORACLES.contains(&name.as_str()) {
                 return Err(format!("[oracles] off holds `{name}`: {}", suggestion(name, &ORACLES)));
+            }
+        }
+        for pattern in &self.oracles.output {
+            let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if pattern.name.is_empty() || !pattern.name.chars().all(is_plain) {
+                return Err(format!(
+                    "[[oracles.output]] name is `{}`, expected lower-case letters, digits and -",
+                    pattern.name
+                ));
+            }
+            if pattern.any.iter().all(String::is_empty) {
+                return Err(format!(
+                    "[[oracles.output]] `{}` names no text to look for in `any`",
+                    pattern.name
+                ));
             }
         }
         if let Some(known) = self.oracles.known.iter().find(|known| !known.contains('/')) {

@@ -35,12 +35,12 @@ pub fn manifests(root: &Path) -> Vec<PathBuf> {
 }
 
 /// The target that a word from the command line stands for: a path (a manifest, or a directory that holds one) when it
-/// contains `/` or ends in `.toml`, else a name under `root()/targets`.
+/// contains `/`, ends in `.toml`, or is `.` or `..`, else a name under `root()/targets`.
 ///
 /// # Errors
 /// An unknown name with the nearest one; a manifest that cannot be used.
 pub fn find(word: &str, cwd: &Path, exe: Option<&Path>) -> Result<Target, TargetError> {
-    if word.contains('/') || word.ends_with(".toml") {
+    if word.contains('/') || word.ends_with(".toml") || matches!(word, "." | "..") {
         let path = cwd.join(word);
         let file = if path.is_dir() { path.join(MANIFEST) } else { path };
         return Target::load(&file);

@@ -165,6 +165,17 @@ fn each_node_has_its_programs_and_files() {
 }
 
 #[test]
+fn patterns_need_a_name_and_a_text() {
+    let good = |name: &str, any: &str| {
+        let with = format!("{GOOD}\n[[oracles.output]]\nname = {name:?}\nany = [{any:?}]\n");
+        Manifest::parse(&with, "target.toml").map(|manifest| manifest.oracles.output.len())
+    };
+    assert_eq!(good("corrupt-page", "corrupt page *").unwrap(), 1);
+    assert_snapshot!(good("Corrupt page", "x").unwrap_err(), @"target.toml: [[oracles.output]] name is `Corrupt page`, expected lower-case letters, digits and -");
+    assert_snapshot!(good("corrupt-page", "").unwrap_err(), @"target.toml: [[oracles.output]] `corrupt-page` names no text to look for in `any`");
+}
+
+#[test]
 fn known_findings_are_passed_over_by_signature() {
     let known = ["crash/panic:src/a.rs:1".to_owned(), "liveness/*".to_owned()].into();
     let oracles = OracleSpec { known, ..OracleSpec::default() };

@@ -43,6 +43,8 @@ pub struct Observations {
     pub reports: Vec<raft::Report>,
     /// Ends of nodes.
     pub exits: Vec<ProcessExit>,
+    /// What nodes wrote, in the order in which they wrote it.
+    pub lines: Vec<sanitizer::Line>,
     /// Assertions of clients that did not hold.
     pub assertions: Vec<assertion::Failed>,
     /// The time after the last fault, if the run had one.
@@ -59,6 +61,10 @@ pub struct Config {
     pub crash: bool,
     /// Statuses with which a node may exit by itself.
     pub exit_allowed: Vec<i32>,
+    /// Run [`sanitizer`].
+    pub sanitizer: bool,
+    /// Lines that nodes should not write: see [`output`].
+    pub output: Vec<output::Pattern>,
     /// Run [`raft`].
     pub raft: bool,
     /// Run [`durability`], on runs that took final reads.
@@ -85,6 +91,8 @@ impl Default for Config {
         Self {
             crash: true,
             exit_allowed: vec![0],
+            sanitizer: true,
+            output: Vec::new(),
             raft: true,
             durability: true,
             collections: true,
@@ -106,6 +114,12 @@ pub fn judge(observations: &Observations, config: &Config) -> Verdicts {
     let mut judgements = Vec::new();
     if config.crash {
         judgements.extend(crash::check(&observations.exits, &config.exit_allowed));
+    }
+    if config.sanitizer {
+        judgements.push(sanitizer::check(&observations.lines));
+    }
+    if !config.output.is_empty() {
+        judgements.push(output::check(&observations.lines, &config.output));
     }
     // What a client asserts is asked for by whoever wrote the client.
     judgements.push(assertion::check(&observations.assertions));

@@ -10,6 +10,7 @@
 
 use crate::op::seconds;
 use crate::verdict::{Evidence, Judgement};
+use serde::{Deserialize, Serialize};
 
 /// The oracle's name.
 pub const NAME: &str = "sanitizer";
@@ -22,7 +23,7 @@ const LINES_MAX: usize = 24;
 const REACH_MAX: usize = 80;
 
 /// A line that a process wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// When, in virtual nanoseconds.
     pub at_ns: u64,
