@@ -10,7 +10,7 @@ pub use text::ScheduleError;
 
 use crate::codec::text_in_binary;
 use crate::fault::{Fault, Node};
-use oracle::Function;
+use oracle::{Function, workload};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format that this program writes; older ones are read, newer ones refused.
@@ -73,6 +73,16 @@ pub enum Family {
     Log,
     /// Locks: acquire, release.
     Lock,
+    /// Counters: increment, read.
+    Counter,
+    /// Registers that are watched: write, watch.
+    Watch,
+    /// Queues: enqueue, dequeue, and drain in the end.
+    Queue,
+    /// Accounts between which money moves: transfer, read.
+    Bank,
+    /// Lists, in transactions: txn.
+    Transactions,
 }
 
 impl Family {
@@ -84,16 +94,52 @@ impl Family {
             Self::Set => "set",
             Self::Log => "log",
             Self::Lock => "lock",
+            Self::Counter => "counter",
+            Self::Watch => "watch",
+            Self::Queue => "queue",
+            Self::Bank => "bank",
+            Self::Transactions => "transactions",
         }
     }
 
     /// The operations without which it is none.
     #[must_use]
-    pub const fn needs(self) -> [Function; 2] {
+    pub const fn needs(self) -> &'static [Function] {
         match self {
-            Self::Register => [Function::Read, Function::Write],
-            Self::Set | Self::Log => [Function::Add, Function::Elements],
-            Self::Lock => [Function::Acquire, Function::Release],
+            Self::Register => &[Function::Read, Function::Write],
+            Self::Set | Self::Log => &[Function::Add, Function::Elements],
+            Self::Lock => &[Function::Acquire, Function::Release],
+            Self::Counter => &[Function::Increment, Function::Read],
+            Self::Watch => &[Function::Write, Function::Watch],
+            Self::Queue => &[Function::Enqueue, Function::Dequeue, Function::Drain],
+            Self::Bank => &[Function::Transfer, Function::Read],
+            Self::Transactions => &[Function::Txn],
+        }
+    }
+
+    /// Who draws its operations where the workload does not do so itself.
+    #[must_use]
+    pub const fn generated(self) -> Option<workload::Family> {
+        match self {
+            Self::Register | Self::Set | Self::Log | Self::Lock => None,
+            Self::Counter => Some(workload::Family::Counter),
+            Self::Watch => Some(workload::Family::Watch),
+            Self::Queue => Some(workload::Family::Queue),
+            Self::Bank => Some(workload::Family::Bank),
+            Self::Transactions => Some(workload::Family::Transactions),
+        }
+    }
+
+    /// The checks by name that judge it, each with its settings.
+    #[must_use]
+    pub const fn checks(self) -> &'static [(&'static str, &'static [(&'static str, &'static str)])] {
+        match self {
+            Self::Register | Self::Set | Self::Log | Self::Lock => &[],
+            Self::Counter => &[("counter", &[]), ("linearizable-counter", &[])],
+            Self::Watch => &[("watch", &[])],
+            Self::Queue => &[("total-queue", &[("duplicates", "no")])],
+            Self::Bank => &[("bank", &[("total", "100"), ("accounts", "0,1,2,3,4")])],
+            Self::Transactions => &[("list-append", &[])],
         }
     }
 }

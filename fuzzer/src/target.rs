@@ -14,6 +14,7 @@ use crate::fault::Kind;
 use crate::nearest::suggestion;
 use crate::schedule::Family;
 use client::ClientSpec;
+use oracle::checker::named::Asked;
 use oracle::checker::output::Pattern;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -414,7 +415,26 @@ impl Manifest {
         };
         config.collection.ordered = family == Family::Log;
         config.collection.fresh = self.oracles.fresh;
+        config.checks = self.checks(family);
         config
+    }
+
+    /// The checks by name that judge a run whose clients worked on `family`.
+    fn checks(&self, family: Family) -> Vec<Asked> {
+        // Whoever answers with what was true some time ago is linearizable in nothing.
+        let judges = |name: &str| {
+            let off = |name: &str| self.oracles.off.contains(name);
+            !off(name)
+                && (!name.starts_with("linearizable") || (self.oracles.fresh && !off("linearizability")))
+        };
+        let all = family.checks().iter().filter(|(name, _)| judges(name));
+        let pair = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        all.map(|(name, settings)| Asked {
+            check: (*name).to_owned(),
+            settings: settings.iter().map(pair).collect(),
+            final_reads: !self.oracles.fresh,
+        })
+        .collect()
     }
 
     /// The bugs that words from the command line stand for: names, sets, or `none`; each word may hold several, with commas.

@@ -1,7 +1,8 @@
-//! The workload: clients that work on registers, sets or logs, as a state machine without sockets.
+//! The workload: clients that work on registers, sets, counters and so on, as a state machine without sockets.
 //!
 //! It owns the clients, what they ask next and when, and the numbering of processes. All choices come from one
-//! generator. It is told what happens on the clients' connections and what time it is, and says what to do; it
+//! generator of random numbers; what is asked of registers, sets, logs and locks is drawn here, of other families by
+//! [`oracle::workload`]. It is told what happens on the clients' connections and what time it is, and says what to do; it
 //! does not know what faults there are.
 
 pub mod client;
@@ -18,6 +19,7 @@ use crate::schedule::{self, Family};
 use crate::target::client::ClientSpec;
 use client::{Client, Task};
 use interceptor::rng::{Rng, split};
+use oracle::workload::{Ask, Generator, Shape};
 use oracle::{Call, Function, Phase};
 use protocol::{Nodes, Protocol};
 use rand::RngExt;
@@ -117,8 +119,10 @@ pub struct Workload {
     next_process: u32,
     begun: u64,
     stage: Stage,
-    /// Keys that still want a final read.
-    unread: VecDeque<String>,
+    /// Who draws, for families that are not drawn here.
+    generator: Option<Generator>,
+    /// Final reads that still want an answer, each with the client that is to ask, if it matters.
+    unread: VecDeque<(Option<usize>, Call)>,
     final_from_ns: Option<u64>,
 }
 
@@ -148,6 +152,8 @@ impl Workload {
         let is_usual = rng.random();
         let mix = if is_usual { MIXES[0] } else { MIXES[rng.random_range(0..MIXES.len())] };
         let interval_ns = interval_ns(settings.clients, settings.rate);
+        let family = offer.family(settings);
+        let generator = family.generated().map(|family| Generator::new(family, shape(settings, mix)));
         let clients = (0..settings.clients)
             .map(|number| Slot {
                 client: Client::new(
@@ -167,7 +173,8 @@ impl Workload {
             })
             .collect();
         Self {
-            family: offer.family(settings),
+            family,
+            generator,
             functions: offer.functions.clone(),
             settings: settings.clone(),
             nodes,
@@ -201,9 +208,21 @@ impl Workload {
     /// No operation begins any more; when all have ended, every key is read until an answer comes.
     pub fn finish(&mut self, now_ns: u64) {
         self.stage = Stage::Drain;
-        if self.family != Family::Lock {
-            self.unread = (0..self.settings.keys).map(key).collect();
-        }
+        let keys = (0..self.settings.keys).map(key);
+        let last: Vec<Call> = match (&self.generator, self.family) {
+            (Some(generator), _) => generator.last().into_iter().map(asked).collect(),
+            (None, Family::Lock) => Vec::new(),
+            (None, Family::Register) => keys.map(|key| Call::Read { key, value: None }).collect(),
+            (None, _) => keys.map(|key| Call::Elements { key, elements: None }).collect(),
+        };
+        self.unread = match self.family {
+            // What one client has been told says nothing of what others have.
+            Family::Watch => {
+                let clients = 0..self.clients.len();
+                clients.flat_map(|client| last.iter().map(move |call| (Some(client), call.clone()))).collect()
+            }
+            _ => last.into_iter().map(|call| (None, call)).collect(),
+        };
         self.take_stock(now_ns);
     }
 
@@ -224,10 +243,11 @@ impl Workload {
     /// When it wants to be woken.
     #[must_use]
     pub fn deadline_ns(&self) -> Option<u64> {
-        self.clients.iter().filter_map(|slot| self.deadline_of(slot)).min()
+        (0..self.clients.len()).filter_map(|number| self.deadline_of(number)).min()
     }
 
-    fn deadline_of(&self, slot: &Slot) -> Option<u64> {
+    fn deadline_of(&self, number: usize) -> Option<u64> {
+        let slot = &self.clients[number];
         if !slot.client.is_idle() {
             return slot.client.deadline_ns();
         }
@@ -235,9 +255,14 @@ impl Workload {
             Stage::Load | Stage::Probe => self.has_more(),
             // Nothing new begins, but nobody keeps a lock.
             Stage::Drain => slot.held.is_some(),
-            Stage::Final => !self.unread.is_empty(),
+            Stage::Final => self.unread_by(number).is_some(),
         };
         goes_on.then_some(slot.next_ns)
+    }
+
+    /// The position of the next final read that this client can ask.
+    fn unread_by(&self, number: usize) -> Option<usize> {
+        self.unread.iter().position(|(client, _)| client.is_none_or(|client| client == number))
     }
 
     fn has_more(&self) -> bool {
@@ -249,8 +274,8 @@ impl Workload {
         let mut commands = Vec::new();
         for number in 0..self.clients.len() {
             self.tell(number, now_ns, &mut commands, |client, out| client.on_time(now_ns, out));
-            let slot = &self.clients[number];
-            if slot.client.is_idle() && self.deadline_of(slot).is_some_and(|at| at <= now_ns) {
+            let is_idle = self.clients[number].client.is_idle();
+            if is_idle && self.deadline_of(number).is_some_and(|at| at <= now_ns) {
                 self.begin(number, now_ns, &mut commands);
             }
         }
@@ -298,6 +323,7 @@ impl Workload {
 
     fn completed(&mut self, number: usize, phase: Phase, call: &Call, now_ns: u64) {
         let stage = self.stage;
+        let whose = (self.family == Family::Watch).then_some(number);
         let slot = &mut self.clients[number];
         let key = call.key().to_owned();
         match phase {
@@ -317,12 +343,12 @@ impl Workload {
                 slot.client.become_process(self.next_process);
                 self.next_process += 1;
                 if stage == Stage::Final {
-                    self.unread.push_back(key);
+                    self.unread.push_back((whose, call.question()));
                 }
             }
             Phase::Fail if stage == Stage::Final => {
                 slot.next_ns = now_ns.saturating_add(FINAL_PAUSE_NS);
-                self.unread.push_back(key);
+                self.unread.push_back((whose, call.question()));
             }
             Phase::Fail | Phase::Invoke => {}
         }
@@ -342,12 +368,10 @@ impl Workload {
     fn begin(&mut self, number: usize, now_ns: u64, commands: &mut Vec<Command>) {
         let task = match self.stage {
             Stage::Final => {
-                let Some(key) = self.unread.pop_front() else { return };
-                let call = match self.family {
-                    Family::Register => Call::Read { key, value: None },
-                    _ => Call::Elements { key, elements: None },
-                };
-                Task { call, is_impatient: true, start_at: None }
+                let next = self.unread_by(number).and_then(|at| self.unread.remove(at));
+                let Some((_, call)) = next else { return };
+                let is_impatient = call.function() != Function::Watch;
+                Task { call, is_impatient, start_at: None }
             }
             Stage::Load | Stage::Probe | Stage::Drain => self.draw(number),
         };
@@ -363,6 +387,17 @@ impl Workload {
 
     /// What a client asks next.
     fn draw(&mut self, number: usize) -> Task {
+        let call = match &mut self.generator {
+            Some(generator) => asked(generator.ask(number, &mut self.rng)),
+            None => self.draw_call(number),
+        };
+        let start_at = self.rng.random_ratio(1, WANDER).then(|| self.rng.random_range(0..self.nodes));
+        // A watch that is asked twice is told the rest the second time, and what it was told first is lost.
+        let is_impatient = self.rng.random() && call.function() != Function::Watch;
+        Task { call, is_impatient, start_at }
+    }
+
+    fn draw_call(&mut self, number: usize) -> Call {
         let rng = &mut self.rng;
         let key = key(rng.random_range(0..self.settings.keys));
         let slot = &mut self.clients[number];
@@ -370,7 +405,7 @@ impl Workload {
             slot.values += 1;
             format!("v{}.{}", number + 1, slot.values)
         };
-        let call = match self.family {
+        match self.family {
             Family::Register => {
                 let Mix { writes, reads, swaps } = self.mix;
                 let seen = |own: bool| if own { &slot.known } else { &self.newest };
@@ -387,14 +422,12 @@ impl Workload {
                 }
             }
             Family::Set | Family::Log if rng.random_ratio(1, ASK) => Call::Elements { key, elements: None },
-            Family::Set | Family::Log => Call::Add { element: value(), key },
             Family::Lock => match slot.held.take() {
                 Some(key) => Call::Release { key },
                 None => Call::Acquire { key, grant: None },
             },
-        };
-        let start_at = rng.random_ratio(1, WANDER).then(|| rng.random_range(0..self.nodes));
-        Task { call, is_impatient: rng.random(), start_at }
+            _ => Call::Add { element: value(), key },
+        }
     }
 }
 
@@ -405,6 +438,26 @@ fn interval_ns(clients: u8, rate: u32) -> u64 {
 
 fn key(number: u8) -> String {
     format!("k{number}")
+}
+
+/// What a generator is to draw.
+fn shape(settings: &schedule::Workload, mix: Mix) -> Shape {
+    Shape {
+        clients: settings.clients.into(),
+        keys: settings.keys.into(),
+        clients_per_key: settings.clients.into(),
+        read_percent: mix.reads,
+        amount_max: 1,
+        rate: settings.rate,
+        ..Shape::default()
+    }
+}
+
+/// What a generator asks, as a call. Its keys are numbers.
+fn asked(ask: Ask) -> Call {
+    let key = ask.key.map(|key| format!("k{key}")).unwrap_or_default();
+    let function = Function::named(ask.f).expect("every operation of a generated family has a name");
+    Call::Other { function, key, asked: ask.value, answered: None }
 }
 
 #[cfg(test)]

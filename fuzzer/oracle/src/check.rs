@@ -123,6 +123,7 @@ pub const CHECKS: &[Check] = &[
     checker::semaphore::SEMAPHORE,
     checker::semaphore::FENCING,
     checker::kafka::CHECK,
+    checker::watch::CHECK,
     checker::convergence::G_SET,
     checker::convergence::BROADCAST,
     checker::convergence::OR_SET,

@@ -7,7 +7,8 @@
 //! | `read`, `write`, `delete` | `register`; with `cas` `cas-register` |
 //! | `get`, `put`, `append` | `map` |
 //! | `add` or `broadcast`, `read` or `elements` of lists | `set` |
-//! | `add`, `read` of numbers | `counter` |
+//! | `add` or `increment`, `read` of numbers | `counter` |
+//! | `watch`, `write` | `watch` |
 //! | `transfer`, `read` | `bank` |
 //! | `generate` | `unique-ids` |
 //! | `enqueue`, `dequeue`, `drain` | `total-queue` |
@@ -96,6 +97,8 @@ impl Guess {
                     _ => None,
                 }
             }
+            () if only(&["increment", "read"]) && has("increment") => Some("counter"),
+            () if only(&["watch", "write"]) && has("watch") => Some("watch"),
             () if only(&["transfer", "read"]) && has("transfer") => Some("bank"),
             () if only(&["generate"]) => Some("unique-ids"),
             () if only(&["enqueue", "dequeue", "drain"]) && has("drain") => Some("total-queue"),
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn operations_tell_the_check() {
-        let cases: [(&[&str], &str); 12] = [
+        let cases: [(&[&str], &str); 14] = [
             (&[":f :txn :value [[:r 1 nil] [:append 1 2]]"], "list-append"),
             (&[":f \"txn\" :value [[\"r\" 1 nil] [\"w\" 1 2]]"], "rw-register"),
             (&[":f :read", ":f :write :value 1"], "register"),
@@ -137,6 +140,8 @@ mod tests {
             (&[":f :add :value 1", ":f :read :value #{1}"], "set"),
             (&[":f :broadcast :value 1", ":f :read :value [1]"], "set"),
             (&[":f :add :value 1", ":f :read :value 1"], "counter"),
+            (&[":f :increment", ":f :read :value 1"], "counter"),
+            (&[":f :watch", ":f :write :value 1"], "watch"),
             (&[":f :transfer", ":f :read :value {0 1}"], "bank"),
             (&[":f :generate"], "unique-ids"),
             (&[":f :enqueue", ":f :drain"], "total-queue"),

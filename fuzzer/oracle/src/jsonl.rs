@@ -1,7 +1,8 @@
 //! Histories as JSON lines with Jepsen's names: `type process f key value time index error`.
 //!
 //! A swap's `value` is `[expected, new]`, and an `ok` swap that was refused has `"result":false`. Numbers
-//! and booleans are taken as text. Lines of the process `nemesis` are passed over: they are no operations.
+//! and booleans are taken as text. Operations of [`Call::Other`] are written
+//! as [`crate::format`] reads them, with the answer alone in their completions, and not read back here. Lines of the process `nemesis` are passed over: they are no operations.
 
 use crate::history::{Entry, HistoryError, Phase, ops};
 use crate::op::{Call, Function};
@@ -57,11 +58,15 @@ fn line_of(entry: &Entry) -> Value {
         Call::Elements { elements, .. } => json!(elements),
         Call::Acquire { grant, .. } => json!(grant),
         Call::Release { .. } => Value::Null,
+        Call::Other { asked, answered, .. } => answered.as_ref().unwrap_or(asked).into(),
     };
     let mut line = json!({
         "index": entry.index, "time": entry.at_ns, "process": entry.process, "type": entry.phase.name(),
         "f": entry.call.function().name(), "key": entry.call.key(), "value": value,
     });
+    if entry.call.key().is_empty() {
+        line["key"] = Value::Null;
+    }
     if let Call::Cas { result: Some(result), .. } = &entry.call {
         line["result"] = json!(result);
     }
@@ -71,7 +76,7 @@ fn line_of(entry: &Entry) -> Value {
     line
 }
 
-/// Reads what [`to_json_lines`] writes; blank lines are passed over.
+/// Reads what [`to_json_lines`] writes of registers, collections and locks; blank lines are passed over.
 ///
 /// # Errors
 /// The first line that is malformed, or whose entry breaks the rules of a history.
@@ -170,6 +175,15 @@ fn call_of(function: Function, phase: Phase, object: &Map<String, Value>) -> Res
         }
         Function::Acquire => Call::Acquire { key, grant: None },
         Function::Release => Call::Release { key },
+        Function::Increment
+        | Function::Watch
+        | Function::Enqueue
+        | Function::Dequeue
+        | Function::Drain
+        | Function::Transfer
+        | Function::Txn => {
+            return Err(wrong("f", &object["f"], "an operation on a register, a collection or a lock"));
+        }
     })
 }
 

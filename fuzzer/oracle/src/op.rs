@@ -1,5 +1,7 @@
-//! Client operations: what was asked of a register, a collection or a lock ([`Call`]) and what became of it ([`Op`]).
+//! Client operations: what was asked of a register, a collection, a lock or something else ([`Call`]) and what became
+//! of it ([`Op`]).
 
+use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -67,6 +69,17 @@ pub enum Call {
         /// The lock.
         key: String,
     },
+    /// Anything else, which the checks of [`crate::check`] read as they read histories of anybody.
+    Other {
+        /// What is done.
+        function: Function,
+        /// The object, or nothing where operations have none.
+        key: String,
+        /// With what.
+        asked: Value,
+        /// The answer; `None` while unknown. A change that says no more than that it was done is answered with `asked`.
+        answered: Option<Value>,
+    },
 }
 
 /// What a lock was granted with.
@@ -99,11 +112,25 @@ pub enum Function {
     Acquire,
     /// [`Call::Release`]
     Release,
+    /// Adds to a counter.
+    Increment,
+    /// Asks for what has changed since the last time.
+    Watch,
+    /// Puts an element into a queue.
+    Enqueue,
+    /// Takes an element out of a queue.
+    Dequeue,
+    /// Takes all elements out of a queue.
+    Drain,
+    /// Moves money from one account to another.
+    Transfer,
+    /// Reads and appends to lists, all at once.
+    Txn,
 }
 
 impl Function {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 15] = [
         Self::Read,
         Self::Write,
         Self::Cas,
@@ -112,6 +139,13 @@ impl Function {
         Self::Elements,
         Self::Acquire,
         Self::Release,
+        Self::Increment,
+        Self::Watch,
+        Self::Enqueue,
+        Self::Dequeue,
+        Self::Drain,
+        Self::Transfer,
+        Self::Txn,
     ];
 
     /// Its name in exported histories.
@@ -126,6 +160,13 @@ impl Function {
             Self::Elements => "elements",
             Self::Acquire => "acquire",
             Self::Release => "release",
+            Self::Increment => "increment",
+            Self::Watch => "watch",
+            Self::Enqueue => "enqueue",
+            Self::Dequeue => "dequeue",
+            Self::Drain => "drain",
+            Self::Transfer => "transfer",
+            Self::Txn => "txn",
         }
     }
 
@@ -149,13 +190,14 @@ impl Call {
             Self::Elements { .. } => Function::Elements,
             Self::Acquire { .. } => Function::Acquire,
             Self::Release { .. } => Function::Release,
+            Self::Other { function, .. } => *function,
         }
     }
 
     /// It asks, and changes nothing.
     #[must_use]
     pub const fn is_read(&self) -> bool {
-        matches!(self, Self::Read { .. } | Self::Elements { .. })
+        matches!(self.function(), Function::Read | Function::Elements | Function::Watch)
     }
 
     /// It is about a register.
@@ -172,10 +214,11 @@ impl Call {
             Self::Read { value: None, .. }
                 | Self::Elements { elements: None, .. }
                 | Self::Acquire { grant: None, .. }
+                | Self::Other { answered: None, .. }
         )
     }
 
-    /// The register, collection or lock it is about.
+    /// The register, collection, lock or other object it is about.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
@@ -186,7 +229,8 @@ impl Call {
             | Self::Add { key, .. }
             | Self::Elements { key, .. }
             | Self::Acquire { key, .. }
-            | Self::Release { key } => key,
+            | Self::Release { key }
+            | Self::Other { key, .. } => key,
         }
     }
 
@@ -200,6 +244,9 @@ impl Call {
             }
             Self::Elements { key, .. } => Self::Elements { key: key.clone(), elements: None },
             Self::Acquire { key, .. } => Self::Acquire { key: key.clone(), grant: None },
+            Self::Other { function, key, asked, .. } => {
+                Self::Other { function: *function, key: key.clone(), asked: asked.clone(), answered: None }
+            }
             Self::Write { .. } | Self::Delete { .. } | Self::Add { .. } | Self::Release { .. } => {
                 self.clone()
             }
@@ -217,7 +264,8 @@ impl Call {
             | Self::Add { .. }
             | Self::Elements { .. }
             | Self::Acquire { .. }
-            | Self::Release { .. } => None,
+            | Self::Release { .. }
+            | Self::Other { .. } => None,
         }
     }
 
@@ -253,6 +301,19 @@ impl fmt::Display for Call {
                 None => write!(f, "lock {key}"),
             },
             Self::Release { key } => write!(f, "unlock {key}"),
+            Self::Other { function, key, asked, answered } => {
+                f.write_str(function.name())?;
+                if !key.is_empty() {
+                    write!(f, " {key}")?;
+                }
+                if *asked != Value::Nil {
+                    write!(f, " {asked}")?;
+                }
+                match answered.as_ref().filter(|answered| *answered != asked) {
+                    Some(answered) => write!(f, " -> {answered}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

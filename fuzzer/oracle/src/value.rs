@@ -1,6 +1,7 @@
 //! Values as histories hold them, before anybody says what they mean.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use std::fmt;
 
 /// What EDN and JSON can write down. Equal values are equal texts, so a value may be a key.
@@ -88,6 +89,43 @@ impl Value {
     }
 }
 
+/// As JSON has it: names are texts, sets are lists, keys of maps are texts, and what a tag says is left out.
+impl From<&Value> for Json {
+    fn from(value: &Value) -> Self {
+        let all = |values: &[Value]| Self::Array(values.iter().map(Self::from).collect());
+        match value {
+            Value::Nil => Self::Null,
+            Value::Bool(truth) => (*truth).into(),
+            Value::Int(number) => (*number).into(),
+            Value::Number(text) => serde_json::from_str(text).unwrap_or_else(|_| text.clone().into()),
+            Value::Text(text) | Value::Keyword(text) | Value::Symbol(text) => text.clone().into(),
+            Value::List(values) | Value::Set(values) => all(values),
+            Value::Map(pairs) => {
+                let name = |key: &Value| key.as_name().map_or_else(|| key.to_string(), str::to_owned);
+                Self::Object(pairs.iter().map(|(key, value)| (name(key), value.into())).collect())
+            }
+            Value::Tagged(tagged) => (&tagged.1).into(),
+        }
+    }
+}
+
+impl From<&Json> for Value {
+    fn from(json: &Json) -> Self {
+        match json {
+            Json::Null => Self::Nil,
+            Json::Bool(truth) => Self::Bool(*truth),
+            Json::Number(number) => {
+                number.as_i64().map_or_else(|| Self::Number(number.to_string()), Self::Int)
+            }
+            Json::String(text) => Self::text(text),
+            Json::Array(values) => Self::List(values.iter().map(Self::from).collect()),
+            Json::Object(pairs) => {
+                Self::Map(pairs.iter().map(|(key, value)| (Self::text(key), value.into())).collect())
+            }
+        }
+    }
+}
+
 /// As EDN writes it: the form in which messages and evidence show values.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,6 +180,16 @@ fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_has_less_words() {
+        let bank =
+            Value::Map(vec![(Value::Int(0), Value::Int(-1)), (Value::Keyword("a".into()), Value::Nil)]);
+        let value = Value::List(vec![bank, Value::Number("0.5".into()), Value::Set(vec![Value::Bool(true)])]);
+        let json = Json::from(&value);
+        assert_eq!(json.to_string(), r#"[{"0":-1,"a":null},0.5,[true]]"#);
+        assert_eq!(Value::from(&json).to_string(), r#"[{"0" -1, "a" nil} 0.5 [true]]"#);
+    }
 
     #[test]
     fn values_show_as_edn() {

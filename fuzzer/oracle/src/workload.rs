@@ -16,7 +16,8 @@
 //! | `log` | `send`, `poll` | `kafka` |
 //! | `lock` | `acquire`, `release` | `mutex`, `fencing` |
 //! | `queue` | `enqueue`, `dequeue`, in the end `drain` | `queue`, `total-queue` |
-//! | `counter` | `add`, `read` | `counter` |
+//! | `counter` | `increment`, `read` | `counter`, `linearizable-counter` |
+//! | `watch` | `write`, `watch` | `watch` |
 //! | `bank` | `transfer`, `read` | `bank` |
 //! | `transactions` | `txn` of `[append k v]` and `[r k nil]` | `list-append` |
 
@@ -87,6 +88,8 @@ pub enum Family {
     Queue,
     /// Counters.
     Counter,
+    /// Registers that are watched.
+    Watch,
     /// Accounts between which money moves.
     Bank,
     /// Transactions on lists.
@@ -95,13 +98,14 @@ pub enum Family {
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Register,
         Self::Set,
         Self::Log,
         Self::Lock,
         Self::Queue,
         Self::Counter,
+        Self::Watch,
         Self::Bank,
         Self::Transactions,
     ];
@@ -116,6 +120,7 @@ impl Family {
             Self::Lock => "lock",
             Self::Queue => "queue",
             Self::Counter => "counter",
+            Self::Watch => "watch",
             Self::Bank => "bank",
             Self::Transactions => "transactions",
         }
@@ -144,6 +149,8 @@ pub struct Shape {
     pub skew_percent: u32,
     /// Reads of a hundred operations.
     pub read_percent: u32,
+    /// The most that is added to a counter at once: with 1 it can be judged exactly, and fast.
+    pub amount_max: i64,
     /// Operations of all clients in a second.
     pub rate: u32,
 }
@@ -158,6 +165,7 @@ impl Default for Shape {
             operations_per_key: 200,
             skew_percent: 30,
             read_percent: 50,
+            amount_max: 5,
             rate: 50,
         }
     }

@@ -7,8 +7,21 @@ use std::collections::BTreeSet;
 use std::path::Component;
 
 /// Names of oracles that can be switched off.
-const ORACLES: [&str; 8] =
-    ["crash", "sanitizer", "raft", "durability", "collection", "lock", "linearizability", "liveness"];
+const ORACLES: [&str; 13] = [
+    "crash",
+    "sanitizer",
+    "raft",
+    "durability",
+    "collection",
+    "lock",
+    "counter",
+    "watch",
+    "total-queue",
+    "bank",
+    "list-append",
+    "linearizability",
+    "liveness",
+];
 
 impl Manifest {
     /// The first contradiction, by field, and what would be right.
@@ -55,7 +68,9 @@ impl Manifest {
             return Err(format!("[faults] max_down is more than nodes = {}", self.nodes));
         }
         if self.workload.families.is_empty() {
-            return Err("[workload] families is empty; write register, set, log or lock".into());
+            return Err(
+                "[workload] families is empty; write register, set or another: see targets/README.md".into(),
+            );
         }
         self.client.check(&self.workload.families)?;
         for name in &self.oracles.off {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Words that the template of an operation may hold.
-const WORDS: [&str; 8] = ["key", "value", "expect", "client", "seq", "element", "first", "last"];
+const WORDS: [&str; 9] = ["key", "value", "expect", "client", "seq", "element", "first", "last", "amount"];
 
 /// How clients speak: exactly one of the protocols.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +155,9 @@ pub struct Operations<T> {
     /// Asks for all elements of a collection.
     #[serde(default = "none")]
     pub elements: Option<T>,
+    /// Adds `{amount}` to a counter, whose sum `read` asks for.
+    #[serde(default = "none")]
+    pub increment: Option<T>,
 }
 
 fn none<T>() -> Option<T> {
@@ -163,8 +166,9 @@ fn none<T>() -> Option<T> {
 
 impl<T> Operations<T> {
     fn all(&self) -> impl Iterator<Item = &T> {
-        let all = [&self.read, &self.write, &self.cas, &self.create, &self.delete, &self.add, &self.elements];
-        all.into_iter().flatten()
+        let registers = [&self.read, &self.write, &self.cas, &self.create, &self.delete];
+        let others = [&self.add, &self.elements, &self.increment];
+        registers.into_iter().chain(others).flatten()
     }
 
     fn functions(&self) -> BTreeSet<Function> {
@@ -175,6 +179,7 @@ impl<T> Operations<T> {
             (Function::Delete, self.delete.is_some()),
             (Function::Add, self.add.is_some()),
             (Function::Elements, self.elements.is_some()),
+            (Function::Increment, self.increment.is_some()),
         ];
         offered.into_iter().filter(|(_, is_there)| *is_there).map(|(function, _)| function).collect()
     }
@@ -182,15 +187,16 @@ impl<T> Operations<T> {
     /// How `call` is asked for.
     #[must_use]
     pub fn of(&self, call: &Call) -> Option<&T> {
-        match call {
-            Call::Read { .. } => self.read.as_ref(),
-            Call::Write { .. } => self.write.as_ref(),
-            Call::Cas { expect: None, .. } => self.create.as_ref(),
-            Call::Cas { .. } => self.cas.as_ref(),
-            Call::Delete { .. } => self.delete.as_ref(),
-            Call::Add { .. } => self.add.as_ref(),
-            Call::Elements { .. } => self.elements.as_ref(),
-            Call::Acquire { .. } | Call::Release { .. } => None,
+        match call.function() {
+            Function::Read => self.read.as_ref(),
+            Function::Write => self.write.as_ref(),
+            Function::Cas if matches!(call, Call::Cas { expect: None, .. }) => self.create.as_ref(),
+            Function::Cas => self.cas.as_ref(),
+            Function::Delete => self.delete.as_ref(),
+            Function::Add => self.add.as_ref(),
+            Function::Elements => self.elements.as_ref(),
+            Function::Increment => self.increment.as_ref(),
+            _ => None,
         }
     }
 }
@@ -254,7 +260,7 @@ impl ClientSpec {
         }
         let functions = self.functions();
         for family in families {
-            if let Some(missing) = family.needs().into_iter().find(|function| !functions.contains(function)) {
+            if let Some(missing) = family.needs().iter().find(|function| !functions.contains(function)) {
                 return Err(format!(
                     "[workload] families holds {} but [client] does not say how to {}",
                     family.name(),

@@ -7,8 +7,9 @@
 //! {"id": 7, "f": "cas", "key": "k1", "value": "v2", "expect": "v1", "node": "10.0.0.2", "client": "c1"}
 //! ```
 //!
-//! `f` is read, write, cas, delete, add, elements, acquire or release; `expect` is null for an absent key; `node` is the one to ask, if it
-//! asks one. On its standard output it answers each with the same `id`:
+//! `f` is read, write, cas, delete, add, elements, acquire or release, or of the families that have checks by name
+//! increment, read, write, watch, enqueue, dequeue, drain, transfer or txn, whose values are those that [`oracle::check`]
+//! reads; `expect` is null for an absent key, `key` for what has none; `node` is the one to ask, if it asks one. On its standard output it answers each with the same `id`:
 //!
 //! ```json
 //! {"id": 7, "type": "ok", "value": true}
@@ -23,13 +24,12 @@
 //! ```
 //!
 //! `ok`: done, with the text read (null when absent), whether it swapped, the list of elements, or what was
-//! granted (`lease_ms` and `token`, as far as there are any). `fail`: certainly not
+//! granted (`lease_ms` and `token`, as far as there are any); a change needs no value. `fail`: certainly not
 //! done, now or ever. `info`: nobody knows. What it answers after its time is over is passed over. Lines that are not
 //! JSON objects are a mistake and end the connection. Standard error is kept with the logs.
 
-use super::protocol::{Answer, Reply, Taken};
-use super::rest::{Found, answered};
-use oracle::{Call, Grant};
+use super::protocol::{Answer, Found, Reply, Taken};
+use oracle::{Call, Grant, value};
 use serde_json::{Value, json};
 
 /// The longest line of a program in bytes.
@@ -50,6 +50,9 @@ pub fn request(call: &Call, client: &str, id: u64, node: usize) -> Vec<u8> {
     let ip = interceptor::sandbox::node_address(node).to_string();
     let mut line =
         json!({ "id": id, "f": call.function().name(), "key": call.key(), "node": ip, "client": client });
+    if call.key().is_empty() {
+        line["key"] = Value::Null;
+    }
     match call {
         Call::Write { value, .. } => line["value"] = json!(value),
         Call::Add { element, .. } => line["value"] = json!(element),
@@ -57,6 +60,7 @@ pub fn request(call: &Call, client: &str, id: u64, node: usize) -> Vec<u8> {
             line["value"] = json!(value);
             line["expect"] = json!(expect);
         }
+        Call::Other { asked, .. } => line["value"] = asked.into(),
         _ => {}
     }
     format!("{line}\n").into_bytes()
@@ -118,9 +122,10 @@ fn answer(call: &Call, line: &Value) -> Result<Answer, String> {
             let grant = grant.map_err(|_| wrong("lease_ms and token, or nothing of them"))?;
             return Ok(Answer::Done(Call::Acquire { key: key.clone(), grant: Some(grant) }));
         }
+        Call::Other { .. } if !value.is_null() => Found::Value(value::Value::from(value)),
         _ => Found::Nothing,
     };
-    Ok(Answer::Done(answered(call, found)))
+    Ok(Answer::of(call, found))
 }
 
 #[cfg(test)]
@@ -177,6 +182,31 @@ mod tests {
             take(&read(), "{\"id\":7,\"type\":\"info\"}\n"),
             Ok(Some(Answer::Unclear("it did not say why".into())))
         );
+    }
+
+    #[test]
+    fn other_families_have_values_of_any_shape() {
+        let txn = |answered| Call::Other {
+            function: oracle::Function::Txn,
+            key: String::new(),
+            asked: value::Value::from(&json!([["r", 1, null], ["append", 2, 7]])),
+            answered,
+        };
+        let line: Value = serde_json::from_slice(&request(&txn(None), "c1", 7, 0)).unwrap();
+        assert_eq!(
+            line,
+            json!({
+                "id": 7, "f": "txn", "key": null, "value": [["r", 1, null], ["append", 2, 7]],
+                "node": "10.0.0.1", "client": "c1",
+            })
+        );
+        let answered = |json: Value| txn(Some(value::Value::from(&json)));
+        let read = json!([["r", 1, [3]], ["append", 2, 7]]);
+        let say = |value: &Value| {
+            take(&txn(None), &format!("{}\n", json!({ "id": 7, "type": "ok", "value": value })))
+        };
+        assert_eq!(say(&read), Ok(Some(Answer::Done(answered(read)))));
+        assert_eq!(say(&Value::Null), Ok(Some(Answer::Done(answered(line["value"].clone())))));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use super::kv_http::KvHttp;
 use super::resp::Resp;
 use super::rest::Rest;
 use crate::target::client::ClientSpec;
-use oracle::Call;
+use oracle::value::Value;
+use oracle::{Call, Function};
 use std::collections::BTreeMap;
 
 /// What a reply says of the operation.
@@ -21,6 +22,50 @@ pub enum Answer {
     Refused(String),
     /// It may have been done.
     Unclear(String),
+}
+
+/// What an answer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No more than that it was done, or an absent key.
+    Nothing,
+    /// A value as a text.
+    Text(String),
+    /// All elements.
+    Texts(Vec<String>),
+    /// Whether it swapped.
+    Word(bool),
+    /// Anything.
+    Value(Value),
+}
+
+impl Answer {
+    /// The answer to `call` that holds `found`.
+    #[must_use]
+    pub fn of(call: &Call, found: Found) -> Self {
+        let mut call = call.clone();
+        match (&mut call, found) {
+            (Call::Read { value, .. }, Found::Text(text)) => *value = Some(Some(text)),
+            (Call::Read { value, .. }, _) => *value = Some(None),
+            (Call::Elements { elements, .. }, Found::Texts(texts)) => *elements = Some(texts),
+            (Call::Elements { elements, .. }, _) => *elements = Some(Vec::new()),
+            (Call::Cas { result, .. }, Found::Word(is_swapped)) => *result = Some(is_swapped),
+            (Call::Other { answered, .. }, Found::Value(value)) => *answered = Some(value),
+            // A counter that nobody has added to is not there.
+            (Call::Other { function: Function::Read, answered, .. }, Found::Nothing) => {
+                *answered = Some(Value::Int(0));
+            }
+            (Call::Other { function: Function::Read, answered, .. }, Found::Text(text)) => {
+                match text.trim().parse() {
+                    Ok(sum) => *answered = Some(Value::Int(sum)),
+                    Err(_) => return Self::Unclear(format!("`{text}` was read where a sum was expected")),
+                }
+            }
+            (Call::Other { asked, answered, .. }, _) => *answered = Some(asked.clone()),
+            _ => {}
+        }
+        Self::Done(call)
+    }
 }
 
 /// What a connection waits for.

@@ -4,8 +4,8 @@
 //! otherwise than expected is not the one to work with, and may name the one that is. Errors that say that nothing
 //! was done send the client elsewhere; any other leaves a change undecided.
 
-use super::protocol::{Answer, Asked, Nodes, Reply, Taken};
-use super::rest::{Found, answered, word};
+use super::protocol::{Answer, Asked, Found, Nodes, Reply, Taken};
+use super::rest::word;
 use crate::target::client::RespSpec;
 use crate::target::template;
 use oracle::Call;
@@ -92,7 +92,7 @@ impl Resp {
             (_, Frame::Array(_)) => return Answer::Unclear("an array where one text was expected".into()),
             (_, frame) => texts(&frame).pop().map_or(Found::Nothing, Found::Text),
         };
-        Answer::Done(answered(call, found))
+        Answer::of(call, found)
     }
 
     fn failed(&self, error: String, nodes: &Nodes) -> Answer {
@@ -134,6 +134,7 @@ pub fn texts(frame: &Frame) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oracle::value::Value;
 
     fn resp() -> Resp {
         let spec: RespSpec = toml::from_str(
@@ -148,6 +149,7 @@ mod tests {
             cas = ["EVAL", "...", "1", "{key}", "{expect}", "{value}"]
             add = ["SADD", "{key}", "{value}"]
             elements = ["SMEMBERS", "{key}"]
+            increment = ["INCRBY", "{key}", "{amount}"]
             "#,
         )
         .unwrap();
@@ -197,7 +199,7 @@ mod tests {
         let create = Call::Cas { key: "k".into(), expect: None, value: "b".into(), result: None };
         for (text, is_swapped) in [("$-1\r\n", false), (":0\r\n", false), ("+OK\r\n", true), (":1\r\n", true)]
         {
-            let answer = Answer::Done(answered(&create, Found::Word(is_swapped)));
+            let answer = Answer::of(&create, Found::Word(is_swapped));
             assert_eq!(say(Asked::Call(&create, 1), text), Reply::Answer(answer));
         }
         let all = Call::Elements { key: "s".into(), elements: None };
@@ -206,6 +208,20 @@ mod tests {
             say(Asked::Call(&all, 1), "*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
             Reply::Answer(Answer::Done(two))
         );
+    }
+
+    #[test]
+    fn counters_are_numbers() {
+        let of = |function, asked, answered| Call::Other { function, key: "k".into(), asked, answered };
+        let add = |answered| of(oracle::Function::Increment, Value::Int(2), answered);
+        let sum = |answered| of(oracle::Function::Read, Value::Nil, answered);
+        assert_eq!(resp().request(&add(None), "c1", 1), b"*3\r\n$6\r\nINCRBY\r\n$1\r\nk\r\n$1\r\n2\r\n");
+        let done = |call| Reply::Answer(Answer::Done(call));
+        assert_eq!(say(Asked::Call(&add(None), 1), ":7\r\n"), done(add(Some(Value::Int(2)))));
+        assert_eq!(say(Asked::Call(&sum(None), 1), "$1\r\n7\r\n"), done(sum(Some(Value::Int(7)))));
+        assert_eq!(say(Asked::Call(&sum(None), 1), "$-1\r\n"), done(sum(Some(Value::Int(0)))));
+        let told = say(Asked::Call(&sum(None), 1), "$1\r\nx\r\n");
+        assert_eq!(told, Reply::Answer(Answer::Unclear("`x` was read where a sum was expected".into())));
     }
 
     #[test]

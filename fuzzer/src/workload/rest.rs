@@ -4,10 +4,10 @@
 //! another node. 408 and 5xx leave a change undecided; other 4xx promise that nothing was done.
 
 use super::http::{self, Response, Responses};
-use super::protocol::Answer;
+use super::protocol::{Answer, Found};
 use crate::target::client::{Encoding, HttpRequest, HttpSpec};
 use crate::target::template;
-use oracle::Call;
+use oracle::{Call, Function};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -51,9 +51,9 @@ impl Rest {
         match response.status {
             200..300 => self.done(call, response).unwrap_or_else(Answer::Unclear),
             status if self.spec.elsewhere.contains(&status) => Answer::Elsewhere(None),
-            404 if matches!(call, Call::Read { .. }) => Answer::Done(answered(call, Found::Nothing)),
+            404 if call.function() == Function::Read => Answer::of(call, Found::Nothing),
             404 if matches!(call, Call::Delete { .. }) => Answer::Done(call.clone()),
-            409 | 412 if matches!(call, Call::Cas { .. }) => Answer::Done(answered(call, Found::Word(false))),
+            409 | 412 if matches!(call, Call::Cas { .. }) => Answer::of(call, Found::Word(false)),
             408 | 429 => Answer::Unclear(said()),
             400..500 => Answer::Refused(said()),
             _ => Answer::Unclear(said()),
@@ -65,14 +65,15 @@ impl Rest {
         let template = self.template(call);
         let Some(path) = &template.answer else {
             let text = || String::from_utf8_lossy(&response.body).into_owned();
-            return Ok(Answer::Done(match call {
-                Call::Read { .. } => answered(call, Found::Text(text())),
-                Call::Elements { .. } => {
-                    answered(call, Found::Texts(text().lines().map(str::to_owned).collect()))
-                }
-                Call::Cas { .. } => answered(call, Found::Word(true)),
-                _ => call.clone(),
-            }));
+            return Ok(Answer::of(
+                call,
+                match call.function() {
+                    Function::Read => Found::Text(text()),
+                    Function::Elements => Found::Texts(text().lines().map(str::to_owned).collect()),
+                    Function::Cas => Found::Word(true),
+                    _ => Found::Nothing,
+                },
+            ));
         };
         let body: Value = serde_json::from_slice(&response.body)
             .map_err(|error| format!("the answer is not JSON: {error}"))?;
@@ -80,41 +81,19 @@ impl Rest {
             let found = find(&body, path);
             found.into_iter().map(|value| text_of(value, template.encoding)).collect()
         };
-        Ok(Answer::Done(match call {
-            Call::Read { .. } => match texts()?.pop() {
-                Some(text) => answered(call, Found::Text(text)),
-                None => answered(call, Found::Nothing),
+        Ok(Answer::of(
+            call,
+            match call.function() {
+                Function::Read => texts()?.pop().map_or(Found::Nothing, Found::Text),
+                Function::Elements => Found::Texts(texts()?),
+                Function::Cas => {
+                    let is_swapped = find(&body, path).first().and_then(|value| value.as_bool());
+                    Found::Word(is_swapped.unwrap_or(false))
+                }
+                _ => Found::Nothing,
             },
-            Call::Elements { .. } => answered(call, Found::Texts(texts()?)),
-            Call::Cas { .. } => {
-                let is_swapped = find(&body, path).first().and_then(|value| value.as_bool());
-                answered(call, Found::Word(is_swapped.unwrap_or(false)))
-            }
-            _ => call.clone(),
-        }))
+        ))
     }
-}
-
-/// What an answer holds.
-pub(super) enum Found {
-    Nothing,
-    Text(String),
-    Texts(Vec<String>),
-    Word(bool),
-}
-
-/// The call with its answer.
-pub(super) fn answered(call: &Call, found: Found) -> Call {
-    let mut call = call.clone();
-    match (&mut call, found) {
-        (Call::Read { value, .. }, Found::Text(text)) => *value = Some(Some(text)),
-        (Call::Read { value, .. }, _) => *value = Some(None),
-        (Call::Elements { elements, .. }, Found::Texts(texts)) => *elements = Some(texts),
-        (Call::Elements { elements, .. }, _) => *elements = Some(Vec::new()),
-        (Call::Cas { result, .. }, Found::Word(is_swapped)) => *result = Some(is_swapped),
-        _ => {}
-    }
-    call
 }
 
 /// What a placeholder of an operation's template stands for.
@@ -128,6 +107,7 @@ pub(super) fn word(call: &Call, client: &str, seq: u64, name: &str) -> Option<St
         ("first", _) => format!("{}/", call.key()),
         ("last", _) => format!("{}0", call.key()),
         ("expect", Call::Cas { expect, .. }) => expect.clone().unwrap_or_default(),
+        ("amount", Call::Other { function: Function::Increment, asked, .. }) => asked.to_string(),
         ("client", _) => client.to_owned(),
         ("seq", _) => seq.to_string(),
         _ => return None,
@@ -220,11 +200,8 @@ mod tests {
         assert_eq!(say(&read(), 200, r#"{"header":{}}"#), value(None));
         assert_eq!(say(&read(), 404, ""), value(None));
         let create = Call::Cas { key: "k".into(), expect: None, value: "v".into(), result: None };
-        assert_eq!(say(&create, 200, "{}"), Answer::Done(answered(&create, Found::Word(false))));
-        assert_eq!(
-            say(&create, 200, r#"{"succeeded":true}"#),
-            Answer::Done(answered(&create, Found::Word(true)))
-        );
+        assert_eq!(say(&create, 200, "{}"), Answer::of(&create, Found::Word(false)));
+        assert_eq!(say(&create, 200, r#"{"succeeded":true}"#), Answer::of(&create, Found::Word(true)));
         let all = Call::Elements { key: "k".into(), elements: None };
         assert_eq!(
             say(&all, 200, r#"{"kvs":[{"value":"djE="},{"value":"djI="}]}"#),

@@ -6,7 +6,8 @@
 //! | `too-high` | a read is above everything that may have been added before it ended, taken together |
 //! | `went-back` | a read is below one that ended before it began, though nothing was ever subtracted |
 //!
-//! Operations: `add` of a whole number, which may be negative; `read`, whose `ok` value is the sum. Each key is a
+//! Operations: `add` of a whole number, which may be negative, `increment` of a number or nothing, which is one; `read`,
+//! whose `ok` value is the sum. Each key is a
 //! counter of its own and begins at 0. An addition counts for certain from its `ok` completion, and possibly from its
 //! invocation, for ever; one that failed never counts. The bounds are necessary, not sufficient: which additions make
 //! up the sum is not searched for. n log n in the number of operations.
@@ -25,7 +26,7 @@ use crate::verdict::Judgement;
 /// The check `counter`.
 pub const CHECK: Check = Check {
     name: "counter",
-    about: "a `read` lies between what was certainly and what was possibly added by `add`",
+    about: "a `read` lies between what was certainly and what was possibly added by `add` or `increment`",
     example: Example {
         settings: &[],
         history: &["0 :invoke :add 5", "0 :ok :add 5", "1 :invoke :read nil", "1 :ok :read 4"],
@@ -120,8 +121,11 @@ fn events(ops: &[&Op]) -> Result<Vec<(u64, Event)>, Error> {
     let mut events = Vec::with_capacity(2 * ops.len());
     for (position, op) in ops.iter().enumerate() {
         match op.f.as_str() {
-            "add" => {
-                let number = int(op, &op.asked)?;
+            "add" | "increment" => {
+                let number = match op.asked {
+                    Value::Nil if op.f == "increment" => 1,
+                    _ => int(op, &op.asked)?,
+                };
                 if op.outcome != Outcome::Fail {
                     events.push((op.invoke, Event::May(number)));
                 }
@@ -135,7 +139,7 @@ fn events(ops: &[&Op]) -> Result<Vec<(u64, Event)>, Error> {
                     events.push((complete, Event::End(position, int(op, op.value())?)));
                 }
             }
-            _ => return Err(not_understood(op, "add or read")),
+            _ => return Err(not_understood(op, "add, increment or read")),
         }
     }
     events.sort_by_key(|(index, _)| *index);
@@ -209,6 +213,12 @@ mod tests {
         assert_eq!(judged([-5, 0], '?', -5), [""; 0]);
         assert_eq!(judged([0, 5], '!', 5), ["too-high"]);
         assert_eq!(judged([0, 0], '=', -5), ["too-high"]);
+        let one = |sum| {
+            let steps = [(0, '+', Value::Nil), (0, '=', Value::Nil)].map(|(p, c, v)| (p, c, "increment", v));
+            let read = [(1, '+', Value::Nil), (1, '=', Value::Int(sum))].map(|(p, c, v)| (p, c, "read", v));
+            kinds(&CHECK, &script(&[steps, read].concat()), &[])
+        };
+        assert_eq!((one(1), one(0)), (Vec::<String>::new(), vec!["too-low".to_owned()]));
     }
 
     #[test]
@@ -219,7 +229,7 @@ mod tests {
         );
         assert_eq!(
             error(&CHECK, &script(&[(0, '+', "cas", Value::Nil)]), &[]),
-            "line 1, column 1: operation 0: `cas` is not understood, expected add or read"
+            "line 1, column 1: operation 0: `cas` is not understood, expected add, increment or read"
         );
     }
 }

@@ -15,6 +15,7 @@ pub mod linearizable;
 pub mod liveness;
 pub mod lock;
 pub mod long_fork;
+pub mod named;
 pub mod output;
 pub mod queue;
 pub mod raft;
@@ -27,6 +28,7 @@ pub(crate) mod simulation;
 pub mod steady_state;
 pub mod transaction;
 pub mod unique_ids;
+pub mod watch;
 
 use crate::history::{Entry, ops};
 use crate::verdict::{Judgement, Verdicts};
@@ -75,6 +77,8 @@ pub struct Config {
     pub collection: collection::Config,
     /// Run [`lock`].
     pub lock: bool,
+    /// Checks by name of the operations that the others do not know.
+    pub checks: Vec<named::Asked>,
     /// Run [`linearizable`].
     pub linearizability: bool,
     /// Attempts to place an operation, for each key: see [`linearizable::check`].
@@ -98,6 +102,7 @@ impl Default for Config {
             collections: true,
             collection: collection::Config::default(),
             lock: true,
+            checks: Vec::new(),
             linearizability: true,
             steps_max: 500_000,
             liveness: true,
@@ -143,6 +148,9 @@ pub fn judge(observations: &Observations, config: &Config) -> Verdicts {
     }
     if config.lock {
         judgements.push(lock::check(&ops));
+    }
+    for asked in &config.checks {
+        judgements.push(named::check(observations, asked, config.steps_max));
     }
     if config.linearizability {
         judgements.push(linearizable::check(&ops, config.steps_max));

@@ -12,8 +12,6 @@ pub const ACCOUNTS: i64 = 5;
 pub const TOTAL: i64 = 100;
 /// The most that one transfer moves.
 const TRANSFER_MAX: i64 = 10;
-/// The most that is added to a counter at once.
-const ADD_MAX: i64 = 5;
 /// The most parts of a transaction.
 const PARTS_MAX: usize = 4;
 
@@ -67,8 +65,11 @@ impl Generator {
             }
             Family::Set => of("add", Some(key(&mut self.keys, rng)), self.fresh()),
             Family::Counter => {
-                of("add", Some(key(&mut self.keys, rng)), Value::Int(rng.random_range(1..=ADD_MAX)))
+                let key = key(&mut self.keys, rng);
+                of("increment", Some(key), Value::Int(rng.random_range(1..=self.shape.amount_max.max(1))))
             }
+            Family::Watch if is_read => of("watch", Some(key(&mut self.keys, rng)), Value::Nil),
+            Family::Watch => of("write", Some(key(&mut self.keys, rng)), self.fresh()),
             Family::Log if is_read => of("poll", None, Value::List(vec![part("poll", [])])),
             Family::Log => {
                 let send = part("send", [key(&mut self.keys, rng), self.fresh()]);
@@ -129,6 +130,7 @@ impl Generator {
         match self.family {
             Family::Register | Family::Set | Family::Counter => each("read"),
             Family::Queue => each("drain"),
+            Family::Watch => each("watch"),
             Family::Bank => vec![Ask { f: "read", key: None, value: Value::Nil }],
             Family::Log => {
                 vec![Ask { f: "poll", key: None, value: Value::List(vec![part("poll", [])]) }]

@@ -15,6 +15,9 @@ pub struct Store {
     logs: BTreeMap<Value, Vec<Value>>,
     /// Where each client is in each log.
     places: BTreeMap<(usize, Value), usize>,
+    /// The changes of each register that is watched, as events.
+    changes: BTreeMap<Value, Vec<Value>>,
+    revision: i64,
     counters: BTreeMap<Value, i64>,
     holders: BTreeMap<Value, usize>,
     token: i64,
@@ -31,6 +34,8 @@ impl Store {
             lists: BTreeMap::new(),
             logs: BTreeMap::new(),
             places: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            revision: 0,
             counters: BTreeMap::new(),
             holders: BTreeMap::new(),
             token: 0,
@@ -40,7 +45,7 @@ impl Store {
 
     /// Does what a client asks: the answer, or `None` when it is refused and changes nothing.
     ///
-    /// Of a client that has gone away in the meantime (`is_late`) locks and logs take nothing.
+    /// A client that has gone away in the meantime (`is_late`) is given no lock, and is told nothing.
     pub fn apply(&mut self, client: usize, ask: &Ask, is_late: bool) -> Option<Value> {
         let key = ask.key.clone().unwrap_or_default();
         match ask.f {
@@ -50,6 +55,14 @@ impl Store {
                 Family::Set => Value::List(self.lists.get(&key).cloned().unwrap_or_default()),
                 _ => self.registers.get(&key).cloned().unwrap_or_default(),
             }),
+            "write" if self.family == Family::Watch => {
+                self.revision += 1;
+                let event = Value::List(vec![Value::Int(self.revision), ask.value.clone()]);
+                self.changes.entry(key).or_default().push(event.clone());
+                Some(event)
+            }
+            "watch" if is_late => None,
+            "watch" => Some(self.told(client, key)),
             "write" => {
                 self.registers.insert(key, ask.value.clone());
                 Some(ask.value.clone())
@@ -60,7 +73,7 @@ impl Store {
                 holds.clone_from(new);
                 Some(ask.value.clone())
             }
-            "add" if self.family == Family::Counter => {
+            "increment" => {
                 *self.counters.entry(key).or_default() += ask.value.as_int()?;
                 Some(ask.value.clone())
             }
@@ -102,6 +115,21 @@ impl Store {
             }
             _ => None,
         }
+    }
+
+    /// What a client has not been told yet.
+    fn told(&mut self, client: usize, key: Value) -> Value {
+        let changes = self.changes.get(&key).map_or(&[][..], Vec::as_slice);
+        let place = self.places.entry((client, key)).or_default();
+        let events = changes[*place..].to_vec();
+        // The last event before is the one after which it goes on.
+        let before = place.checked_sub(1).and_then(|at| changes[at].as_elements()?.first()?.as_int());
+        *place = changes.len();
+        let from = Value::Int(before.unwrap_or(0) + 1);
+        Value::Map(vec![
+            (Value::Keyword("from".into()), from),
+            (Value::Keyword("events".into()), Value::List(events)),
+        ])
     }
 
     fn balances(&self) -> Value {

@@ -42,7 +42,8 @@ fn judged(family: Family, entries: &[Entry]) -> BTreeSet<String> {
         Family::Log => &[("kafka", &[])],
         Family::Lock => &[("mutex", &[]), ("fencing", &[])],
         Family::Queue => &[("queue", &[]), ("total-queue", &[("duplicates", "no")])],
-        Family::Counter => &[("counter", &[])],
+        Family::Counter => &[("counter", &[]), ("linearizable-counter", &[])],
+        Family::Watch => &[("watch", &[])],
         Family::Bank => &[("bank", &[("total", "100")])],
         Family::Transactions => &[("list-append", &[])],
     };
@@ -87,6 +88,9 @@ fn each_flaw_is_found_as_what_it_is() {
         (Family::Counter, ChangeTwice, &["counter/too-high"]),
         (Family::Counter, ChangeDenied, &["counter/too-high"]),
         (Family::Counter, StaleRead, &["counter/too-low"]),
+        (Family::Watch, LostChange, &["watch/two-values", "watch/missed-change"]),
+        (Family::Watch, ChangeTwice, &["watch/repeated-change"]),
+        (Family::Watch, ChangeDenied, &["watch/unwritten-change"]),
         (Family::Bank, TornTransfer, &["bank/wrong-total"]),
         (Family::Transactions, ChangeDenied, &["list-append/G1a"]),
     ];
