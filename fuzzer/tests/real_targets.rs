@@ -49,6 +49,21 @@ fn redis_repeats() {
 }
 
 #[test]
+fn watches_of_etcd_repeat() {
+    repeats("etcd-watch", "/usr/bin/etcd");
+}
+
+#[test]
+fn transactions_of_etcd_repeat() {
+    repeats("etcd-transactions", "/usr/bin/etcd");
+}
+
+#[test]
+fn redis_as_a_cluster_repeats() {
+    repeats("redis-cluster", "/usr/bin/redis-server");
+}
+
+#[test]
 fn nats_and_its_client_program_repeat() {
     repeats("nats", "/usr/sbin/nats-server");
 }

@@ -17,14 +17,12 @@
 //! What was changed is known from acknowledged writes and from all answers; a write whose end is unknown may have been
 //! made or not. How soon a change is told is not judged: one behind the last event of every answer is noted. n log n in
 //! the number of events. Source: etcd's "KV API guarantees" for watches: ordered, unique, reliable, atomic, resumable.
-//!
-//! The check `watch` finds `missed-change` where `write 7` is answered with `[3 7]` and a watch with `{from 1, events
-//! [[2 5] [4 9]]}`.
 
 use super::shape::{
     at_ns, by_key, elements, evidence, int, is_ok, not_understood, of_key, some, wrong_value,
 };
 use crate::check::Check;
+use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -35,6 +33,20 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const CHECK: Check = Check {
     name: "watch",
     about: "a `watch` tells all changes made by `write`, once, in the order of their revisions",
+    example: Example {
+        settings: &[],
+        history: &[
+            "0 :invoke :write 5",
+            "0 :ok :write [2 5]",
+            "0 :invoke :write 7",
+            "0 :ok :write [3 7]",
+            "0 :invoke :write 9",
+            "0 :ok :write [4 9]",
+            "1 :invoke :watch nil",
+            "1 :ok :watch {:from 2, :events [[2 5] [4 9]]}",
+        ],
+        finds: "watch/missed-change",
+    },
     options: &[],
     run: |source, _| judge(&ops(source)?),
 };
