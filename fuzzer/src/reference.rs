@@ -103,9 +103,8 @@ fn last_lines(stderr: impl Read) -> Vec<String> {
 
 impl Reference for Program {
     fn ask(&mut self, question: &str) -> Result<String, String> {
-        if writeln!(self.questions, "{question}").and_then(|()| self.questions.flush()).is_err() {
-            return Err(self.ended());
-        }
+        // who does not listen may have spoken before it ended: what it says counts, or that it says nothing
+        let _ = writeln!(self.questions, "{question}").and_then(|()| self.questions.flush());
         self.replies.recv_timeout(REPLY_MAX).map_err(|error| match error {
             RecvTimeoutError::Disconnected => self.ended(),
             RecvTimeoutError::Timeout => format!(
