@@ -129,6 +129,15 @@ impl Tid {
         self.request("stepping into a handler", libc::PTRACE_SINGLESTEP, signal)
     }
 
+    /// Stops the thread wherever it runs: it reports a [`crate::Stop::Fresh`] stop, unless it was about to stop
+    /// anyway; then it reports that one later.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    pub fn interrupt(self) -> Result<(), Error> {
+        self.request("interrupting", libc::PTRACE_INTERRUPT, 0)
+    }
+
     fn request(self, what: &'static str, request: libc::c_uint, signal: i32) -> Result<(), Error> {
         // SAFETY: these requests take a signal number as data and touch no memory of ours.
         let done = unsafe {

@@ -7,6 +7,8 @@ pub struct Injection {
     tid: Tid,
     saved: Registers,
     word: u64,
+    /// The signals it blocks; meanwhile it blocks all.
+    mask: u64,
 }
 
 /// `syscall`, and a trap in case it is ever run past.
@@ -18,12 +20,13 @@ impl Injection {
     /// # Errors
     /// When the thread is gone.
     pub fn after_exec(tid: Tid) -> Result<Self, Error> {
-        tid.resume_to_exit_of_call(0)?;
-        expect(tid, Stop::AfterCall)?;
+        to_stop(tid, Stop::AfterCall)?;
+        let mask = tid.blocked_signals()?;
+        tid.set_blocked_signals(u64::MAX)?;
         let saved = tid.registers()?;
         let word = tid.read_u64(saved.0.rip)?;
         tid.poke(saved.0.rip, (word & !0xff_ffff) | SYSCALL)?;
-        Ok(Self { tid, saved, word })
+        Ok(Self { tid, saved, word, mask })
     }
 
     /// The stack pointer the program starts with: the vectors of arguments, environment and auxiliary values
@@ -43,12 +46,9 @@ impl Injection {
         registers.set_result(number);
         self.tid.set_registers(&registers)?;
         // The stop before the call, then the filter's if it has one for it, then the stop after.
-        self.tid.resume_to_exit_of_call(0)?;
-        expect(self.tid, Stop::AfterCall)?;
-        self.tid.resume_to_exit_of_call(0)?;
-        if wait_for(self.tid)? == Stop::BeforeCall {
-            self.tid.resume_to_exit_of_call(0)?;
-            expect(self.tid, Stop::AfterCall)?;
+        to_stop(self.tid, Stop::AfterCall)?;
+        if next_stop(self.tid)? == Stop::BeforeCall {
+            to_stop(self.tid, Stop::AfterCall)?;
         }
         Ok(self.tid.registers()?.result())
     }
@@ -59,17 +59,25 @@ impl Injection {
     /// When the thread is gone.
     pub fn finish(self) -> Result<(), Error> {
         self.tid.poke(self.saved.0.rip, self.word)?;
+        self.tid.set_blocked_signals(self.mask)?;
         self.tid.set_registers(&self.saved)
     }
 }
 
-fn expect(tid: Tid, wanted: Stop) -> Result<(), Error> {
-    match wait_for(tid)? {
-        stop if stop == wanted => Ok(()),
-        _ => Err(Error::Call {
-            call: "making a call in a guest",
-            tid: tid.0,
-            source: nix::errno::Errno::ESRCH,
-        }),
+fn to_stop(tid: Tid, wanted: Stop) -> Result<(), Error> {
+    if next_stop(tid)? == wanted {
+        return Ok(());
+    }
+    Err(Error::Call { call: "making a call in a guest", tid: tid.0, source: nix::errno::Errno::ESRCH })
+}
+
+/// Lets it go on to its next stop of its own; that somebody wanted to interrupt it is forgotten.
+fn next_stop(tid: Tid) -> Result<Stop, Error> {
+    loop {
+        tid.resume_to_exit_of_call(0)?;
+        match wait_for(tid)? {
+            Stop::Fresh => {}
+            stop => return Ok(stop),
+        }
     }
 }

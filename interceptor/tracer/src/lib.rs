@@ -13,6 +13,7 @@ mod guest;
 mod inject;
 mod memory;
 mod namespace;
+mod patience;
 mod shared;
 mod spawn;
 mod stop;
@@ -24,9 +25,10 @@ pub use guest::{Registers, Tid};
 pub use inject::Injection;
 pub use memory::PAGE;
 pub use namespace::{copy_of_mount, mount_in};
+pub use patience::Patience;
 pub use shared::SharedPages;
 pub use spawn::{Launch, become_subreaper, spawn};
-pub use stop::{Stop, wait_any, wait_for};
+pub use stop::{Stop, poll_any, wait_any, wait_for};
 
 /// A failure of the mechanism itself: the call that failed, and why.
 #[derive(Debug, thiserror::Error)]

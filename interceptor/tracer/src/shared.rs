@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::atomic::{Ordering, fence};
 
 /// The layout: page 0 the image, page 1 the clock, page 2 scratch.
 const PAGES: u64 = 3;
@@ -27,13 +28,13 @@ impl SharedPages {
     /// Where the scratch page starts.
     pub const SCRATCH: u64 = 2 * PAGE;
 
-    /// Creates the file at `path` with the vDSO image in it and maps it.
+    /// Creates the file at `path` with a vDSO image in it and maps it.
     ///
     /// # Errors
     /// When the file cannot be written or mapped.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    pub fn create(path: &Path, image: &[u8]) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-        file.write_all(&vdso::image())?;
+        file.write_all(image)?;
         file.set_len(Self::LEN)?;
         let len = NonZeroUsize::new(Self::LEN as usize).expect("three pages are not nothing");
         // SAFETY: a fresh mapping at an address of the kernel's choice; nothing of ours is replaced. The file
@@ -59,6 +60,26 @@ impl SharedPages {
         }
     }
 
+    /// Guests that read a clock of [`vdso::running_image`] wait from now on until [`Self::set_running`].
+    pub fn hold(&mut self) {
+        // SAFETY: an aligned word of the clock page that only we write.
+        unsafe { self.word(0).write_volatile(self.word(0).read_volatile() | 1) };
+        fence(Ordering::SeqCst);
+    }
+
+    /// Sets what such a clock makes of the host's; guests may read it meanwhile.
+    pub fn set_running(&mut self, clock: vdso::RunningClock) {
+        self.hold();
+        let words = [clock.since_ns, clock.percent, clock.base_ns, clock.offset_ns];
+        for (index, value) in words.into_iter().enumerate() {
+            // SAFETY: an aligned word of the clock page; guests use what they read only if the sequence stayed.
+            unsafe { self.word(1 + index).write_volatile(value) };
+        }
+        fence(Ordering::SeqCst);
+        // SAFETY: as above.
+        unsafe { self.word(0).write_volatile(self.word(0).read_volatile().wrapping_add(1)) };
+    }
+
     /// Clock reads since the last `set_clock`.
     #[must_use]
     pub fn reads(&self) -> u64 {
@@ -82,7 +103,7 @@ mod tests {
     #[test]
     fn the_clock_is_in_the_file_where_the_image_reads_it() {
         let path = std::env::temp_dir().join(format!("tracer-shared-{}", std::process::id()));
-        let mut pages = SharedPages::create(&path).unwrap();
+        let mut pages = SharedPages::create(&path, &vdso::image()).unwrap();
         pages.set_clock(vdso::Clock { monotonic_ns: 7, realtime_ns: 8, reads_max: 9, step_ns: 20 });
         let bytes = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();

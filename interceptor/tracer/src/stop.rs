@@ -1,6 +1,7 @@
 //! Stops: why a traced thread is not running.
 
 use crate::{Error, Tid};
+use nix::errno::Errno;
 
 /// Why a thread stopped, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +24,33 @@ pub enum Stop {
     Killed(i32),
 }
 
+impl Stop {
+    /// The thread has ended: it reports nothing more.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(self, Self::Exited(_) | Self::Killed(_))
+    }
+}
+
 /// Waits until any thread traced by this thread stops or ends. `None`: there is no such thread left.
 ///
 /// # Errors
 /// When waiting fails for another reason.
 pub fn wait_any() -> Result<Option<(Tid, Stop)>, Error> {
     match wait(-1) {
-        Err(Error::Call { source: nix::errno::Errno::ECHILD, .. }) => Ok(None),
+        Err(Error::Call { source: Errno::ECHILD, .. }) => Ok(None),
         other => other.map(Some),
+    }
+}
+
+/// What [`wait_any`] would return at once. `None`: nothing, or there is no such thread left.
+///
+/// # Errors
+/// When waiting fails for another reason.
+pub fn poll_any() -> Result<Option<(Tid, Stop)>, Error> {
+    match wait_once(-1, libc::WNOHANG) {
+        Err(Error::Call { source: Errno::ECHILD, .. }) => Ok(None),
+        other => other,
     }
 }
 
@@ -44,16 +64,23 @@ pub fn wait_for(tid: Tid) -> Result<Stop, Error> {
 
 fn wait(which: i32) -> Result<(Tid, Stop), Error> {
     loop {
-        let mut status = 0;
-        // SAFETY: the kernel writes one integer into `status`.
-        let tid = unsafe { libc::waitpid(which, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
-        if tid < 0 {
-            if nix::errno::Errno::last() == nix::errno::Errno::EINTR {
-                continue;
-            }
-            return Err(Error::call("waiting", Tid(which)));
+        match wait_once(which, 0) {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) | Err(Error::Call { source: Errno::EINTR, .. }) => {}
+            Err(error) => return Err(error),
         }
-        return Ok((Tid(tid), decode(Tid(tid), status)?));
+    }
+}
+
+/// One call of waitpid(2); a signal of ours ends it with `EINTR`.
+pub(crate) fn wait_once(which: i32, flags: i32) -> Result<Option<(Tid, Stop)>, Error> {
+    let mut status = 0;
+    // SAFETY: the kernel writes one integer into `status`.
+    let tid = unsafe { libc::waitpid(which, &raw mut status, libc::__WALL | libc::__WNOTHREAD | flags) };
+    match tid {
+        ..0 => Err(Error::call("waiting", Tid(which))),
+        0 => Ok(None),
+        _ => decode(Tid(tid), status).map(|stop| Some((Tid(tid), stop))),
     }
 }
 
@@ -65,12 +92,16 @@ fn decode(tid: Tid, status: i32) -> Result<Stop, Error> {
         return Ok(Stop::Killed(libc::WTERMSIG(status)));
     }
     let signal = libc::WSTOPSIG(status);
+    let other = |make: fn(Tid) -> Stop| match tid.event_message() {
+        Ok(other) => Ok(make(Tid(other as i32))),
+        // It was killed since: its end is what it reports next.
+        Err(error) if error.is_gone() => Ok(Stop::Fresh),
+        Err(error) => Err(error),
+    };
     Ok(match status >> 16 {
         libc::PTRACE_EVENT_SECCOMP => Stop::BeforeCall,
-        libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK => {
-            Stop::Child(Tid(tid.event_message()? as i32))
-        }
-        libc::PTRACE_EVENT_EXEC => Stop::Exec(Tid(tid.event_message()? as i32)),
+        libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK => other(Stop::Child)?,
+        libc::PTRACE_EVENT_EXEC => other(Stop::Exec)?,
         libc::PTRACE_EVENT_STOP => Stop::Fresh,
         _ if signal == libc::SIGTRAP | 0x80 => Stop::AfterCall,
         _ => Stop::Signal(signal),

@@ -3,7 +3,11 @@
 //! The kernel's own image reads the host's clock. This one is mapped beside it, and the auxiliary vector's
 //! `AT_SYSINFO_EHDR` is pointed at it, so that a clock read stays a plain function call (vdso(7)). Each read
 //! adds a step to the time, and every `reads_max` reads it makes the real call, so that a loop that waits for
-//! time to pass gets there.
+//! time to pass gets there. The other image's functions compute the time from the host's clock, see [`running`].
+
+mod running;
+
+pub use running::{RunningClock, UNSEEN_CLOCK};
 
 use crate::memory::PAGE;
 
@@ -36,11 +40,20 @@ const VERSION: &str = "LINUX_2.6";
 const NAMES: [&str; 6] =
     ["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time", "__vdso_getcpu", SONAME, VERSION];
 
-/// The image: one page.
+/// The image for a clock that is set each time a guest goes on: one page.
 #[must_use]
 pub fn image() -> Vec<u8> {
+    image_of([clock_gettime(), gettimeofday(), time(), getcpu()])
+}
+
+/// The image for a clock that runs by itself: one page.
+#[must_use]
+pub fn running_image() -> Vec<u8> {
+    image_of([running::clock_gettime(), running::gettimeofday(), running::time(), getcpu()])
+}
+
+fn image_of(functions: [Vec<u8>; 4]) -> Vec<u8> {
     let mut image = vec![0_u8; PAGE as usize];
-    let functions = [clock_gettime(), gettimeofday(), time(), getcpu()];
     let mut offsets = Vec::new();
     let mut at = TEXT;
     for code in &functions {
@@ -330,10 +343,14 @@ mod tests {
         assert_eq!(tags, [14, 4, 6, 5, 10, 11, 0x6fff_fff0, 0x6fff_fffc, 0x6fff_fffd, 0]);
     }
 
-    #[test]
-    fn reads_step_through_the_time_that_was_set() {
-        let path = std::env::temp_dir().join(format!("tracer-vdso-{}", std::process::id()));
-        let mut pages = SharedPages::create(&path).unwrap();
+    type ClockGettime = extern "C" fn(i32, *mut [i64; 2]) -> i32;
+    type Gettimeofday = extern "C" fn(*mut [i64; 2], *mut u8) -> i32;
+    type Time = extern "C" fn(*mut i64) -> i64;
+
+    /// An image in memory, its clock page, and its functions.
+    fn mapped(name: &str, image: &[u8]) -> (SharedPages, ClockGettime, Gettimeofday, Time) {
+        let path = std::env::temp_dir().join(format!("tracer-vdso-{name}-{}", std::process::id()));
+        let pages = SharedPages::create(&path, image).unwrap();
         let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let all = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE | ProtFlags::PROT_EXEC;
@@ -341,18 +358,65 @@ mod tests {
         // SAFETY: a fresh mapping that lives to the end of the process.
         let base = unsafe { mmap(None, len, all, MapFlags::MAP_SHARED, &file, 0) }.unwrap();
         let find = |name| {
-            let offset = lookup(&image(), name).unwrap();
+            let offset = lookup(image, name).unwrap();
             // SAFETY: the offset lies within the mapping.
             unsafe { base.as_ptr().cast::<u8>().add(offset) }
         };
         // SAFETY: the functions have these C signatures.
-        let (clock_gettime, gettimeofday, time) = unsafe {
+        unsafe {
             (
-                std::mem::transmute::<*mut u8, extern "C" fn(i32, *mut [i64; 2]) -> i32>(find(NAMES[0])),
-                std::mem::transmute::<*mut u8, extern "C" fn(*mut [i64; 2], *mut u8) -> i32>(find(NAMES[1])),
-                std::mem::transmute::<*mut u8, extern "C" fn(*mut i64) -> i64>(find(NAMES[2])),
+                pages,
+                std::mem::transmute::<*mut u8, ClockGettime>(find(NAMES[0])),
+                std::mem::transmute::<*mut u8, Gettimeofday>(find(NAMES[1])),
+                std::mem::transmute::<*mut u8, Time>(find(NAMES[2])),
             )
+        }
+    }
+
+    #[test]
+    fn a_running_clock_makes_the_nodes_time_of_the_hosts() {
+        let (mut pages, clock_gettime, gettimeofday, time) = mapped("running", &running_image());
+        let second = 1_000_000_000;
+        let mut clock = RunningClock {
+            since_ns: crate::host_ns(),
+            percent: 100,
+            base_ns: 70 * second,
+            offset_ns: 1_699_999_930 * second,
         };
+        pages.set_running(clock);
+        let read = |id| {
+            let mut ts = [0; 2];
+            assert_eq!(clock_gettime(id, &mut ts), 0);
+            ts[0] as u64 * second + ts[1] as u64
+        };
+        let before = crate::host_ns();
+        let shown = read(1) - clock.base_ns;
+        let after = crate::host_ns();
+        assert!((before - clock.since_ns..=after - clock.since_ns).contains(&shown), "{shown}");
+        for wall in [read(0), read(5)] {
+            assert!((1_700_000_000 * second..1_700_000_060 * second).contains(&wall), "{wall}");
+        }
+        let mut tv = [0; 2];
+        assert_eq!((gettimeofday(&mut tv, std::ptr::null_mut()), tv[0] / 100), (0, 17_000_000));
+        assert!((0..1_000_000).contains(&tv[1]));
+        let mut told = 0;
+        assert_eq!((time(&mut told) / 100, told / 100), (17_000_000, 17_000_000));
+        // Ten times as fast from now on, and never back.
+        let last = read(1);
+        pages.hold();
+        clock.since_ns = crate::host_ns();
+        (clock.percent, clock.base_ns) = (1_000, last);
+        pages.set_running(clock);
+        let faster = read(1) - last;
+        assert!(faster <= 10 * (crate::host_ns() - clock.since_ns), "{faster}");
+        // Other clocks are the call, which here is the host's.
+        let mut ts = [0; 2];
+        assert_eq!((clock_gettime(3, &mut ts), ts[0] < 1_000_000), (0, true));
+    }
+
+    #[test]
+    fn reads_step_through_the_time_that_was_set() {
+        let (mut pages, clock_gettime, gettimeofday, time) = mapped("set", &image());
         pages.set_clock(Clock {
             monotonic_ns: 5_000_000_001,
             realtime_ns: 1_700_000_000_000_000_002,
