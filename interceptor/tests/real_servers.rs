@@ -5,7 +5,7 @@
 mod support;
 
 use interceptor::room::Room;
-use interceptor::sandbox::{Config, Limits, NodeConfig, Program, Sandbox};
+use interceptor::sandbox::{Clock, Config, Limits, NodeConfig, Program, Sandbox};
 use std::path::Path;
 use support::{Ran, assert_same, outcome, run_until_ms};
 
@@ -33,6 +33,7 @@ fn three(program: &Path, command: impl Fn(usize) -> String, ms: u64) -> Ran {
         dissectors: vec![],
         limits: Limits::default(),
         keep_log: true,
+        clock: Clock::Virtual,
     };
     let mut sandbox = Sandbox::new(&room, config).expect("a sandbox");
     (0..3).for_each(|node| sandbox.start(node).expect("the server starts"));

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use fuzzer::pool;
 use interceptor::event::{EventKind, Exit as End};
 use interceptor::room::Room;
-use interceptor::sandbox::{Config, Limits, NodeConfig, Pause, Sandbox};
+use interceptor::sandbox::{Clock, Config, Limits, NodeConfig, Pause, Sandbox};
 use interceptor::time::{Instant, host_ns};
 use serde::{Deserialize, Serialize};
 use std::process::{Command, Stdio};
@@ -69,6 +69,7 @@ pub fn main(what: What, repeats: u64) -> anyhow::Result<Exit> {
             dissectors: Default::default(),
             limits: Limits::default(),
             keep_log: false,
+            clock: Clock::Virtual,
         };
         let mut sandbox = Sandbox::new(&room, config)?;
         sandbox.start(0)?;

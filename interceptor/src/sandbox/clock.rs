@@ -1,6 +1,80 @@
-//! A node's clocks: what its programs read, as a function of virtual time.
+//! What time it is: how it passes in the room, and a node's clocks, what its programs read, as functions of that.
 
-use crate::time::{Instant, Span};
+use super::Error;
+use crate::time::{Instant, Span, host_ns};
+use serde::{Deserialize, Serialize};
+use tracer::{Patience, vdso};
+
+/// By which clock the room lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clock {
+    /// Its own: one thread runs at a time, each call costs a fixed time, and time jumps when nobody can run. A run is a
+    /// function of its configuration.
+    #[default]
+    Virtual,
+    /// The host's: threads run free and at once, and what comes of that differs from run to run.
+    Real,
+}
+
+/// How time passes in a room.
+pub(super) enum Time {
+    /// When the room says so.
+    Virtual,
+    /// By itself.
+    Real {
+        /// The host's monotonic clock when the room was switched on.
+        begun_ns: u64,
+        /// Waits for threads.
+        patience: Patience,
+    },
+}
+
+/// What an intercepted call costs in virtual time.
+const CALL: Span = Span::from_nanos(1_000);
+/// What a clock read costs in virtual time.
+const CLOCK_READ_NS: u64 = 20;
+/// After so many clock reads the next one is a call.
+const CLOCK_READS_MAX: u64 = 500;
+
+impl Time {
+    /// The room is switched on.
+    pub fn begin(clock: Clock) -> Result<Self, Error> {
+        Ok(match clock {
+            Clock::Virtual => Self::Virtual,
+            Clock::Real => Self::Real { begun_ns: host_ns(), patience: Patience::new()? },
+        })
+    }
+
+    /// Threads run free.
+    pub fn is_real(&self) -> bool {
+        matches!(self, Self::Real { .. })
+    }
+
+    /// What time it is, when it was `last` a moment ago.
+    pub fn now(&self, last: Instant) -> Instant {
+        match self {
+            Self::Virtual => last,
+            Self::Real { begun_ns, .. } => Instant(host_ns().saturating_sub(*begun_ns)).max(last),
+        }
+    }
+
+    /// A thread that went on at `last` has stopped, after so many reads of its clock.
+    pub fn after_stop(&self, last: Instant, reads: u64) -> Instant {
+        match self {
+            Self::Virtual => last + Span(reads * CLOCK_READ_NS) + CALL,
+            Self::Real { .. } => self.now(last),
+        }
+    }
+
+    /// The image whose functions guests call to know the time.
+    pub fn image(&self) -> Vec<u8> {
+        match self {
+            Self::Virtual => vdso::image(),
+            Self::Real { .. } => vdso::running_image(),
+        }
+    }
+}
 
 /// Which clock a guest means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +88,12 @@ pub enum ClockKind {
 /// The clocks of one node.
 #[derive(Clone, Debug)]
 pub struct NodeClock {
-    /// Virtual time at which the monotonic clock showed `base_ns`.
+    /// When the monotonic clock showed `base_ns`.
     since: Instant,
     base_ns: u64,
     /// Wall clock minus monotonic clock.
     offset_ns: i64,
-    /// Rate in percent of virtual time.
+    /// Rate in percent of the room's time.
     percent: u32,
 }
 
@@ -54,6 +128,28 @@ impl NodeClock {
         self.since + Span(u64::try_from(ahead).unwrap_or(u64::MAX))
     }
 
+    /// What programs that go on now read without a stop, each read a little later than the one before.
+    #[must_use]
+    pub fn set_terms(&self, now: Instant) -> vdso::Clock {
+        vdso::Clock {
+            monotonic_ns: self.read(ClockKind::Monotonic, now),
+            realtime_ns: self.read(ClockKind::Realtime, now),
+            reads_max: CLOCK_READS_MAX,
+            step_ns: CLOCK_READ_NS * u64::from(self.percent) / 100,
+        }
+    }
+
+    /// What programs make of the host's clock, in a room that was switched on when that showed `begun_ns`.
+    #[must_use]
+    pub fn running_terms(&self, begun_ns: u64) -> vdso::RunningClock {
+        vdso::RunningClock {
+            since_ns: begun_ns + self.since.0,
+            percent: u64::from(self.percent),
+            base_ns: self.base_ns,
+            offset_ns: self.offset_ns as u64,
+        }
+    }
+
     /// Moves the wall clock.
     pub fn jump(&mut self, by_ns: i64) {
         self.offset_ns = self.offset_ns.saturating_add(by_ns);
@@ -64,12 +160,6 @@ impl NodeClock {
         self.base_ns = self.read(ClockKind::Monotonic, now);
         self.since = now;
         self.percent = percent.clamp(1, 1000);
-    }
-
-    /// A true nanosecond in nanoseconds of this clock, for `n` of them, rounded down.
-    #[must_use]
-    pub fn scale(&self, n: u64) -> u64 {
-        n * u64::from(self.percent) / 100
     }
 }
 

@@ -15,17 +15,20 @@ impl Sandbox {
     }
 
     /// Waits for the next stop of a thread that was just resumed. What others report meanwhile (a new child,
-    /// threads that die with a process) is kept or taken note of.
+    /// threads that die with a process, threads that run free) is kept or taken note of.
     pub(super) fn await_stop(&mut self, id: ThreadId) -> Result<Stop, Error> {
         let tid = self.thread(id).tid;
         self.watchdog.watch(tid, self.process_of(id).tid);
         let stop = loop {
+            if let Some(stop) = self.stops.take_of(tid) {
+                break stop;
+            }
             let Some((who, stop)) = wait_any()? else { break Stop::Killed(libc::SIGKILL) };
             if who == tid {
                 break stop;
             }
             match stop {
-                Stop::Exited(_) | Stop::Killed(_) => {
+                Stop::Exited(_) | Stop::Killed(_) if !self.time.is_real() => {
                     if let Some(&other) = self.by_tid.get(&who.0) {
                         self.forget_thread(other);
                     }
@@ -37,9 +40,7 @@ impl Sandbox {
                     self.thread_mut(id).tid = who;
                     break stop;
                 }
-                other => {
-                    self.early.insert(who.0, other);
-                }
+                other => self.stops.push(who, other),
             }
         };
         self.watchdog.rest();
@@ -55,8 +56,7 @@ impl Sandbox {
         let node = self.thread(id).node;
         self.set_clock_page(node);
         loop {
-            self.thread(id).tid.resume_to_exit_of_call(0)?;
-            match self.await_stop(id)? {
+            match self.resume_call(id)? {
                 Stop::AfterCall => {
                     self.thread_mut(id).after_call = true;
                     return Ok(Some(self.thread(id).tid.registers()?.result()));
@@ -77,14 +77,23 @@ impl Sandbox {
         }
     }
 
+    /// Lets the call before which the thread stands run, to the thread's next stop. The end of one that is being
+    /// killed is that, too.
+    pub(super) fn resume_call(&mut self, id: ThreadId) -> Result<Stop, Error> {
+        match self.thread(id).tid.resume_to_exit_of_call(0) {
+            Err(error) if !(error.is_gone() && self.time.is_real()) => Err(error.into()),
+            _ => self.await_stop(id),
+        }
+    }
+
     /// The first stop of a new thread or process.
     pub(super) fn await_birth(&mut self, child: Tid) -> Result<(), Error> {
-        if self.early.remove(&child.0).is_none() {
+        if self.stops.take_of(child).is_none() {
             while let Some((who, stop)) = wait_any()? {
                 if who == child {
                     break;
                 }
-                self.early.insert(who.0, stop);
+                self.stops.push(who, stop);
             }
         }
         Ok(())
@@ -146,6 +155,7 @@ impl Sandbox {
                 until: None,
                 timer: None,
                 woken: false,
+                signalled: None,
                 bitset: 0,
                 clear_tid: 0,
                 robust_list: 0,
@@ -164,9 +174,11 @@ impl Sandbox {
         self.threads.values().filter(|thread| thread.node == node).count()
     }
 
-    /// Whether the thread, or all of its process, is on the way out.
+    /// Whether the thread, or all of its process, is on the way out. In real time others of its process can end a thread
+    /// that stands at a stop: it cannot be reached then.
     pub(super) fn is_dying(&self, id: ThreadId) -> bool {
-        self.stopped.is_some() || !self.threads.contains_key(&id)
+        let Some(thread) = self.threads.get(&id) else { return true };
+        self.stopped.is_some() || (self.time.is_real() && thread.tid.registers().is_err())
     }
 
     /// A thread's last stop was seen: it alone ended, or a signal ended its whole process.
@@ -179,6 +191,7 @@ impl Sandbox {
         self.log_entry(id, What::End(status));
         let process = self.thread(id).process;
         self.wake_clear_tid(id);
+        self.pass_on_signal(id)?;
         self.forget_thread(id);
         let rest = self.processes.get(&process).map(|p| p.threads.clone()).unwrap_or_default();
         if status >= 256 || rest.iter().all(|&other| self.thread(other).left) {
@@ -192,18 +205,20 @@ impl Sandbox {
 
     /// The process ends as a whole: waits until all its threads have.
     pub(super) fn await_death(&mut self, process: ProcessId) -> Result<(), Error> {
-        while self.processes.get(&process).is_some_and(|p| !p.threads.is_empty()) {
-            let Some((who, stop)) = wait_any()? else {
+        while let Some(rest) = self.processes.get(&process).map(|p| &p.threads).filter(|it| !it.is_empty()) {
+            let tids: BTreeSet<Tid> = rest.iter().map(|&id| self.thread(id).tid).collect();
+            let kept = self.stops.take(|who, stop| stop.is_end() && tids.contains(&who));
+            let Some((who, stop)) = kept.map_or_else(wait_any, |kept| Ok(Some(kept)))? else {
                 let rest: Vec<ThreadId> = self.processes[&process].threads.iter().copied().collect();
                 rest.into_iter().for_each(|id| self.forget_thread(id));
                 break;
             };
-            match (stop, self.by_tid.get(&who.0)) {
-                (Stop::Exited(_) | Stop::Killed(_), Some(&id)) => self.forget_thread(id),
-                (Stop::Exited(_) | Stop::Killed(_), None) => {}
-                (other, _) => {
-                    self.early.insert(who.0, other);
+            match self.by_tid.get(&who.0) {
+                Some(&id) if stop.is_end() && (tids.contains(&who) || !self.time.is_real()) => {
+                    self.forget_thread(id);
                 }
+                None if stop.is_end() => {}
+                _ => self.stops.push(who, stop),
             }
         }
         Ok(())
@@ -214,6 +229,7 @@ impl Sandbox {
         self.unpark(id, State::Ready);
         let Some(thread) = self.threads.remove(&id) else { return };
         self.by_tid.remove(&thread.tid.0);
+        self.stops.forget(thread.tid);
         if let Some(process) = self.processes.get_mut(&thread.process) {
             process.threads.remove(&id);
         }

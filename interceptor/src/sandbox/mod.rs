@@ -3,13 +3,15 @@
 //! It owns everything a node could tell two runs apart by: the clock, randomness, the network, the disk, the
 //! order of threads, process ids. One guest thread runs at a time in the whole cluster; it runs until its
 //! next intercepted call, which the sandbox answers itself, lets run, or parks. When nothing can run, virtual
-//! time jumps to the next deadline. See [`Sandbox::run`] for the one loop.
+//! time jumps to the next deadline. See [`Sandbox::run`] for the one loop. Under [`Clock::Real`] time is the host's and
+//! threads run free; everything else is the same.
 
 mod boot;
 mod clock;
 mod descriptors;
 mod epoll;
 mod files;
+mod free;
 mod guest;
 mod home;
 mod interleaver;
@@ -18,13 +20,14 @@ mod log;
 mod operations;
 mod run;
 mod signals;
+mod stops;
 pub mod syscalls;
 mod system_files;
 mod task;
 mod timers;
 mod watchdog;
 
-pub use clock::ClockKind;
+pub use clock::{Clock, ClockKind};
 pub use home::{Home, Homes};
 pub use log::{Entry, EventLog, What};
 pub use operations::{ClientEvent, Operation};
@@ -38,15 +41,16 @@ use crate::rng::{Rng, split};
 use crate::room::Room;
 use crate::time::{Instant, Span};
 use crate::timeline::Capture;
-use clock::NodeClock;
+use clock::{NodeClock, Time};
 use files::Files;
 use interleaver::Interleaver;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use stops::Stops;
 use task::{Process, ProcessId, Thread, ThreadId};
 use timers::Timers;
-use tracer::{Filter, NoTsc, SharedPages, Stop};
+use tracer::{Filter, NoTsc, SharedPages};
 use watchdog::Watchdog;
 
 /// A failure of the sandbox: the world, or we, are wrong. What a guest does is never one.
@@ -162,6 +166,8 @@ pub struct Config {
     pub limits: Limits,
     /// Keep the entries of the event log, not only its hash.
     pub keep_log: bool,
+    /// By which clock the room lives.
+    pub clock: Clock,
 }
 
 /// A reading of a node's clock at which something is due.
@@ -206,6 +212,7 @@ pub struct Sandbox {
     config: Config,
     room: PathBuf,
     filter: Filter,
+    time: Time,
     now: Instant,
     nodes: Vec<Node>,
     /// A vfork parent whose call is about to be completed: it waits for its child then.
@@ -221,13 +228,15 @@ pub struct Sandbox {
     threads: BTreeMap<ThreadId, Thread>,
     processes: BTreeMap<ProcessId, Process>,
     by_tid: BTreeMap<i32, ThreadId>,
-    early: BTreeMap<i32, Stop>,
+    stops: Stops,
     next_task: u32,
     log: EventLog,
     events: Vec<Event>,
     logs: Vec<LogLine>,
     client_events: VecDeque<(SocketId, u32)>,
     calls: u64,
+    /// When the memory of threads that run free was last looked at.
+    looked: Instant,
     /// Checksum of the data the current call moved.
     moved: u64,
     leaks: BTreeSet<String>,
@@ -247,17 +256,18 @@ impl Sandbox {
     /// When the room's files cannot be prepared.
     pub fn new(room: &Room, config: Config) -> Result<Self, Error> {
         let root = room.root().to_path_buf();
+        let time = Time::begin(config.clock)?;
         let mut net = Net::new(config.seed);
         let mut nodes = Vec::new();
         system_files::prepare(&root)?;
         for (index, node) in config.nodes.iter().enumerate() {
             let host = net.add_host(node_address(index));
-            nodes.push(Node::new(&root, config.seed, index, host, node.clone())?);
+            nodes.push(Node::new(&root, config.seed, index, host, node.clone(), &time)?);
         }
         let clients: Vec<HostId> = (0..config.clients).map(|j| net.add_host(client_address(j))).collect();
         for (j, program) in config.client_programs.iter().enumerate() {
             let index = config.nodes.len() + j;
-            nodes.push(Node::new(&root, config.seed, index, clients[j], program.clone())?);
+            nodes.push(Node::new(&root, config.seed, index, clients[j], program.clone(), &time)?);
         }
         let mut dissectors = BTreeMap::new();
         for (port, spec) in &config.dissectors {
@@ -267,7 +277,8 @@ impl Sandbox {
         let watchdog = Watchdog::start(config.limits.spin_ms_max, config.limits.memory_max);
         Ok(Self {
             room: root,
-            filter: syscalls::filter(),
+            filter: syscalls::filter(config.clock),
+            time,
             now: Instant::START,
             nodes,
             suspend_after_call: None,
@@ -281,13 +292,14 @@ impl Sandbox {
             threads: BTreeMap::new(),
             processes: BTreeMap::new(),
             by_tid: BTreeMap::new(),
-            early: BTreeMap::new(),
+            stops: Stops::default(),
             next_task: 0,
             log: EventLog::new(config.keep_log),
             events: Vec::new(),
             logs: Vec::new(),
             client_events: VecDeque::new(),
             calls: 0,
+            looked: Instant::START,
             moved: 0,
             leaks: BTreeSet::new(),
             stopped: None,
@@ -299,7 +311,7 @@ impl Sandbox {
         })
     }
 
-    /// Virtual time.
+    /// Time since the room was switched on, as of the last event.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.now
@@ -369,13 +381,14 @@ impl Node {
         index: usize,
         host: HostId,
         config: NodeConfig,
+        time: &Time,
     ) -> Result<Self, Error> {
         use rand::RngExt;
         let label = format!("node/{index}");
         let mut rng = split(seed, &label);
         let data = root.join(&config.name);
         let pages_path = root.join(format!(".pages-{}", config.name));
-        let pages = SharedPages::create(&pages_path).map_err(|source| Error::Io {
+        let mut pages = SharedPages::create(&pages_path, &time.image()).map_err(|source| Error::Io {
             what: format!("cannot create {}", pages_path.display()),
             source,
         })?;
@@ -384,9 +397,13 @@ impl Node {
         let skew = rng.random_range(0..1_000_000);
         let disk = Disk::new(data.clone(), seed, &label)?;
         place(&data, &config.files)?;
+        let clock = NodeClock::new(uptime, EPOCH_NS + skew);
+        if let Time::Real { begun_ns, .. } = time {
+            pages.set_running(clock.running_terms(*begun_ns));
+        }
         Ok(Self {
             disk,
-            clock: NodeClock::new(uptime, EPOCH_NS + skew),
+            clock,
             host,
             pages,
             pages_path,

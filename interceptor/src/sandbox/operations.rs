@@ -1,11 +1,13 @@
 //! What may be done to the room from outside: the operations that faults are made of, and the clients' ends
 //! of connections.
 
+use super::clock::{NodeClock, Time};
 use super::{ClockKind, Error, Sandbox};
 use crate::disk::{DiskFaults, Landed, Loss};
 use crate::dissector::Direction;
 use crate::event::{EventKind, Exit, HostId, Link};
 use crate::net::{Address, Domain, Kind, Ready, SocketId};
+use crate::time::Instant;
 use crate::timeline::Flow;
 use nix::errno::Errno;
 use std::net::SocketAddr;
@@ -62,6 +64,7 @@ impl Sandbox {
             Op::Pause(node) => {
                 self.log_operation(node, 3);
                 self.nodes[node].paused = true;
+                self.halt(|thread| thread.node == node);
                 Ok(self.threads_of_node(node) as u64)
             }
             Op::Resume(node) => {
@@ -71,15 +74,12 @@ impl Sandbox {
             }
             Op::ClockJump(node, by_ns) => {
                 self.log_operation(node, 5);
-                self.nodes[node].clock.jump(by_ns);
-                self.rearm(node);
+                self.change_clock(node, |clock, _| clock.jump(by_ns));
                 Ok(u64::from(!self.nodes[node].roots.is_empty()))
             }
             Op::ClockRate(node, percent) => {
                 self.log_operation(node, 6);
-                let now = self.now;
-                self.nodes[node].clock.set_rate(percent, now);
-                self.rearm(node);
+                self.change_clock(node, |clock, now| clock.set_rate(percent, now));
                 Ok(u64::from(!self.nodes[node].roots.is_empty()))
             }
             Op::Disk(node, faults) => {
@@ -125,6 +125,20 @@ impl Sandbox {
         }
         self.spread_edges();
         Ok(killed + lost.data_ops_undone + lost.name_ops_undone)
+    }
+
+    /// Changes the clock of a node. Programs that run free and read it meanwhile wait: what they read does not run back.
+    fn change_clock(&mut self, node: usize, change: impl FnOnce(&mut NodeClock, Instant)) {
+        let owner = &mut self.nodes[node];
+        if let Time::Real { begun_ns, .. } = &self.time {
+            owner.pages.hold();
+            self.now = self.time.now(self.now);
+            change(&mut owner.clock, self.now);
+            owner.pages.set_running(owner.clock.running_terms(*begun_ns));
+        } else {
+            change(&mut owner.clock, self.now);
+        }
+        self.rearm(node);
     }
 
     /// The clock of a node was touched: pending timers of its threads follow it.

@@ -2,29 +2,22 @@
 
 use super::guest::{Outcome, Trouble};
 use super::log::{Entry, What};
-use super::task::{Call, State, ThreadId};
+use super::task::{Call, State, Thread, ThreadId};
 use super::timers::Due;
-use super::{ClockKind, Deadline, Error, Sandbox};
-use crate::time::{Instant, Span};
-use tracer::{Stop, vdso};
+use super::{Deadline, Error, Sandbox};
+use crate::time::Instant;
+use tracer::Stop;
 
 /// Why [`Sandbox::run`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
-    /// Virtual time has reached the bound.
+    /// Time has reached the bound.
     Reached,
     /// There are new events, or something happened on a client's connection.
     Activity,
     /// The run was ended early; see [`Sandbox::stopped`].
     Stopped,
 }
-
-/// What an intercepted call costs in virtual time.
-const CALL: Span = Span::from_nanos(1_000);
-/// What a clock read costs in virtual time.
-const CLOCK_READ_NS: u64 = 20;
-/// After so many clock reads the next one is a call.
-const CLOCK_READS_MAX: u64 = 500;
 
 impl Sandbox {
     /// Runs the cluster until `until`, or until something happened that the caller may want to act on.
@@ -37,6 +30,7 @@ impl Sandbox {
             if self.stopped.is_some() {
                 return Ok(Pause::Stopped);
             }
+            self.now = self.time.now(self.now);
             self.fire_due()?;
             if self.events.len() > seen || !self.client_events.is_empty() {
                 return Ok(Pause::Activity);
@@ -45,12 +39,14 @@ impl Sandbox {
                 return Ok(Pause::Reached);
             }
             let runnable = self.runnable();
-            if runnable.is_empty() {
+            if self.time.is_real() {
+                self.run_free(&runnable, until)?;
+            } else if runnable.is_empty() {
                 self.now = self.next_deadline().map_or(until, |at| at.min(until)).max(self.now);
-                continue;
+            } else {
+                let chosen = self.interleaver.pick(&runnable);
+                self.turn(chosen)?;
             }
-            let chosen = self.interleaver.pick(&runnable);
-            self.turn(chosen)?;
         }
     }
 
@@ -58,16 +54,21 @@ impl Sandbox {
     fn runnable(&self) -> Vec<ThreadId> {
         self.threads
             .iter()
-            .filter(|(_, thread)| {
-                matches!(thread.state, State::Ready | State::Retry)
-                    && !self.nodes[thread.node].paused
-                    && !self.processes[&thread.process].stopped
-            })
+            .filter(|(_, thread)| self.can_go_on(thread))
             .map(|(&id, _)| id)
             .collect()
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
+    pub(super) fn can_go_on(&self, thread: &Thread) -> bool {
+        matches!(thread.state, State::Ready | State::Retry) && !self.is_held(thread)
+    }
+
+    /// Its node is paused, or its process stopped.
+    pub(super) fn is_held(&self, thread: &Thread) -> bool {
+        self.nodes[thread.node].paused || self.processes[&thread.process].stopped
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
         [self.net.deadline(), self.timers.deadline()].into_iter().flatten().min()
     }
 
@@ -93,33 +94,38 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Lets a thread have its turn: its parked call is tried again, or it runs to its next stop.
-    fn turn(&mut self, id: ThreadId) -> Result<(), Error> {
+    /// Lets a thread have its turn: its parked call is tried again, or it goes on.
+    pub(super) fn turn(&mut self, id: ThreadId) -> Result<(), Error> {
         if self.thread(id).state == State::Retry {
             let call = self.thread(id).call.expect("a thread that is to try again has a call");
             return self.answer(id, &call);
         }
-        self.set_clock_page(self.thread(id).node);
+        self.go_on(id, 0)
+    }
+
+    /// Lets a thread go on, with a signal or without: to its next stop, which is handled, or on its own.
+    pub(super) fn go_on(&mut self, id: ThreadId, signal: i32) -> Result<(), Error> {
         self.thread_mut(id).after_call = false;
-        let tid = self.thread(id).tid;
-        tid.resume(0)?;
+        if self.time.is_real() {
+            return self.set_free(id, signal);
+        }
+        self.set_clock_page(self.thread(id).node);
+        self.thread(id).tid.resume(signal)?;
         let stop = self.await_stop(id)?;
         self.handle_stop(id, stop)
     }
 
+    /// A thread of the node is about to run: a clock that does not run by itself is set.
     pub(super) fn set_clock_page(&mut self, node: usize) {
-        let node = &mut self.nodes[node];
-        node.pages.set_clock(vdso::Clock {
-            monotonic_ns: node.clock.read(ClockKind::Monotonic, self.now),
-            realtime_ns: node.clock.read(ClockKind::Realtime, self.now),
-            reads_max: CLOCK_READS_MAX,
-            step_ns: node.clock.scale(CLOCK_READ_NS),
-        });
+        if !self.time.is_real() {
+            let node = &mut self.nodes[node];
+            node.pages.set_clock(node.clock.set_terms(self.now));
+        }
     }
 
     pub(super) fn handle_stop(&mut self, id: ThreadId, stop: Stop) -> Result<(), Error> {
         let node = self.thread(id).node;
-        self.now += Span(self.nodes[node].pages.reads() * CLOCK_READ_NS) + CALL;
+        self.now = self.time.after_stop(self.now, self.nodes[node].pages.reads());
         match stop {
             Stop::BeforeCall => {
                 let registers = self.thread(id).tid.registers()?;
@@ -158,6 +164,7 @@ impl Sandbox {
                 }
             }
             Err(Trouble::Broken(Error::Tracer(error))) if error.is_gone() && self.is_dying(id) => {
+                self.unpark(id, State::Free);
                 Outcome::Gone
             }
             Err(Trouble::Broken(error)) => return Err(error),
@@ -168,11 +175,15 @@ impl Sandbox {
     /// Leaves a call as its handler said.
     pub(super) fn finish_call(&mut self, id: ThreadId, call: &Call, outcome: Outcome) -> Result<(), Error> {
         self.spread_edges();
+        if !self.threads.contains_key(&id) {
+            // The call ended its caller.
+            return Ok(());
+        }
         match outcome {
             Outcome::Return(result) => {
                 let mut registers = call.registers;
                 registers.skip_call(result);
-                self.thread(id).tid.set_registers(&registers)?;
+                self.set_registers(id, &registers)?;
                 self.complete(id, call, result);
             }
             Outcome::Ran(result) => {
@@ -183,13 +194,24 @@ impl Sandbox {
             Outcome::Restart => {
                 let mut registers = call.registers;
                 registers.restart_call();
-                self.thread(id).tid.set_registers(&registers)?;
+                self.set_registers(id, &registers)?;
                 self.complete(id, call, -512);
             }
-            Outcome::Park(keys) => self.park(id, call, keys),
+            Outcome::Park(keys) => {
+                self.park(id, call, keys);
+                self.heed_signal(id)?;
+            }
             Outcome::Gone => {}
         }
         Ok(())
+    }
+
+    /// Sets the registers of a thread whose call ends; one that is being killed needs none.
+    fn set_registers(&self, id: ThreadId, registers: &tracer::Registers) -> Result<(), Error> {
+        match self.thread(id).tid.set_registers(registers) {
+            Err(error) if error.is_gone() && self.is_dying(id) => Ok(()),
+            other => Ok(other?),
+        }
     }
 
     /// The call is over: it is logged, and the thread can go on.

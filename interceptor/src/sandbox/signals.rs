@@ -6,7 +6,7 @@ use super::guest::{Handled, Outcome};
 use super::log::What;
 use super::task::{Call, Key, Process, ProcessId, SentSignal, State, ThreadId};
 use super::{ClockKind, Error, Sandbox};
-use tracer::{Registers, Stop};
+use tracer::{Registers, Stop, Tid};
 
 const SIG_IGN: u64 = 1;
 /// The first real-time signal.
@@ -21,20 +21,14 @@ impl Sandbox {
         if signal == libc::SIGSEGV && self.emulate_rdtsc(id)? {
             return Ok(());
         }
+        self.thread_mut(id).signalled.take_if(|sent| *sent == signal);
         let mut info = tid.signal_info()?;
         self.correct_signal_info(id, signal, &mut info);
         tid.set_signal_info(&info)?;
         self.log_entry(id, What::Signal(signal));
-        let node = self.thread(id).node;
-        self.set_clock_page(node);
-        self.thread_mut(id).after_call = false;
         match self.thread_mut(id).saved_mask.take() {
             Some(mask) => self.deliver_under_mask(id, signal, mask),
-            None => {
-                tid.resume(signal)?;
-                let stop = self.await_stop(id)?;
-                self.handle_stop(id, stop)
-            }
+            None => self.go_on(id, signal),
         }
     }
 
@@ -45,12 +39,17 @@ impl Sandbox {
         let tid = self.thread(id).tid;
         let handled = self.process_of(id).actions.get(&signal).is_some_and(|a| a.handler > SIG_IGN);
         if !handled {
-            tid.resume(signal)?;
-            let stop = self.await_stop(id)?;
-            return self.handle_stop(id, stop);
+            return self.go_on(id, signal);
         }
+        self.set_clock_page(self.thread(id).node);
+        self.thread_mut(id).after_call = false;
         tid.step(signal)?;
-        let stop = self.await_stop(id)?;
+        let mut stop = self.await_stop(id)?;
+        while stop == Stop::Fresh {
+            // It was interrupted on the way.
+            tid.step(0)?;
+            stop = self.await_stop(id)?;
+        }
         if stop != Stop::Signal(libc::SIGTRAP) {
             return self.handle_stop(id, stop);
         }
@@ -119,6 +118,7 @@ impl Sandbox {
             }
             libc::SIGSTOP => {
                 self.processes.get_mut(&process).expect("just found").stopped = true;
+                self.halt(|thread| thread.process == process);
                 return Ok(());
             }
             libc::SIGKILL => {
@@ -134,10 +134,11 @@ impl Sandbox {
         let mut candidates: Vec<ThreadId> =
             to.map_or_else(|| target.threads.iter().copied().collect(), |t| vec![t]);
         candidates.retain(|&id| !self.thread(id).left);
+        // The kernel does not ask those who stand at a stop as long as somebody runs.
+        candidates.sort_by_key(|&id| (self.thread(id).state != State::Free, id));
         let mut receiver = None;
         for &id in &candidates {
-            let blocked = self.thread(id).tid.blocked_signals()?;
-            if blocked & bit(signal) == 0 {
+            if self.blocked(id)? & bit(signal) == 0 {
                 receiver = Some(id);
                 break;
             }
@@ -146,7 +147,9 @@ impl Sandbox {
             return Ok(());
         }
         let leader = target.tid;
-        let addressee = receiver.or(to).filter(|&id| !self.thread(id).left);
+        // Threads that run free come and go: a signal to all of them is the kernel's to hand out.
+        let chosen = if self.time.is_real() { to } else { receiver.or(to) };
+        let addressee = chosen.filter(|&id| !self.thread(id).left);
         // A signal that is queued already is not queued twice, unless it is a real-time one (signal(7)).
         let queued = match addressee {
             Some(id) => self.queued(id).0,
@@ -156,9 +159,14 @@ impl Sandbox {
             return Ok(());
         }
         self.processes.get_mut(&process).expect("just found").sent.push_back(sent);
-        match addressee {
-            Some(id) => self.thread(id).tid.send_signal(leader, signal)?,
-            None => leader.send_process_signal(signal)?,
+        let sent = match addressee {
+            Some(id) => self.thread(id).tid.send_signal(leader, signal),
+            None => leader.send_process_signal(signal),
+        };
+        match sent {
+            // Whoever is on the way out hears nothing any more.
+            Err(error) if error.is_gone() && self.time.is_real() => return Ok(()),
+            other => other?,
         }
         self.signal_queued(process);
         if let Some(id) = receiver {
@@ -182,8 +190,42 @@ impl Sandbox {
             return Ok(());
         }
         for id in self.processes[&parent].threads.clone() {
-            if !self.thread(id).left && self.thread(id).tid.blocked_signals()? & bit(libc::SIGCHLD) == 0 {
+            if !self.thread(id).left && self.blocked(id)? & bit(libc::SIGCHLD) == 0 {
                 return self.interrupt(id, libc::SIGCHLD);
+            }
+        }
+        Ok(())
+    }
+
+    /// The signals that a thread blocks; all, if it is on the way out.
+    fn blocked(&self, id: ThreadId) -> Result<u64, Error> {
+        let thread = self.thread(id);
+        if thread.state == State::Free {
+            return Ok(status_word(thread.tid, "SigBlk:").unwrap_or(u64::MAX));
+        }
+        match thread.tid.blocked_signals() {
+            Err(error) if error.is_gone() && self.is_dying(id) => Ok(u64::MAX),
+            other => Ok(other?),
+        }
+    }
+
+    /// A thread begins to wait: a signal that was sent while it was about to do so ends the wait.
+    pub(super) fn heed_signal(&mut self, id: ThreadId) -> Result<(), Error> {
+        let Some(signal) = self.thread(id).signalled else { return Ok(()) };
+        if self.pending_signals(id) & !self.blocked(id)? & bit(signal) == 0 {
+            return Ok(());
+        }
+        self.thread_mut(id).signalled = None;
+        self.interrupt(id, signal)
+    }
+
+    /// A thread ends before a signal reached it: one that was sent to its process reaches another one.
+    pub(super) fn pass_on_signal(&mut self, id: ThreadId) -> Result<(), Error> {
+        let Some(signal) = self.thread_mut(id).signalled.take() else { return Ok(()) };
+        for other in self.process_of(id).threads.clone() {
+            let is_there = other != id && !self.thread(other).left;
+            if is_there && self.queued(other).1 & !self.blocked(other)? & bit(signal) != 0 {
+                return self.interrupt(other, signal);
             }
         }
         Ok(())
@@ -192,6 +234,9 @@ impl Sandbox {
     /// A signal reaches a thread: if its call waits, the call ends with EINTR, or is made again after the
     /// handler if the handler asked for that and the call can be (signal(7)).
     fn interrupt(&mut self, id: ThreadId, signal: i32) -> Result<(), Error> {
+        if self.thread(id).state == State::Free {
+            self.thread_mut(id).signalled = Some(signal);
+        }
         let waiting = matches!(self.thread(id).state, State::Parked(_) | State::Retry);
         let Some(call) = self.thread(id).call.filter(|_| waiting) else { return Ok(()) };
         let flags = self.process_of(id).actions.get(&signal).map_or(0, |a| a.flags);
@@ -247,12 +292,8 @@ impl Sandbox {
 
     /// Signals that are queued for the thread, and for its process.
     fn queued(&self, id: ThreadId) -> (u64, u64) {
-        let path = format!("/proc/{}/status", self.thread(id).tid);
-        let status = std::fs::read_to_string(path).unwrap_or_default();
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
-        };
+        let tid = self.thread(id).tid;
+        let field = |name| status_word(tid, name).unwrap_or(0);
         (field("SigPnd:"), field("ShdPnd:"))
     }
 
@@ -329,6 +370,13 @@ fn set_counter(registers: &mut Registers, time: u64, len: u64) {
         r.rcx = 0;
     }
     r.rip += len;
+}
+
+/// A set of signals that the kernel tells of a thread, by its name in /proc/PID/status.
+fn status_word(tid: Tid, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    u64::from_str_radix(line.trim(), 16).ok()
 }
 
 /// The bit of a signal in a mask.

@@ -48,6 +48,8 @@ pub enum Key {
 pub enum State {
     /// It stands at a stop and can go on.
     Ready,
+    /// It runs free, or stands at a stop that nobody has answered yet.
+    Free,
     /// Its call is to be tried again.
     Retry,
     /// Its call waits.
@@ -76,6 +78,8 @@ pub struct Thread {
     pub timer: Option<TimerId>,
     /// A futex wake reached it.
     pub woken: bool,
+    /// A signal that was sent to it while it ran free: it ends a wait that it may have begun meanwhile.
+    pub signalled: Option<i32>,
     /// The futex bits it waits for.
     pub bitset: u32,
     /// Where to write 0 and wake when it ends (set_tid_address(2)).

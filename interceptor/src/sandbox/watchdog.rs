@@ -117,7 +117,8 @@ fn processor_ms(process: i32, thread: i32) -> Option<(u64, String)> {
     Some(((ticks(11)? + ticks(12)?) * MS_PER_TICK, format!("{at:#x}")))
 }
 
-fn resident_bytes(process: i32) -> Option<u64> {
+/// Resident memory of a process (proc_pid_statm(5)).
+pub(super) fn resident_bytes(process: i32) -> Option<u64> {
     let statm = std::fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * tracer::PAGE)

@@ -51,13 +51,13 @@ static inline void pause_ms(long ms) {
     while (nanosleep(&t, &t) < 0 && errno == EINTR) {}
 }
 
-/* In the sandbox time is exact; natively the machine may be busy. */
 static inline int sandboxed(void) {
     const char *address = getenv("ADDRESS");
     return address && strncmp(address, "10.", 3) == 0;
 }
 
+/* Virtual time is exact; by the host's clock the machine may be busy. */
 static inline int lasted(long since, long ms) {
     long took = now_ms() - since;
-    return took >= ms && took <= ms + (sandboxed() ? 1 : 2000);
+    return took >= ms && took <= ms + (sandboxed() && !getenv("FREE") ? 1 : 5000);
 }

@@ -4,7 +4,7 @@
 
 use interceptor::event::{EventKind, Exit};
 use interceptor::room::Room;
-use interceptor::sandbox::{Config, Limits, NodeConfig, Pause, Program, Sandbox};
+use interceptor::sandbox::{Clock, Config, Limits, NodeConfig, Pause, Program, Sandbox};
 use interceptor::time::{Instant, Span};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -59,6 +59,7 @@ pub fn cluster(guests: &[Guest<'_>], seed: u64, limits: Limits) -> Config {
         dissectors: vec![],
         limits,
         keep_log: true,
+        clock: Clock::Virtual,
     }
 }
 
@@ -88,13 +89,30 @@ pub fn sandboxed(program: &Path, arguments: &[&str], seed: u64, limits: Limits) 
 /// Runs a guest a node for at most 60 virtual seconds, or until node `last` is down. Standard output and
 /// standard error are those of all nodes, each line after its node's name if there are several.
 pub fn sandboxed_cluster(guests: &[Guest<'_>], seed: u64, limits: Limits, last: usize) -> Ran {
+    run_cluster(cluster(guests, seed, limits), last)
+}
+
+/// Runs a program as [`sandboxed`] does, by the host's clock; it finds `FREE` in its environment.
+pub fn sandboxed_free(program: &Path, arguments: &[&str]) -> Ran {
+    run_cluster(free_cluster(&[(program, arguments)]), 0)
+}
+
+/// A cluster by the host's clock.
+pub fn free_cluster(guests: &[Guest<'_>]) -> Config {
+    let mut config = Config { clock: Clock::Real, ..cluster(guests, 7, Limits::default()) };
+    config.nodes.iter_mut().for_each(|node| node.environment.push(("FREE".into(), "1".into())));
+    config
+}
+
+fn run_cluster(config: Config, last: usize) -> Ran {
+    let nodes = config.nodes.len();
     let room = Room::directory().expect("a room for the test");
-    let mut sandbox = Sandbox::new(&room, cluster(guests, seed, limits)).expect("a sandbox");
-    for node in 0..guests.len() {
+    let mut sandbox = Sandbox::new(&room, config).expect("a sandbox");
+    for node in 0..nodes {
         sandbox.start(node).expect("the guest starts");
     }
     run_while_up(&mut sandbox, last, 60);
-    let ran = outcome(&sandbox, guests.len());
+    let ran = outcome(&sandbox, nodes);
     drop(sandbox);
     assert_eq!(std::fs::read_dir(room.root()).map_or(0, |left| leftovers(left).len()), 0, "left in the room");
     std::fs::remove_dir_all(room.root()).expect("the room is ours");

@@ -51,6 +51,7 @@ impl Sandbox {
                 let (from, to) = (key(address)?, key(second)?);
                 self.requeue(from, value, timeout as u32, to)
             }
+            libc::FUTEX_WAKE_OP if self.time.is_real() => self.wake_op_free(id, call),
             libc::FUTEX_WAKE_OP => {
                 let keys = (key(address)?, key(second)?);
                 self.wake_op(id, keys, value, timeout as u32, second, third as u32)
@@ -182,6 +183,24 @@ impl Sandbox {
             woken += self.futex_wake(keys.1, wake_second, ALL);
         }
         returns(woken)
+    }
+
+    /// As [`Self::wake_op`] beside threads that run free: the kernel changes the second word, for it alone can do so at
+    /// once. What the word was is not told, so those who wait for it are woken in any case, as they may be (futex(2)).
+    fn wake_op_free(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [address, operation, wake, wake_second, second, op] = call.args;
+        let private = operation as i32 & libc::FUTEX_PRIVATE_FLAG != 0;
+        let keys = (self.futex_key(id, address, private)?, self.futex_key(id, second, private)?);
+        let Some(result) = self.run_instead(id, call, call.number, [address, operation, 0, 0, second, op])?
+        else {
+            return Ok(Outcome::Gone);
+        };
+        if result < 0 {
+            return Ok(Outcome::Ran(result));
+        }
+        let woken = self.futex_wake(keys.0, wake as u32, ALL) + self.futex_wake(keys.1, wake_second as u32, ALL);
+        self.set_result(id, i64::from(woken))?;
+        Ok(Outcome::Ran(i64::from(woken)))
     }
 
     pub(super) fn set_tid_address(&mut self, id: ThreadId, address: u64) -> Handled {

@@ -15,6 +15,8 @@ const CLONE_THREAD: u64 = libc::CLONE_THREAD as u64;
 const CLONE_PARENT_SETTID: u64 = libc::CLONE_PARENT_SETTID as u64;
 const CLONE_CHILD_SETTID: u64 = libc::CLONE_CHILD_SETTID as u64;
 const CLONE_CHILD_CLEARTID: u64 = libc::CLONE_CHILD_CLEARTID as u64;
+/// What clone returns when a signal is pending: the kernel makes the call again after that (errno.h of the kernel).
+const ERESTARTNOINTR: i64 = -513;
 /// Namespaces: a guest lives in the sandbox's.
 const CLONE_REFUSED: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWUSER
@@ -55,12 +57,14 @@ impl Sandbox {
         let tid = self.thread(id).tid;
         tid.set_registers(&registers).map_err(crate::sandbox::Error::from)?;
         self.set_clock_page(node);
-        tid.resume_to_exit_of_call(0).map_err(crate::sandbox::Error::from)?;
-        let child = match self.await_stop(id)? {
+        let child = match self.resume_past_interruption(id)? {
             Stop::Child(child) => child,
             Stop::AfterCall => {
                 self.thread_mut(id).after_call = true;
                 let result = tid.registers().map_err(crate::sandbox::Error::from)?.result();
+                if result == ERESTARTNOINTR {
+                    return Ok(Outcome::Restart);
+                }
                 self.restore_arguments(id, call)?;
                 return Ok(Outcome::Ran(result));
             }
@@ -70,9 +74,10 @@ impl Sandbox {
             }
         };
         self.await_birth(child)?;
-        tid.resume_to_exit_of_call(0).map_err(crate::sandbox::Error::from)?;
-        let stop = self.await_stop(id)?;
+        let stop = self.resume_past_interruption(id)?;
         if stop != Stop::AfterCall {
+            // Nobody will know of the child.
+            let _gone = child.send_process_signal(libc::SIGKILL);
             self.thread_ended(id, stop)?;
             return Ok(Outcome::Gone);
         }
@@ -88,6 +93,16 @@ impl Sandbox {
             self.suspend_after_call = Some(id);
         }
         Ok(Outcome::Ran(i64::from(vtid)))
+    }
+
+    /// Lets the call run to its next stop; that somebody wanted to interrupt the thread is no matter to it.
+    fn resume_past_interruption(&mut self, id: ThreadId) -> Result<Stop, crate::sandbox::Error> {
+        loop {
+            match self.resume_call(id)? {
+                Stop::Fresh => {}
+                stop => return Ok(stop),
+            }
+        }
     }
 
     /// Takes note of a new thread or process, and corrects the ids that the kernel has written.
@@ -152,9 +167,7 @@ impl Sandbox {
     }
 
     pub(super) fn exec(&mut self, id: ThreadId) -> Handled {
-        let tid = self.thread(id).tid;
-        tid.resume_to_exit_of_call(0).map_err(crate::sandbox::Error::from)?;
-        match self.await_stop(id)? {
+        match self.resume_past_interruption(id)? {
             Stop::AfterCall => {
                 self.thread_mut(id).after_call = true;
                 Ok(Outcome::Ran(
@@ -229,6 +242,7 @@ impl Sandbox {
             }
             let state = State::Parked(Vec::new());
             self.unpark(id, state);
+            self.pass_on_signal(id)?;
             self.thread_mut(id).left = true;
             return Ok(Outcome::Gone);
         }

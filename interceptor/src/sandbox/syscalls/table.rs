@@ -1,9 +1,10 @@
 //! The table: a row for every call of x86-64 Linux. There is no default; a call without a row stops the run.
 
+use crate::sandbox::Clock;
 use nix::errno::Errno::{self, ENOSYS, EOPNOTSUPP, EPERM};
 use std::collections::BTreeMap;
 use syscalls::Sysno;
-use tracer::{Filter, Rule};
+use tracer::{Filter, Rule, vdso};
 
 /// How a call is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +27,9 @@ pub fn policy(number: i64) -> Option<Policy> {
     TABLE.binary_search_by_key(&number, |(call, _)| i64::from(call.id())).ok().map(|row| TABLE[row].1)
 }
 
-/// The filter that follows from the table.
+/// The filter that follows from the table; where the clock runs by itself, programs read it without a stop.
 #[must_use]
-pub fn filter() -> Filter {
+pub fn filter(clock: Clock) -> Filter {
     let mut rules = BTreeMap::new();
     for (call, policy) in TABLE {
         let rule = match policy {
@@ -41,6 +42,10 @@ pub fn filter() -> Filter {
             Emulate | Refuse(_) => continue,
         };
         rules.insert(i64::from(call.id()), rule);
+    }
+    if clock == Clock::Real {
+        let unseen = Rule::Masked { index: 0, mask: u64::MAX, value: vdso::UNSEEN_CLOCK };
+        rules.insert(libc::SYS_clock_gettime, vec![unseen]);
     }
     Filter::allowing(&rules)
 }
