@@ -17,6 +17,7 @@ mod event;
 mod feedback;
 mod findings;
 mod input;
+mod judge;
 mod mutator;
 mod random;
 mod run;

@@ -3,6 +3,7 @@
 use crate::schedule::{Schedule, Step};
 use agents::{ActionId, StateId};
 use interceptor::event::{Event, LogLine};
+use interceptor::sandbox::Clock;
 use oracle::{Entry, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Execution {
     /// The executed schedule: the input's steps and the agent's choices, fully resolved.
     pub schedule: Schedule,
+    /// By which clock it ran. Under the host's no other run is equal to it, and its times are real.
+    pub clock: Clock,
     /// SHA-256 of the event log (every intercepted call, its arguments, result and virtual time), in hex.
     pub hash: String,
     /// What the oracles say.
@@ -54,9 +57,9 @@ pub struct Landing {
 /// Counts of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
-    /// Virtual nanoseconds from switching on to the end.
+    /// Nanoseconds of the run's clock from switching on to the end.
     pub virtual_ns: u64,
-    /// Virtual nanoseconds from switching on until the cluster was ready.
+    /// Nanoseconds of the run's clock from switching on until the cluster was ready.
     pub ready_ns: u64,
     /// Wall nanoseconds; this and the next are the only figures that differ between equal runs.
     pub wall_ns: u64,

@@ -3,6 +3,7 @@
 use crate::execution::{Choice, Detail, Execution, Statistics};
 use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
 use crate::schedule::{Schedule, VERSION, Workload};
+use interceptor::sandbox::Clock;
 use oracle::{Evidence, Verdict, Violation};
 
 /// Answers every run in the same way; a fickle one with another event log each time.
@@ -10,6 +11,8 @@ use oracle::{Evidence, Verdict, Violation};
 pub struct Fake {
     verdict: fn(&Schedule) -> Verdict,
     fickle: bool,
+    /// Which runs break, over and over, by the host's clock.
+    chances: &'static [bool],
     /// Runs so far.
     pub runs: u32,
 }
@@ -48,8 +51,13 @@ impl Fake {
         Self { fickle: true, ..Self::clean() }
     }
 
+    /// Lives by the host's clock, and breaks in these runs, over and over.
+    pub fn now_and_then(chances: &'static [bool]) -> Self {
+        Self { chances, fickle: true, ..Self::clean() }
+    }
+
     fn judging(verdict: fn(&Schedule) -> Verdict) -> Self {
-        Self { verdict, fickle: false, runs: 0 }
+        Self { verdict, fickle: false, chances: &[], runs: 0 }
     }
 
     /// A schedule without steps.
@@ -78,12 +86,14 @@ impl Executor for Fake {
     }
 
     fn run(&mut self, schedule: &Schedule, _: RunOptions) -> Result<Execution, ExecutorError> {
+        let chance = self.chances.iter().cycle().nth(self.runs as usize);
         self.runs += 1;
         let last = if self.fickle { self.runs.to_string() } else { "end".into() };
         Ok(Execution {
             schedule: schedule.clone(),
+            clock: if chance.is_some() { Clock::Real } else { Clock::Virtual },
             hash: if self.fickle { last.clone() } else { "h".into() },
-            verdict: (self.verdict)(schedule),
+            verdict: if chance == Some(&true) { breaks("toy/bug") } else { (self.verdict)(schedule) },
             features: vec![],
             episode: Vec::<Choice>::new(),
             landings: vec![],

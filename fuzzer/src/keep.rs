@@ -1,4 +1,4 @@
-//! Keeping findings: each is written as found, then shrunk, run twice more, and written again.
+//! Keeping findings: each is written as found, then shrunk, run again to be sure of it, and written again.
 
 use crate::execution::Execution;
 use crate::executor::{Executor, ExecutorError, RunOptions};
@@ -7,6 +7,8 @@ use crate::reproducer::environment::Environment;
 use crate::reproducer::{Finding, ReproducerError};
 use crate::schedule::{Schedule, Step, Trigger};
 use crate::shrink::{self, Limits, Progress};
+use crate::trials::{Decision, Rate, Trials};
+use interceptor::sandbox::Clock;
 use oracle::{Verdict, Violation};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +49,13 @@ pub struct Kept {
     pub executions: u32,
     /// Whether the smaller schedule was kept: it broke the target again, twice in the same way.
     pub shrunk: bool,
+    /// How often the schedule that is kept broke the target when it was run again; absent where that is not a matter of
+    /// chance.
+    pub rate: Option<Rate>,
 }
+
+/// Runs that measure a rate, if there is time for all of them.
+const MEASURED: u64 = 5;
 
 impl Found<'_> {
     /// Writes it as found.
@@ -61,12 +69,13 @@ impl Found<'_> {
         let Verdict::Violation(violation) = &self.execution.verdict else {
             panic!("a finding is a violation")
         };
-        let path = self.write_run(findings, self.execution, violation)?;
+        let path = self.write_run(findings, self.execution, violation, None)?;
         let steps = self.execution.schedule.steps.len();
-        Ok(Kept { path, steps, steps_before: steps, executions: 0, shrunk: false })
+        Ok(Kept { path, steps, steps_before: steps, executions: 0, shrunk: false, rate: None })
     }
 
-    /// Shrinks it and writes it again.
+    /// Shrinks it and writes it again, as long as `go_on` says so. What is by the host's clock is run several times
+    /// first, for its rate; candidates are held against that, and what is written last is run several times again.
     ///
     /// # Errors
     /// When it cannot be written, or nothing can be run any more; what was written before stays.
@@ -75,41 +84,44 @@ impl Found<'_> {
         findings: &Path,
         limits: Limits,
         executor: &mut dyn Executor,
-        progress: &mut dyn FnMut(Progress) -> bool,
+        progress: &mut dyn FnMut(Progress),
+        go_on: &dyn Fn() -> bool,
     ) -> Result<Kept, KeepError> {
-        let kept = self.write(findings)?;
+        let mut kept = self.write(findings)?;
         let Verdict::Violation(violation) = &self.execution.verdict else { return Ok(kept) };
-        let signature = &violation.signature;
+        let mut attempts =
+            Attempts { executor, signature: &violation.signature, trials: None, executions: 0, go_on };
+        if self.execution.clock == Clock::Real {
+            let (rate, _) = attempts.measure(&self.execution.schedule)?;
+            kept = Kept { executions: attempts.executions, rate: Some(rate), ..kept };
+            self.write_run(findings, self.execution, violation, Some(rate))?;
+            if rate.shown == 0 {
+                return Ok(kept);
+            }
+            attempts.trials = Some(Trials::against(rate));
+        }
         let mut start = self.execution.schedule.clone();
-        let mut executions = 0;
         for hint in [without_untouched, without_aftermath] {
             let candidate = hint(self.execution, violation, &start);
-            if candidate != start && candidate.check().is_ok() {
-                executions += 1;
-                if signature_of(executor, &candidate)?.as_ref() == Some(signature) {
-                    start = candidate;
-                }
+            if candidate != start && candidate.check().is_ok() && attempts.attempt(&candidate)?.shows {
+                start = candidate;
             }
         }
-        let limits = Limits { executions: limits.executions.saturating_sub(executions), ..limits };
-        let mut attempt = |schedule: &Schedule| signature_of(executor, schedule);
-        let shrunk = shrink::shrink(&start, signature, limits, &mut attempt, progress)?;
-        executions += shrunk.executions;
-        let kept = Kept { executions, ..kept };
-        if shrunk.schedule == self.execution.schedule {
+        let limits = Limits { executions: limits.executions.saturating_sub(attempts.executions), ..limits };
+        let mut tell = |step| {
+            progress(step);
+            go_on()
+        };
+        let shrunk = shrink::shrink(&start, limits, &mut |it| attempts.attempt(it), &mut tell)?.schedule;
+        let kept = Kept { executions: attempts.executions, ..kept };
+        if shrunk == self.execution.schedule {
             return Ok(kept);
         }
-        let first = executor.run(&shrunk.schedule, RunOptions { detail: true, calls: false })?;
-        let second = executor.run(&shrunk.schedule, RunOptions::default())?;
-        match &first.verdict {
-            Verdict::Violation(again)
-                if again.signature == violation.signature && first.hash == second.hash =>
-            {
-                let path = self.write_run(findings, &first, again)?;
-                Ok(Kept { path, steps: first.schedule.steps.len(), shrunk: true, ..kept })
-            }
-            _ => Ok(kept),
-        }
+        let Some((run, rate)) = attempts.confirm(&shrunk)? else { return Ok(kept) };
+        let Verdict::Violation(again) = &run.verdict else { return Ok(kept) };
+        let path = self.write_run(findings, &run, again, rate)?;
+        let executions = attempts.executions;
+        Ok(Kept { path, steps: run.schedule.steps.len(), shrunk: true, executions, rate, ..kept })
     }
 
     fn write_run(
@@ -117,11 +129,78 @@ impl Found<'_> {
         findings: &Path,
         run: &Execution,
         violation: &Violation,
+        rate: Option<Rate>,
     ) -> Result<PathBuf, ReproducerError> {
-        let story = story::tell(run);
+        let story = story::tell(run, rate);
         let Self { slug, original, environment, .. } = *self;
         Finding { execution: run, violation, slug, original, environment, story: &story }.write(findings)
     }
+}
+
+/// What decides whether a schedule shows the violation of a finding.
+struct Attempts<'a> {
+    executor: &'a mut dyn Executor,
+    signature: &'a str,
+    /// How, where one run does not tell.
+    trials: Option<Trials>,
+    /// Runs so far, but for those that confirm an exact repetition.
+    executions: u32,
+    go_on: &'a dyn Fn() -> bool,
+}
+
+impl Attempts<'_> {
+    fn attempt(&mut self, schedule: &Schedule) -> Result<Decision, ExecutorError> {
+        match self.trials {
+            None => Ok(Decision { shows: self.shows(schedule)?, runs: 1 }),
+            Some(trials) => {
+                trials.decide(|| if (self.go_on)() { self.shows(schedule).map(Some) } else { Ok(None) })
+            }
+        }
+    }
+
+    /// A run that could not be made shows nothing; that nothing can be run is an error.
+    fn shows(&mut self, schedule: &Schedule) -> Result<bool, ExecutorError> {
+        Ok(self.run(schedule, RunOptions::default())?.is_some())
+    }
+
+    /// The run, if it shows the violation.
+    fn run(&mut self, schedule: &Schedule, options: RunOptions) -> Result<Option<Execution>, ExecutorError> {
+        self.executions += 1;
+        match self.executor.run(schedule, options) {
+            Ok(run) => Ok(Some(run).filter(|run| violates(run, self.signature))),
+            Err(ExecutorError::Run { .. } | ExecutorError::WorkerDied { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How often the schedule shows the violation, and a run that does.
+    fn measure(&mut self, schedule: &Schedule) -> Result<(Rate, Option<Execution>), ExecutorError> {
+        let (mut rate, mut last) = (Rate::default(), None);
+        while rate.runs < MEASURED && (rate.runs == 0 || (self.go_on)()) {
+            let run = self.run(schedule, RunOptions { detail: true, calls: false })?;
+            rate.count(run.is_some());
+            last = run.or(last);
+        }
+        Ok((rate, last))
+    }
+
+    /// A run of the schedule to be kept, with its rate where it has one: it shows the violation, twice in the same way
+    /// where runs repeat.
+    fn confirm(&mut self, schedule: &Schedule) -> Result<Option<(Execution, Option<Rate>)>, ExecutorError> {
+        if self.trials.is_some() {
+            let (rate, run) = self.measure(schedule)?;
+            return Ok(run.map(|run| (run, Some(rate))));
+        }
+        let first = self.executor.run(schedule, RunOptions { detail: true, calls: false })?;
+        let second = self.executor.run(schedule, RunOptions::default())?;
+        let is_same = first.hash == second.hash && violates(&first, self.signature);
+        Ok(is_same.then_some((first, None)))
+    }
+}
+
+/// Whether the run shows this violation.
+fn violates(run: &Execution, signature: &str) -> bool {
+    matches!(&run.verdict, Verdict::Violation(violation) if violation.signature == signature)
 }
 
 /// The schedule without steps that never fired or touched nothing.
@@ -137,15 +216,6 @@ fn without_aftermath(run: &Execution, violation: &Violation, schedule: &Schedule
     let mut cut = Schedule { horizon_ms: schedule.horizon_ms.min(end_ms), ..schedule.clone() };
     cut.steps.retain(|step| !matches!(step.when, Trigger::At { at_ms } if at_ms > end_ms));
     cut
-}
-
-/// What a schedule violates. A run that could not be made violates nothing; that nothing can be run is an error.
-fn signature_of(executor: &mut dyn Executor, schedule: &Schedule) -> Result<Option<String>, ExecutorError> {
-    match executor.run(schedule, RunOptions::default()) {
-        Ok(Execution { verdict: Verdict::Violation(violation), .. }) => Ok(Some(violation.signature)),
-        Ok(_) | Err(ExecutorError::Run { .. } | ExecutorError::WorkerDied { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]
@@ -166,7 +236,7 @@ mod tests {
         let environment = Environment { version: 1, ..Environment::default() };
         let found =
             Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
-        let kept = found.shrink(dir.path(), Limits::default(), &mut fake, &mut |_| true).unwrap();
+        let kept = found.shrink(dir.path(), Limits::default(), &mut fake, &mut |_| (), &|| true).unwrap();
         assert_eq!((kept.steps_before, kept.steps, kept.shrunk), (1, 0, true));
         assert_eq!(load(&kept.path.join("schedule.toml")).unwrap().schedule.steps, vec![]);
         assert_eq!(load(&kept.path.join("original.toml")).unwrap().schedule, original);
@@ -180,7 +250,32 @@ mod tests {
         let environment = Environment { version: 1, ..Environment::default() };
         let found =
             Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
-        let kept = found.shrink(dir.path(), Limits::default(), &mut Fake::clean(), &mut |_| true).unwrap();
+        let kept =
+            found.shrink(dir.path(), Limits::default(), &mut Fake::clean(), &mut |_| (), &|| true).unwrap();
         assert!(!kept.shrunk && kept.path.join("schedule.toml").exists());
+    }
+
+    /// By the host's clock: a finding that breaks in two runs of three.
+    #[test]
+    fn what_repeats_now_and_then_is_kept_with_its_rate() {
+        let dir = tempfile::tempdir().unwrap();
+        let step =
+            Step { when: Trigger::At { at_ms: 500 }, fault: Fault::Kill { node: Node(2), down_ms: 100 } };
+        let original = Schedule { steps: vec![step], ..Fake::schedule() };
+        let mut fake = Fake::now_and_then(&[true, true, false]);
+        let execution = fake.run(&original, RunOptions::default()).unwrap();
+        let environment = Environment { version: 1, ..Environment::default() };
+        let found =
+            Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
+        let kept = found.shrink(dir.path(), Limits::default(), &mut fake, &mut |_| (), &|| true).unwrap();
+        assert_eq!((kept.steps_before, kept.steps, kept.shrunk), (1, 0, true));
+        let rate = kept.rate.unwrap();
+        assert!((3..=4).contains(&rate.shown) && rate.runs == 5, "{rate}");
+        let story = std::fs::read_to_string(kept.path.join("story.md")).unwrap();
+        assert!(story.contains(&rate.to_string()), "{story}");
+        // One that does not break again at all stays as it is.
+        let mut never = Fake::now_and_then(&[false]);
+        let kept = found.shrink(dir.path(), Limits::default(), &mut never, &mut |_| (), &|| true).unwrap();
+        assert_eq!((kept.shrunk, kept.rate, kept.executions), (false, Some(Rate { shown: 0, runs: 5 }), 5));
     }
 }

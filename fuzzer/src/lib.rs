@@ -27,5 +27,6 @@ pub mod schedule;
 pub mod shrink;
 pub mod smoke;
 pub mod target;
+pub mod trials;
 pub mod verify;
 pub mod workload;

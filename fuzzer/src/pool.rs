@@ -2,13 +2,12 @@
 //!
 //! The parent talks to a worker in [`crate::codec`] frames: a request, then its one reply. A worker that dies
 //! or falls silent is started again and gets its target and its agent anew; the schedule it ran is tried once
-//! more and then given up. A worker never outlives its parent by more than the run it is in: the next read or
-//! write fails and it ends.
+//! more and then given up. A worker does not outlive its parent: it ends when its standard input does.
 
 mod serve;
 mod worker;
 
-pub use serve::{pin, serve, serve_stdio};
+pub use serve::{end_with_parent, pin, serve, serve_stdio};
 pub use worker::{Link, Program, Worker};
 
 use crate::execution::Execution;
@@ -16,6 +15,7 @@ use crate::executor::{ExecutorError, Learned, RunOptions};
 use crate::launcher::Launcher;
 use crate::schedule::Schedule;
 use agents::AnyAgent;
+use interceptor::sandbox::Clock;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub struct Setup {
     pub binary: PathBuf,
     /// Where nodes live.
     pub launcher: Launcher,
+    /// By which clock clusters live.
+    pub clock: Clock,
     /// Planted bugs that are switched on.
     pub bugs: Vec<String>,
     /// Number of nodes.

@@ -2,9 +2,11 @@
 
 use crate::executor::{Executor, ExecutorError, RunOptions};
 use crate::reproducer::Reproducer;
+use crate::trials::Rate;
 use crate::verify::Difference;
 use oracle::Verdict;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What a replay showed.
 #[derive(Clone, Debug, Serialize)]
@@ -72,6 +74,60 @@ pub fn replay(
     Ok(Replay { outcome, hash: first.hash, verdict: first.verdict })
 }
 
+/// What runs of one schedule by the host's clock showed, of which no two are the same.
+#[derive(Clone, Debug, Serialize)]
+pub struct Repeated {
+    /// How often they showed the recorded violation; of a bare schedule, any violation.
+    pub rate: Rate,
+    /// The interval of [`Rate::interval`].
+    pub rate_low: f64,
+    /// Its other end.
+    pub rate_high: f64,
+    /// Other violations, and how often each was seen.
+    pub others: BTreeMap<String, u64>,
+    /// Runs that could not be judged.
+    pub unknown: u64,
+    /// The verdict of the first run that showed what was looked for; else the last one's.
+    pub verdict: Verdict,
+}
+
+/// Runs `reproducer` by the host's clock `times` times; `each` is told of every run.
+///
+/// # Errors
+/// When a run could not be made.
+pub fn repeat(
+    executor: &mut dyn Executor,
+    reproducer: &Reproducer,
+    times: u64,
+    each: &mut dyn FnMut(&Verdict),
+) -> Result<Repeated, ExecutorError> {
+    let mut rate = Rate::default();
+    let (mut others, mut unknown) = (BTreeMap::new(), 0);
+    let (mut shown, mut last) = (None, Verdict::Valid);
+    for _ in 0..times {
+        let verdict = executor.run(&reproducer.schedule, RunOptions::default())?.verdict;
+        each(&verdict);
+        let signature = match &verdict {
+            Verdict::Violation(violation) => Some(violation.signature.clone()),
+            Verdict::Valid | Verdict::Unknown { .. } => None,
+        };
+        let wanted = reproducer.expected.as_ref().map(|expected| &expected.signature);
+        let shows = signature.is_some() && (wanted.is_none() || wanted == signature.as_ref());
+        rate.count(shows);
+        unknown += u64::from(matches!(verdict, Verdict::Unknown { .. }));
+        if let Some(signature) = signature.filter(|_| !shows) {
+            *others.entry(signature).or_default() += 1;
+        }
+        if shows && shown.is_none() {
+            shown = Some(verdict);
+        } else {
+            last = verdict;
+        }
+    }
+    let (rate_low, rate_high) = rate.interval();
+    Ok(Repeated { rate, rate_low, rate_high, others, unknown, verdict: shown.unwrap_or(last) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +158,18 @@ mod tests {
         assert_eq!(diverged, "Diverged { expected: \"other\", stable: true, difference: None }");
         let fickle = outcome(&mut Fake::fickle(), Some("other"), false);
         assert!(fickle.contains("stable: false") && fickle.contains("line: 2"), "{fickle}");
+    }
+
+    #[test]
+    fn runs_by_the_hosts_clock_have_a_rate() {
+        let mut fake = Fake::now_and_then(&[false, true, true]);
+        let mut told = 0;
+        let repeated = repeat(&mut fake, &reproducer(Some("h")), 5, &mut |_| told += 1).unwrap();
+        assert_eq!((repeated.rate, told), (Rate { shown: 3, runs: 5 }, 5));
+        assert!(matches!(repeated.verdict, Verdict::Violation(_)) && repeated.others.is_empty());
+        let other = repeat(&mut Fake::breaking("toy/other"), &reproducer(Some("h")), 2, &mut |_| ()).unwrap();
+        assert_eq!((other.rate.shown, other.others["toy/other"]), (0, 2));
+        let bare = repeat(&mut Fake::breaking("toy/other"), &reproducer(None), 2, &mut |_| ()).unwrap();
+        assert_eq!((bare.rate.shown, bare.others.len()), (2, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! The runner: executes one schedule on one target in this process.
 //!
 //! It owns the room and the target's program in it, and the replica of the agent. Everything about a run is a
-//! function of target, schedule and agent; only its wall time is not.
+//! function of target, schedule and agent, unless it is by the host's clock; only its wall time is not.
 
 mod connections;
 mod gate;
@@ -19,7 +19,7 @@ use crate::target::{Manifest, Place, PlacedFile, Target, TargetError};
 use crate::workload::Offer;
 use agents::AnyAgent;
 use interceptor::room::Room;
-use interceptor::sandbox::{Config, Limits, NodeConfig, Program, node_address};
+use interceptor::sandbox::{Clock, Config, Limits, NodeConfig, Program, node_address};
 use interceptor::time::host_ns;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,7 @@ pub struct Runner {
     agent: Option<AnyAgent>,
     bounds: Bounds,
     limits: Limits,
+    clock: Clock,
     room: Room,
     /// A cluster has become ready before: what does not now is the schedule's doing.
     was_ready: bool,
@@ -93,6 +94,7 @@ impl Runner {
             agent,
             bounds,
             limits: Limits::default(),
+            clock: Clock::default(),
             room,
             was_ready: false,
         })
@@ -110,6 +112,13 @@ impl Runner {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Lets clusters live by this clock; by the virtual one otherwise.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -170,6 +179,7 @@ impl Runner {
             dissectors: self.manifest.ports.iter().map(|port| (port.port, port.dissector.clone())).collect(),
             limits: self.limits.clone(),
             keep_log: options.calls,
+            clock: self.clock,
         }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Delta debugging over the steps (Zeller and Hildebrandt, TSE 2002), then every number of the schedule is driven down, pass
 //! after pass until nothing gives or the budget is spent. It owns no sandbox: the caller runs each attempt and says
-//! which violation it showed. Equal answers give equal results: there is no randomness in here.
+//! whether it showed the violation. Equal answers give equal results: there is no randomness in here.
 
 mod candidates;
 
 use crate::schedule::Schedule;
+use crate::trials::Decision;
 use std::collections::BTreeSet;
 
 /// Bounds on the work and on what is tried.
@@ -49,30 +50,21 @@ pub struct Shrunk {
     pub minimal: bool,
 }
 
-/// Shrinks `schedule`, which shows the violation `signature`. `attempt` runs a schedule and returns the signature of the
-/// violation it showed, if any; `progress` is called after each attempt and says whether to go on.
+/// Shrinks `schedule`, which shows a violation. `attempt` runs a schedule, once or as often as it takes to decide, and
+/// says whether it shows the same one; `progress` is called after each attempt and says whether to go on.
 ///
 /// # Errors
 /// The first error of `attempt`.
 pub fn shrink<E>(
     schedule: &Schedule,
-    signature: &str,
     limits: Limits,
-    attempt: &mut dyn FnMut(&Schedule) -> Result<Option<String>, E>,
+    attempt: &mut dyn FnMut(&Schedule) -> Result<Decision, E>,
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Shrunk, E> {
     let mut best = schedule.clone();
     best.agent_from_ms = None;
-    let mut shrinker = Shrinker {
-        signature,
-        limits,
-        attempt,
-        progress,
-        best,
-        executions: 0,
-        stopped: false,
-        refused: BTreeSet::new(),
-    };
+    let mut shrinker =
+        Shrinker { limits, attempt, progress, best, executions: 0, stopped: false, refused: BTreeSet::new() };
     loop {
         let before = shrinker.best.clone();
         shrinker.ddmin()?;
@@ -88,9 +80,8 @@ pub fn shrink<E>(
 }
 
 struct Shrinker<'a, E> {
-    signature: &'a str,
     limits: Limits,
-    attempt: &'a mut dyn FnMut(&Schedule) -> Result<Option<String>, E>,
+    attempt: &'a mut dyn FnMut(&Schedule) -> Result<Decision, E>,
     progress: &'a mut dyn FnMut(Progress) -> bool,
     best: Schedule,
     executions: u32,
@@ -112,9 +103,8 @@ impl<E> Shrinker<'_, E> {
         {
             return Ok(false);
         }
-        self.executions += 1;
-        let shown = (self.attempt)(&candidate)?;
-        let holds = shown.as_deref() == Some(self.signature);
+        let Decision { shows: holds, runs } = (self.attempt)(&candidate)?;
+        self.executions += runs;
         if holds {
             self.best = candidate;
         } else {

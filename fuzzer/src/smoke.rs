@@ -77,11 +77,13 @@ pub fn kept_in(corpora: &Path, target: &str, kinds: &[&str]) -> Vec<(String, Pat
     all
 }
 
-/// Runs one kept reproducer: one case, or two when planted bugs are on. `clock` tells wall milliseconds.
+/// Runs one kept reproducer: one case, or two when planted bugs are on. What must break may take as many as `tries` runs
+/// to do so, where that is a matter of chance. `clock` tells wall milliseconds.
 pub fn check(
     executor: &mut dyn Executor,
     name: &str,
     path: &Path,
+    tries: u32,
     clock: &mut dyn FnMut() -> u64,
 ) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -97,7 +99,7 @@ pub fn check(
             add(name.to_owned(), must_be_clean(executor, &schedule));
         }
         Ok(reproducer) => {
-            add(name.to_owned(), must_break(executor, &reproducer));
+            add(name.to_owned(), must_break(executor, &reproducer, tries));
             let correct = Schedule { bugs: Vec::new(), ..reproducer.schedule };
             add(format!("{name}, correct build"), must_be_clean(executor, &correct));
         }
@@ -105,7 +107,12 @@ pub fn check(
     cases
 }
 
-fn must_break(executor: &mut dyn Executor, reproducer: &Reproducer) -> Option<Failure> {
+/// Why none of the tries broke: what the last one showed.
+fn must_break(executor: &mut dyn Executor, reproducer: &Reproducer, tries: u32) -> Option<Failure> {
+    (0..tries).try_fold(None, |_, _| breaks_once(executor, reproducer).map(Some)).flatten()
+}
+
+fn breaks_once(executor: &mut dyn Executor, reproducer: &Reproducer) -> Option<Failure> {
     let execution = match executor.run(&reproducer.schedule, RunOptions { detail: false, calls: false }) {
         Ok(execution) => execution,
         Err(error) => return Some(Failure::Error(error.to_string())),
@@ -152,7 +159,7 @@ mod tests {
         let dir = corpora(bugs);
         let mut told = String::new();
         for (name, path) in kept(dir.path(), "toy") {
-            for case in check(fake, &name, &path, &mut || 0) {
+            for case in check(fake, &name, &path, 1, &mut || 0) {
                 told += &format!("{}: {:?}\n", case.name, case.failure);
             }
         }

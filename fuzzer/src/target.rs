@@ -14,6 +14,7 @@ use crate::fault::Kind;
 use crate::nearest::suggestion;
 use crate::schedule::Family;
 use client::ClientSpec;
+use interceptor::sandbox::Clock;
 use oracle::checker::named::Asked;
 use oracle::checker::output::Pattern;
 use serde::{Deserialize, Serialize};
@@ -174,6 +175,9 @@ pub struct NodeSpec {
     /// Files in the data directory when the node is started for the first time.
     #[serde(default, rename = "file")]
     pub files: Vec<FileSpec>,
+    /// By which clock it lives unless asked otherwise.
+    #[serde(default)]
+    pub clock: Clock,
     /// Statuses with which a node may end by itself.
     #[serde(default = "orderly")]
     pub exits: Vec<i32>,

@@ -4,6 +4,7 @@ use crate::fault::Kind;
 use crate::schedule::Family;
 use crate::schedule::Schedule;
 use agents::ActionSpace;
+use interceptor::sandbox::Clock;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct CampaignConfig {
     pub target_digest: String,
     /// Digest of its binary, in hex.
     pub binary_digest: String,
+    /// By which clock clusters live.
+    pub clock: Clock,
     /// Planted bugs that are switched on.
     pub bugs: Vec<String>,
     /// Number of nodes.
@@ -29,7 +32,7 @@ pub struct CampaignConfig {
     pub actions: ActionSpace,
     /// The campaign's directory; made if need be, resumed if it holds this campaign.
     pub out: PathBuf,
-    /// The longest horizon of a schedule, in virtual milliseconds.
+    /// The longest horizon of a schedule, in milliseconds of the clock.
     pub horizon_ms: u64,
     /// The kinds of faults that may be drawn.
     pub kinds: BTreeSet<Kind>,
@@ -55,6 +58,7 @@ impl CampaignConfig {
             target: target.to_owned(),
             target_digest: String::new(),
             binary_digest: String::new(),
+            clock: Clock::default(),
             bugs: Vec::new(),
             nodes,
             seed: 0,

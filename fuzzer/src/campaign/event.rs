@@ -3,6 +3,7 @@
 use crate::execution::Execution;
 use crate::schedule::Schedule;
 use agents::Divergence;
+use interceptor::sandbox::Clock;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -25,8 +26,11 @@ pub enum CampaignEvent {
         agent: String,
         /// Number of executors.
         cores: usize,
-        /// The longest horizon, in virtual milliseconds.
+        /// The longest horizon, in milliseconds of the clock.
         horizon_ms: u64,
+        /// By which clock clusters live.
+        #[serde(default)]
+        clock: Clock,
         /// Whether it goes on where an earlier session stopped.
         resumed: bool,
         /// Executions so far.
@@ -40,8 +44,8 @@ pub enum CampaignEvent {
     Control {
         /// Its hash, from the first executor.
         hash: String,
-        /// Whether all repetitions had this hash.
-        equal: bool,
+        /// Whether all repetitions had this hash; absent by the host's clock, where none has.
+        equal: Option<bool>,
         /// `valid`, or why that is unknown.
         verdict: String,
         /// Virtual nanoseconds of one.
@@ -85,7 +89,7 @@ pub enum CampaignEvent {
         /// Where it came from.
         source: Source,
     },
-    /// A violation not seen before, run twice with the same hash.
+    /// A violation not reported before, run twice with the same hash; by the host's clock, seen twice.
     Finding {
         /// What was violated.
         signature: String,
@@ -120,6 +124,18 @@ pub enum CampaignEvent {
         second: String,
         /// What the second run violated.
         second_signature: Option<String>,
+    },
+    /// By the host's clock: a violation that did not show again when its schedule was repeated. It is a finding when it is
+    /// seen once more, under whatever schedule.
+    Unrepeated {
+        /// What was violated.
+        signature: String,
+        /// The particulars in one sentence.
+        summary: String,
+        /// The schedule.
+        schedule: Box<Schedule>,
+        /// How often it was repeated.
+        runs: u32,
     },
     /// A worker process died and was started again.
     WorkerRestarted {
@@ -213,6 +229,9 @@ pub struct Summary {
     pub unknown: u64,
     /// Runs whose repetition differed.
     pub diverged: u64,
+    /// Violations by the host's clock that were seen once and not again.
+    #[serde(default)]
+    pub unrepeated: u64,
     /// Schedules that could not be run.
     pub skipped: u64,
     /// Steps of executed schedules.

@@ -59,6 +59,11 @@ impl Findings {
         self.records.values().filter(|record| record.confirmed.is_some()).count()
     }
 
+    /// How many violations were seen and are no findings.
+    pub(super) fn unconfirmed(&self) -> u64 {
+        self.records.values().filter(|record| record.confirmed.is_none()).count() as u64
+    }
+
     /// All findings, by signature.
     pub(super) fn summaries(&self) -> Vec<FindingSummary> {
         let records = self.records.iter().filter_map(|(signature, record)| {

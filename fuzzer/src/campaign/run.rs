@@ -10,6 +10,7 @@ use crate::schedule::Schedule;
 use agents::{Divergence, Transition, Visited};
 use interceptor::event::{Event, EventKind, LogLine};
 use interceptor::rng::split;
+use interceptor::sandbox::Clock;
 use interceptor::timeline::key;
 use oracle::{Verdict, Violation};
 use rand::Rng as _;
@@ -22,7 +23,7 @@ const DETAIL_EVERY: u64 = 64;
 const FAILURES_MAX: u32 = 8;
 
 /// Who is told.
-type Sink<'a> = &'a mut dyn FnMut(&CampaignEvent);
+pub(super) type Sink<'a> = &'a mut dyn FnMut(&CampaignEvent);
 
 /// What a session has done so far.
 struct Session {
@@ -109,12 +110,12 @@ impl Campaign {
         }
     }
 
-    /// The run without faults, on every executor and at least twice: what is wrong in it is not a finding.
+    /// The run without faults, on every executor, and at least twice where runs repeat: what is wrong in it is not a finding.
     fn control(&mut self, sink: Sink<'_>) -> Result<(), CampaignError> {
         let schedule = self.engine.ground().control(split(self.config.seed, "control").next_u64());
         let job = (schedule.clone(), RunOptions { detail: true, calls: false });
-        let mut runs = Vec::new();
-        while runs.len() < 2 {
+        let (mut runs, repeats) = (Vec::new(), self.config.clock == Clock::Virtual);
+        while runs.len() < 1 + usize::from(repeats) {
             let jobs = vec![job.clone(); self.executors.len()];
             for result in run_all(&mut self.executors, &jobs) {
                 runs.push(result?);
@@ -129,7 +130,7 @@ impl Campaign {
                 told: told(&first),
             });
         }
-        let other = runs.iter().find(|run| run.hash != first.hash);
+        let other = runs.iter().find(|run| repeats && run.hash != first.hash);
         if let Some(other) = other {
             self.memory.counters.diverged += 1;
             sink(&CampaignEvent::Diverged {
@@ -142,7 +143,7 @@ impl Campaign {
         }
         sink(&CampaignEvent::Control {
             hash: first.hash.clone(),
-            equal: other.is_none(),
+            equal: repeats.then_some(other.is_none()),
             verdict: match &first.verdict {
                 Verdict::Unknown { why } => format!("unknown: {why}"),
                 _ => "valid".into(),
@@ -191,7 +192,9 @@ impl Campaign {
     fn draw(&mut self) -> Result<Candidate, CampaignError> {
         let number = self.memory.counters.drawn;
         self.memory.counters.drawn += 1;
-        let options = RunOptions { detail: number % DETAIL_EVERY == DETAIL_EVERY - 1, calls: false };
+        // Where runs do not repeat, what a finding is made of must be kept at the first time.
+        let detail = self.config.clock == Clock::Real || number % DETAIL_EVERY == DETAIL_EVERY - 1;
+        let options = RunOptions { detail, calls: false };
         let (schedule, source) = match self.memory.pending.pop_front() {
             Some(schedule) => (schedule, Source::Given),
             None => self.engine.draw(number, &self.memory.coverage)?,
@@ -217,7 +220,7 @@ impl Campaign {
         let executions = counters.executions;
         self.engine.remember(event_keys(&execution));
         let is_finding = match violation(&execution) {
-            Some(violation) => self.judge(&execution, &violation.signature, sink)?,
+            Some(violation) => self.judge(&execution, violation, sink)?,
             None => false,
         };
         session.findings += u32::from(is_finding);
@@ -250,57 +253,8 @@ impl Campaign {
         Ok(learned)
     }
 
-    /// Counts a violation and, if it is new, runs its schedule again; whether it is a finding from now on.
-    fn judge(
-        &mut self,
-        execution: &Execution,
-        signature: &str,
-        sink: Sink<'_>,
-    ) -> Result<bool, CampaignError> {
-        let (count, to_confirm) = self.memory.findings.see(signature);
-        if !to_confirm {
-            sink(&CampaignEvent::Repeat { signature: signature.to_owned(), count });
-            return Ok(false);
-        }
-        let options = RunOptions { detail: true, calls: true };
-        let executor = self.executors.first_mut().expect("a campaign is opened with at least one executor");
-        let again = match executor.run(&execution.schedule, options) {
-            Ok(again) => again,
-            Err(error) => {
-                self.memory.findings.differ(signature);
-                self.skip(execution.schedule.clone(), error, sink)?;
-                return Ok(false);
-            }
-        };
-        self.tell_restarts(sink);
-        let second_signature = violation(&again).map(|violation| violation.signature.clone());
-        if again.hash != execution.hash || second_signature.as_deref() != Some(signature) {
-            self.memory.findings.differ(signature);
-            self.memory.counters.diverged += 1;
-            sink(&CampaignEvent::Diverged {
-                signature: Some(signature.to_owned()),
-                schedule: Box::new(execution.schedule.clone()),
-                first: execution.hash.clone(),
-                second: again.hash,
-                second_signature,
-            });
-            return Ok(false);
-        }
-        let executions = self.memory.counters.executions;
-        let slug = self.memory.findings.confirm(signature, executions);
-        sink(&CampaignEvent::Finding {
-            signature: signature.to_owned(),
-            slug,
-            summary: violation(&again).map(|violation| violation.summary.clone()).unwrap_or_default(),
-            executions,
-            elapsed_ms: self.elapsed_ms(),
-            execution: Box::new(again),
-        });
-        Ok(true)
-    }
-
     /// A schedule that could not be run; too many in a row, or a reason that will not pass, end the campaign.
-    fn skip(
+    pub(super) fn skip(
         &mut self,
         schedule: Schedule,
         error: ExecutorError,
@@ -316,13 +270,13 @@ impl Campaign {
         Ok(())
     }
 
-    fn tell_restarts(&mut self, sink: Sink<'_>) {
+    pub(super) fn tell_restarts(&mut self, sink: Sink<'_>) {
         for restart in self.executors.iter_mut().flat_map(|executor| executor.restarts()) {
             sink(&CampaignEvent::WorkerRestarted { worker: restart.worker, why: restart.why });
         }
     }
 
-    fn elapsed_ms(&self) -> u64 {
+    pub(super) fn elapsed_ms(&self) -> u64 {
         self.memory.counters.elapsed_ms + self.watch.elapsed_ms()
     }
 
@@ -335,6 +289,7 @@ impl Campaign {
             agent: self.config.agent.clone(),
             cores: self.executors.len(),
             horizon_ms: self.config.horizon_ms,
+            clock: self.config.clock,
             resumed: self.resumed,
             executions: self.memory.counters.executions,
             corpus: self.engine.corpus_len(),
@@ -371,6 +326,10 @@ impl Campaign {
             findings_now: session.findings,
             unknown: counters.unknown,
             diverged: counters.diverged,
+            unrepeated: match self.config.clock {
+                Clock::Virtual => 0,
+                Clock::Real => self.memory.findings.unconfirmed(),
+            },
             skipped: counters.skipped,
             steps: counters.steps,
             landed: counters.landed,
@@ -399,7 +358,7 @@ fn run_all(
     })
 }
 
-fn violation(execution: &Execution) -> Option<&Violation> {
+pub(super) fn violation(execution: &Execution) -> Option<&Violation> {
     match &execution.verdict {
         Verdict::Violation(violation) => Some(violation),
         Verdict::Valid | Verdict::Unknown { .. } => None,

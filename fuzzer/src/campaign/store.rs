@@ -15,6 +15,7 @@ use super::error::CampaignError;
 use super::event::CampaignEvent;
 use super::input::entry_name;
 use crate::schedule::Schedule;
+use interceptor::sandbox::Clock;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub(super) struct Identity {
     pub(super) target: String,
     pub(super) manifest: String,
     pub(super) binary: String,
+    #[serde(default)]
+    pub(super) clock: Clock,
     pub(super) bugs: Vec<String>,
     pub(super) nodes: u8,
     pub(super) agent: String,
@@ -52,6 +55,7 @@ impl Identity {
             target: config.target.clone(),
             manifest: config.target_digest.clone(),
             binary: config.binary_digest.clone(),
+            clock: config.clock,
             bugs: config.bugs.clone(),
             nodes: config.nodes,
             agent: config.agent.clone(),
@@ -60,7 +64,7 @@ impl Identity {
         }
     }
 
-    fn fields(&self) -> [(&'static str, String); 8] {
+    fn fields(&self) -> [(&'static str, String); 9] {
         let quoted = |text: &str| format!("`{text}`");
         [
             ("target", quoted(&self.target)),
@@ -69,6 +73,7 @@ impl Identity {
             ("seed", self.seed.clone()),
             ("agent", quoted(&self.agent)),
             ("horizon_ms", self.horizon_ms.to_string()),
+            ("clock", quoted(self.clock.name())),
             ("manifest digest", quoted(&self.manifest)),
             ("binary digest", quoted(&self.binary)),
         ]
@@ -271,6 +276,7 @@ mod tests {
             target: "demo".into(),
             manifest: "m".into(),
             binary: "b".into(),
+            clock: Clock::Virtual,
             bugs: vec!["stale".into()],
             nodes: 3,
             agent: "uniform".into(),

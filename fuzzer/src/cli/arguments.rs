@@ -5,6 +5,7 @@ use super::gauge::What;
 use super::source::format_named;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fuzzer::reproducer::Expected;
+use interceptor::sandbox::Clock;
 use oracle::format::Format;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,10 +37,16 @@ Examples:
   fuzz run --target raft-demo --bug stale-read,lost-write
   fuzz run --target etcd --workload set            clients add to sets and read them, nothing else
   fuzz run --target etcd --launcher docker         nodes run from an image
+  fuzz run --target zookeeper --clock real         threads run free, by the host's clock
   fuzz run --target ./my-cluster/target.toml --out ./night --time 8h
                                                    run again with the same --out to go on
 
-Each finding is run twice, shrunk, and written to OUT/findings/NAME; story.md in it tells what happened.";
+Each finding is run twice, shrunk, and written to OUT/findings/NAME; story.md in it tells what happened.
+
+By the real clock no run is the same as another. A violation is a finding once it was seen twice, when its schedule is
+repeated up to four times or later under another one; shrinking keeps a smaller schedule when repeated runs (at most 12,
+a sequential test) show that it breaks about as often rather than a third as often; findings say in how many of n runs
+they broke again. Ctrl-C waits for the runs under way; a second one ends at once.";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -47,7 +54,11 @@ Examples:
   fuzz replay schedule.toml                        run one schedule, whatever comes of it
   fuzz replay fuzz-out/raft-demo/findings/NAME --allow-changed
                                                    has my mend helped? 0: yes
+  fuzz replay fuzz-out/zookeeper/findings/NAME --times 20
+                                                   found by the real clock: how often does it break?
 
+A finding of the real clock is run --times times and breaks in k of n, told with the interval that this leaves for the
+rate. Exit code 1: at least once; 3: never.
 Without --allow-changed a binary other than the recorded one is refused: it cannot run the same way.";
 
 const VERIFY_EXAMPLES: &str = "\
@@ -183,6 +194,10 @@ pub struct Which {
     /// Where nodes live: on this machine's file system, or in containers of the target's image (Docker or Podman)
     #[arg(long, value_name = "LAUNCHER", value_enum, default_value_t)]
     pub launcher: LauncherName,
+    /// By which clock it lives: its own, which makes runs repeat bit for bit, or the host's, where threads run free and
+    /// findings have a rate [default: as the manifest says, mostly virtual]
+    #[arg(long, value_name = "CLOCK", value_enum)]
+    pub clock: Option<ClockName>,
     /// What clients work on: one of the manifest's families, such as register or set [default: any of them]
     #[arg(long, value_name = "FAMILY")]
     pub workload: Option<String>,
@@ -205,6 +220,24 @@ impl LauncherName {
         match expected {
             Some(expected) if expected.environment.launcher == "docker" => Self::Docker,
             _ => Self::Native,
+        }
+    }
+}
+
+/// By which clock a cluster lives, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClockName {
+    /// Time is the sandbox's: runs repeat bit for bit, and idle time is skipped
+    Virtual,
+    /// Time is the host's and threads run free: for what the virtual clock does not carry
+    Real,
+}
+
+impl From<ClockName> for Clock {
+    fn from(name: ClockName) -> Self {
+        match name {
+            ClockName::Virtual => Self::Virtual,
+            ClockName::Real => Self::Real,
         }
     }
 }
@@ -238,7 +271,7 @@ pub struct Run {
     /// Where findings and corpus go; an earlier campaign there goes on [default: ./fuzz-out/TARGET]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Virtual time during which faults strike
+    /// Time of the cluster's clock during which faults strike
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub horizon: Duration,
     /// Nodes of a cluster [default: as the target says]
@@ -266,6 +299,12 @@ pub struct Replay {
     /// Where nodes live [default: as recorded]
     #[arg(long, value_name = "LAUNCHER", value_enum)]
     pub launcher: Option<LauncherName>,
+    /// By which clock it lives [default: as recorded]
+    #[arg(long, value_name = "CLOCK", value_enum)]
+    pub clock: Option<ClockName>,
+    /// By the real clock: how often it is run
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    pub times: u64,
     /// Write what this run showed to DIR, as a finding is written
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -288,6 +327,9 @@ pub struct Shrink {
     /// Where nodes live [default: as recorded]
     #[arg(long, value_name = "LAUNCHER", value_enum)]
     pub launcher: Option<LauncherName>,
+    /// By which clock it lives [default: as recorded]
+    #[arg(long, value_name = "CLOCK", value_enum)]
+    pub clock: Option<ClockName>,
 }
 
 /// `fuzz smoke`

@@ -7,12 +7,14 @@ use super::rig::{self, Rig};
 use anyhow::bail;
 use fuzzer::executor::{Executor, RunOptions};
 use fuzzer::launcher::Launcher;
-use fuzzer::replay::{Outcome, replay};
+use fuzzer::replay::{Outcome, repeat, replay};
 use fuzzer::report::story;
-use fuzzer::reproducer::{self, Expected, Finding};
+use fuzzer::reproducer::{self, Expected, Finding, Reproducer};
+use fuzzer::schedule::Schedule;
+use fuzzer::target::Target;
+use interceptor::sandbox::Clock;
 use oracle::Verdict;
 use serde_json::json;
-use std::path::Path;
 
 /// Replays.
 pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
@@ -21,13 +23,19 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
     let target = rig::find(args.target.as_deref().unwrap_or(&schedule.target))?;
     let bugs = target.manifest.bugs_named(&schedule.bugs)?;
     let launcher = args.launcher.unwrap_or_else(|| LauncherName::recorded(reproducer.expected.as_ref()));
-    let rig = Rig::of(target, launcher, args.no_build)?;
+    let clock = clock(args, &reproducer, &target);
+    let rig = Rig::of(target, launcher, clock, args.no_build)?;
     let changed = match &reproducer.expected {
         None => false,
         Some(expected) => changed(expected, &rig, args.allow_changed)?,
     };
     output.text(rig::headline(&rig, Some(schedule.seed)));
     let mut worker = rig.worker(&bugs, schedule.nodes)?;
+    if rig.clock == Clock::Real {
+        rig::note_clock(&rig);
+        let exit = measure(&mut worker, &reproducer, changed, args, output)?;
+        return write_if_asked(args, &rig, &mut worker, &reproducer.schedule).map(|()| exit);
+    }
     let replay = replay(&mut worker, &reproducer, changed)?;
     output.json(&json!({ "event": "replay", "path": args.path, "result": replay }));
     tell(&replay.verdict, output);
@@ -64,10 +72,55 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
             Exit::Nondeterminism
         }
     };
-    if let Some(out) = &args.out {
-        write(&rig, &mut worker, &reproducer.schedule, out)?;
-    }
+    write_if_asked(args, &rig, &mut worker, &reproducer.schedule)?;
     Ok(exit)
+}
+
+/// By which clock to run: as asked, as recorded, or as the target does.
+fn clock(args: &Replay, reproducer: &Reproducer, target: &Target) -> Clock {
+    let recorded = reproducer.expected.as_ref().map(|expected| expected.environment.clock());
+    args.clock.map(Clock::from).or(recorded).unwrap_or(target.manifest.node.clock)
+}
+
+/// Runs by the host's clock as often as asked.
+fn measure(
+    worker: &mut dyn Executor,
+    reproducer: &Reproducer,
+    changed: bool,
+    args: &Replay,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let mut number = 0;
+    let repeated = repeat(worker, reproducer, args.times, &mut |verdict| {
+        number += 1;
+        let what = match verdict {
+            Verdict::Valid => "clean",
+            Verdict::Unknown { .. } => "unknown",
+            Verdict::Violation(violation) => &violation.signature,
+        };
+        note(format!("run {number} of {}: {what}", args.times));
+    })?;
+    output.json(&json!({ "event": "replay", "path": args.path, "clock": "real", "result": repeated }));
+    tell(&repeated.verdict, output);
+    for (signature, count) in &repeated.others {
+        output.text(format!("{count} other runs showed {signature}"));
+    }
+    let rate = repeated.rate;
+    let what = match (&reproducer.expected, rate.shown) {
+        (None, _) => "violations",
+        (Some(_), 0) => "not reproduced",
+        (Some(_), _) => "reproduced",
+    };
+    output.text(format!("{what}: {rate}"));
+    Ok(if rate.shown > 0 || !repeated.others.is_empty() {
+        Exit::Violation
+    } else if repeated.unknown > 0 {
+        Exit::Unknown
+    } else if reproducer.expected.is_some() && !changed {
+        Exit::Nondeterminism
+    } else {
+        Exit::Clean
+    })
 }
 
 /// Whether the target is another one than recorded.
@@ -111,13 +164,14 @@ fn tell(verdict: &Verdict, output: &mut Output) {
     }
 }
 
-/// Writes a run of `schedule` as a finding is written, whatever its verdict.
-fn write(
+/// Writes a run of `schedule` as a finding is written, if that is asked for and it shows a violation.
+fn write_if_asked(
+    args: &Replay,
     rig: &Rig,
     worker: &mut dyn Executor,
-    schedule: &fuzzer::schedule::Schedule,
-    out: &Path,
+    schedule: &Schedule,
 ) -> anyhow::Result<()> {
+    let Some(out) = &args.out else { return Ok(()) };
     let execution = worker.run(schedule, RunOptions { detail: true, calls: true })?;
     let Verdict::Violation(violation) = &execution.verdict else {
         note("nothing to write: this run shows no violation");
@@ -125,7 +179,7 @@ fn write(
     };
     let (parent, slug) = super::shrink::place(out)?;
     let environment = rig.environment();
-    let story = story::tell(&execution);
+    let story = story::tell(&execution, None);
     let finding = Finding {
         execution: &execution,
         violation,

@@ -15,6 +15,7 @@ use fuzzer::schedule::{Family, Schedule};
 use fuzzer::target::build::Binary;
 use fuzzer::target::{Target, TargetError, discover};
 use indicatif::{ProgressBar, ProgressStyle};
+use interceptor::sandbox::Clock;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Rig {
     pub binary: Binary,
     /// Where nodes live.
     pub launcher: Launcher,
+    /// By which clock.
+    pub clock: Clock,
     /// What clients work on, where there is a choice.
     pub families: Vec<Family>,
 }
@@ -58,7 +61,9 @@ impl Rig {
     /// # Errors
     /// What the target or its build command says.
     pub fn prepare(which: &Which) -> anyhow::Result<Self> {
-        let mut rig = Self::of(find(&which.target)?, which.launcher, which.no_build)?;
+        let target = find(&which.target)?;
+        let clock = which.clock.map_or(target.manifest.node.clock, Clock::from);
+        let mut rig = Self::of(target, which.launcher, clock, which.no_build)?;
         if let Some(asked) = &which.workload {
             let offered: Vec<&str> = rig.target.manifest.workload.families.iter().map(|f| f.name()).collect();
             let chosen = rig.target.manifest.workload.families.iter().find(|family| family.name() == asked);
@@ -78,7 +83,7 @@ impl Rig {
     ///
     /// # Errors
     /// What the build command or the engine says.
-    pub fn of(target: Target, launcher: LauncherName, no_build: bool) -> anyhow::Result<Self> {
+    pub fn of(target: Target, launcher: LauncherName, clock: Clock, no_build: bool) -> anyhow::Result<Self> {
         let (binary, launcher) = match launcher {
             LauncherName::Native => {
                 if !no_build {
@@ -103,25 +108,26 @@ impl Rig {
         };
         let offered = &target.manifest.workload.families;
         let families = if offered.len() > 1 { offered.clone() } else { Vec::new() };
-        Ok(Self { target, binary, launcher, families })
+        Ok(Self { target, binary, launcher, clock, families })
     }
 
     /// What a finding of this command is found with.
     #[must_use]
     pub fn environment(&self) -> Environment {
-        Environment::here(&self.target, &self.binary, &self.launcher, std::env::args())
+        Environment::here(&self.target, &self.binary, &self.launcher, self.clock, std::env::args())
     }
 
-    /// What a worker needs to know.
+    /// What a worker needs to know. Threads that run free may do so on all processors.
     pub fn setup(&self, bugs: &[String], nodes: u8, cpu: Option<usize>) -> Setup {
         Setup {
             target: self.target.name().to_owned(),
             manifest: self.target.file.clone(),
             binary: self.binary.path.clone(),
             launcher: self.launcher.clone(),
+            clock: self.clock,
             bugs: bugs.to_vec(),
             nodes,
-            cpu,
+            cpu: cpu.filter(|_| self.clock == Clock::Virtual),
             settings: BTreeMap::new(),
         }
     }
@@ -155,6 +161,7 @@ impl Rig {
         agent.clone_into(&mut config.agent);
         config.target_digest.clone_from(&self.target.digest);
         config.binary_digest.clone_from(&self.binary.digest);
+        config.clock = self.clock;
         let manifest = &self.target.manifest;
         config.kinds = manifest.faults.kinds();
         config.max_down = manifest.faults.max_down;
@@ -229,7 +236,21 @@ fn build(target: &Target, build: Build) -> Result<(), TargetError> {
 /// The first line of every command that runs something.
 pub fn headline(rig: &Rig, seed: Option<u64>) -> String {
     let seed = seed.map(|seed| format!(" · seed {seed}")).unwrap_or_default();
-    format!("fuzz {} · target {}{seed}", env!("CARGO_PKG_VERSION"), rig.target.name())
+    let clock = match rig.clock {
+        Clock::Virtual => "",
+        Clock::Real => " · clock real",
+    };
+    format!("fuzz {} · target {}{seed}{clock}", env!("CARGO_PKG_VERSION"), rig.target.name())
+}
+
+/// Says what is given up where threads run free.
+pub fn note_clock(rig: &Rig) {
+    if rig.clock == Clock::Real {
+        note(
+            "by the real clock threads run free: runs take the time they take, none is the same as another, and what is \
+             found breaks again in k of n runs instead of bit for bit",
+        );
+    }
 }
 
 /// A path as the user may type it: from the working directory when it lies there.

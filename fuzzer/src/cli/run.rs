@@ -15,6 +15,7 @@ use fuzzer::report::terminal::Terminal;
 use fuzzer::report::{json, summary};
 use fuzzer::reproducer::environment::Environment;
 use fuzzer::shrink as shrinking;
+use interceptor::sandbox::Clock;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -70,6 +71,7 @@ pub fn campaign(
     output: &mut Output,
 ) -> anyhow::Result<Summary> {
     output.text(rig::headline(rig, Some(config.seed)));
+    rig::note_clock(rig);
     let bugs = if config.bugs.is_empty() { "none".to_owned() } else { config.bugs.join(", ") };
     output.text(format!("bugs {bugs} · agent {} · out {}", config.agent, rig::typed(&config.out).display()));
     let executors = rig.workers(&config.bugs, config.nodes, plan.cores)?;
@@ -93,8 +95,9 @@ pub fn campaign(
                     record(&mut events, &line);
                     output.json(&line);
                     let (steps, before) = (kept.steps, kept.steps_before);
+                    let again = kept.rate.map(|rate| format!(", broke again in {rate}")).unwrap_or_default();
                     terminal.say(&format!(
-                        "  kept in {} ({steps} of {before} steps)",
+                        "  kept in {} ({steps} of {before} steps{again})",
                         rig::typed(&kept.path).display()
                     ));
                     last = Some(kept.path);
@@ -126,7 +129,7 @@ pub fn exit_of(summary: &Summary, interrupted: bool) -> Exit {
         Exit::Nondeterminism
     } else if interrupted {
         Exit::Interrupted
-    } else if summary.unknown * 2 > summary.executions {
+    } else if summary.unrepeated > 0 || summary.unknown * 2 > summary.executions {
         Exit::Unknown
     } else {
         Exit::Clean
@@ -179,6 +182,11 @@ impl Before {
         self.0.get(field).and_then(toml::Value::as_str).unwrap_or_default()
     }
 
+    /// An older campaign does not say it: it was by the virtual one.
+    fn clock(&self) -> &str {
+        Some(self.text("clock")).filter(|name| !name.is_empty()).unwrap_or(Clock::Virtual.name())
+    }
+
     fn seed(&self) -> Option<u64> {
         self.text("seed").parse().ok()
     }
@@ -191,6 +199,7 @@ impl Before {
             && self.text("manifest") == config.target_digest
             && self.text("binary") == config.binary_digest
             && self.text("agent") == config.agent
+            && self.clock() == config.clock.name()
             && self.seed() == Some(config.seed)
             && bugs == config.bugs
             && number("nodes") == Some(i64::from(config.nodes))
@@ -235,11 +244,9 @@ impl<'a> Keeper<'a> {
             None => self.worker.insert(self.rig.worker(&self.bugs, self.nodes)?),
         };
         let watch = Stopwatch::start();
-        let mut progress = |progress| {
-            terminal.busy(&shrink::line(progress));
-            watch.elapsed() < SHRINK_TIME_MAX && !self.stop.load(Ordering::Relaxed)
-        };
-        Ok(found.shrink(&self.findings, self.limits, worker, &mut progress)?)
+        let mut progress = |progress| terminal.busy(&shrink::line(progress));
+        let go_on = || watch.elapsed() < SHRINK_TIME_MAX && !self.stop.load(Ordering::Relaxed);
+        Ok(found.shrink(&self.findings, self.limits, worker, &mut progress, &go_on)?)
     }
 }
 
@@ -247,6 +254,7 @@ fn kept_line(slug: &str, kept: &Kept) -> serde_json::Value {
     serde_json::json!({
         "event": "kept", "slug": slug, "path": rig::typed(&kept.path), "steps": kept.steps,
         "steps_before": kept.steps_before, "executions": kept.executions, "shrunk": kept.shrunk,
+        "rate": kept.rate,
     })
 }
 

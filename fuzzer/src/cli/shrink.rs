@@ -6,14 +6,20 @@ use super::output::Output;
 use super::rig::{self, Rig};
 use anyhow::{Context, bail};
 use fuzzer::campaign;
+use fuzzer::execution::Execution;
 use fuzzer::executor::{Executor, RunOptions};
 use fuzzer::keep::Found;
 use fuzzer::report::terminal::Terminal;
 use fuzzer::reproducer;
+use fuzzer::schedule::Schedule;
 use fuzzer::shrink::{Limits, Progress};
+use interceptor::sandbox::Clock;
 use oracle::Verdict;
 use serde_json::json;
 use std::path::Path;
+
+/// Runs by the host's clock in which a finding must show again before it is shrunk.
+const TRIES: u32 = 10;
 
 /// Shrinks.
 pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
@@ -31,40 +37,58 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
     let rig = Rig::of(
         target,
         args.launcher.unwrap_or_else(|| LauncherName::recorded(Some(expected))),
+        args.clock.map_or_else(|| expected.environment.clock(), Into::into),
         args.no_build,
     )?;
     output.text(rig::headline(&rig, Some(schedule.seed)));
     let original = reproducer::load(&args.path.join("original.toml"))
         .map_or_else(|_| schedule.clone(), |it| it.schedule);
     let mut worker = rig.worker(&bugs, schedule.nodes)?;
-    let execution = worker.run(schedule, RunOptions { detail: true, calls: false })?;
-    match &execution.verdict {
-        Verdict::Violation(violation) if violation.signature == expected.signature => {}
-        _ => bail!("it no longer shows {}; see: fuzz replay {}", expected.signature, args.path.display()),
-    }
+    rig::note_clock(&rig);
+    let tries = if rig.clock == Clock::Real { TRIES } else { 1 };
+    let Some(execution) = shown(&mut worker, schedule, &expected.signature, tries)? else {
+        bail!("it no longer shows {}; see: fuzz replay {}", expected.signature, args.path.display())
+    };
     let (findings, slug) = place(&args.path)?;
     let environment = rig.environment();
     let found = Found { slug, execution: &execution, original: &original, environment: &environment };
     let terminal = Terminal::new(super::output::coloured(), campaign::Limits::default());
     let limits = Limits { executions: args.executions, nodes_min: rig.target.manifest.nodes.min(3) };
-    let mut progress = |progress| {
-        terminal.busy(&line(progress));
-        true
-    };
-    let kept = found.shrink(findings, limits, &mut worker, &mut progress);
+    let mut progress = |progress| terminal.busy(&line(progress));
+    let kept = found.shrink(findings, limits, &mut worker, &mut progress, &|| true);
     terminal.finish();
     let kept = kept?;
     output.json(&json!({
         "event": "shrunk", "path": rig::typed(&kept.path), "steps": kept.steps,
         "steps_before": kept.steps_before, "executions": kept.executions, "smaller": kept.shrunk,
+        "rate": kept.rate,
     }));
     let what = if kept.shrunk { "smaller" } else { "as small as it gets" };
     output.text(format!(
         "{what}: {} steps of {}, after {} executions",
         kept.steps, kept.steps_before, kept.executions
     ));
+    if let Some(rate) = kept.rate {
+        output.text(format!("it broke again in {rate}"));
+    }
     output.text(format!("fuzz replay {}", rig::typed(&kept.path).display()));
     Ok(Exit::Violation)
+}
+
+/// A run that shows the violation, if one of so many does.
+fn shown(
+    worker: &mut dyn Executor,
+    schedule: &Schedule,
+    signature: &str,
+    tries: u32,
+) -> anyhow::Result<Option<Execution>> {
+    for _ in 0..tries {
+        let run = worker.run(schedule, RunOptions { detail: true, calls: false })?;
+        if matches!(&run.verdict, Verdict::Violation(violation) if violation.signature == signature) {
+            return Ok(Some(run));
+        }
+    }
+    Ok(None)
 }
 
 /// Progress in one line.

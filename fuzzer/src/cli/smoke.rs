@@ -12,11 +12,15 @@ use fuzzer::executor::Executor;
 use fuzzer::report::junit;
 use fuzzer::report::stopwatch::Stopwatch;
 use fuzzer::smoke::{Case, Failure, check, kept};
+use interceptor::sandbox::Clock;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Executions spent on shrinking a finding.
 const SHRINK: u32 = 100;
+
+/// Runs by the host's clock in which what is kept must break again.
+const TRIES: u32 = 5;
 
 /// Runs the smoke test.
 pub fn main(args: &Smoke, output: &mut Output) -> anyhow::Result<Exit> {
@@ -32,10 +36,12 @@ pub fn main(args: &Smoke, output: &mut Output) -> anyhow::Result<Exit> {
     let corpora = rig.target.corpora();
     let mut cases = Vec::new();
     let kept = kept(&corpora, rig.target.name());
+    let tries = if rig.clock == Clock::Real { TRIES } else { 1 };
     if !kept.is_empty() {
         let mut worker = rig.worker(&[], manifest.nodes)?;
         for (name, path) in &kept {
-            let of_this = check(&mut worker as &mut dyn Executor, name, path, &mut || watch.elapsed_ms());
+            let executor: &mut dyn Executor = &mut worker;
+            let of_this = check(executor, name, path, tries, &mut || watch.elapsed_ms());
             of_this.iter().filter(|case| case.failure.is_some()).for_each(|case| note(line(case)));
             cases.extend(of_this);
         }
@@ -92,6 +98,12 @@ fn failure(summary: &Summary) -> Option<Failure> {
     }
     if summary.diverged > 0 {
         return Some(Failure::Diverged(format!("{} runs did not repeat exactly", summary.diverged)));
+    }
+    if summary.unrepeated > 0 {
+        return Some(Failure::Unknown(format!(
+            "{} violations were seen once and not again",
+            summary.unrepeated
+        )));
     }
     let unknown = summary.unknown * 2 > summary.executions;
     unknown.then(|| {

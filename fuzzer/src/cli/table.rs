@@ -8,6 +8,7 @@ use super::scratch::Scratch;
 use agents::statistics::median;
 use anyhow::{Context, bail};
 use fuzzer::campaign::{Campaign, CampaignEvent, Limits, StopReason};
+use interceptor::sandbox::Clock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -22,6 +23,9 @@ struct Trial {
     target: String,
     /// Digest of the binary: results of another one are not mixed in.
     binary: String,
+    /// By which clock; older results were of the virtual one.
+    #[serde(default)]
+    clock: Clock,
     bug: String,
     agent: String,
     seed: u64,
@@ -44,6 +48,7 @@ impl Trial {
             (
                 it.target.clone(),
                 it.binary.clone(),
+                it.clock.name(),
                 it.bug.clone(),
                 it.agent.clone(),
                 it.seed,
@@ -80,6 +85,7 @@ pub fn main(args: &Bench, output: &mut Output) -> anyhow::Result<Exit> {
                 let wanted = Trial {
                     target: rig.target.name().to_owned(),
                     binary: rig.binary.digest.clone(),
+                    clock: rig.clock,
                     bug: bug.clone(),
                     agent: agent.clone(),
                     seed,
@@ -206,6 +212,7 @@ mod tests {
         let trial = |agent: &str, seed, executions, found: bool| Trial {
             target: "toy".into(),
             binary: String::new(),
+            clock: Clock::Virtual,
             bug: "stale-read".into(),
             agent: agent.into(),
             seed,

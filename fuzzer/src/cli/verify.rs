@@ -7,6 +7,7 @@ use super::output::{Output, note};
 use super::rig::{self, Rig};
 use super::scratch::Scratch;
 use agents::statistics::wilson;
+use anyhow::bail;
 use fuzzer::executor::Executor;
 use fuzzer::generate::{self, Ground};
 use fuzzer::pool::{Link, Setup, Worker, cpus};
@@ -15,6 +16,7 @@ use fuzzer::reproducer::environment::cores;
 use fuzzer::reproducer::schedule_text;
 use fuzzer::verify::{Divergence, twice};
 use interceptor::rng::split;
+use interceptor::sandbox::Clock;
 use serde_json::json;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -26,6 +28,12 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// Verifies.
 pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
     let rig = Rig::prepare(&args.which)?;
+    if rig.clock == Clock::Real {
+        bail!(
+            "there is nothing to verify by the real clock: threads run free there, so no two runs are equal; measure how \
+             often a finding breaks with `fuzz replay`, or pass --clock virtual"
+        );
+    }
     let manifest = &rig.target.manifest;
     let bugs = manifest.bugs_named(&args.bugs)?;
     output.text(rig::headline(&rig, Some(args.seed)));

@@ -20,5 +20,7 @@ fn runner(setup: &Setup) -> Result<Box<dyn Executor>, ExecutorError> {
     let set_up = |why: String| ExecutorError::SetUp { why };
     let target = Target::load(&setup.manifest).map_err(|error| set_up(error.to_string()))?;
     let room = Room::enter(DISK_MAX).map_err(|error| set_up(error.to_string()))?;
-    Ok(Box::new(Runner::new(&target, &setup.binary, &setup.launcher, None, room)?))
+    pool::end_with_parent();
+    let runner = Runner::new(&target, &setup.binary, &setup.launcher, None, room)?;
+    Ok(Box::new(runner.with_clock(setup.clock)))
 }

@@ -3,10 +3,12 @@
 use super::{Reply, Request, Setup};
 use crate::codec::{CodecError, read_frame, write_frame};
 use crate::executor::{Executor, ExecutorError};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::{Pid, dup, dup2_stdout};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 
 /// Answers requests until the parent says so or is gone. `make` makes the runner once the target is known.
 ///
@@ -52,6 +54,23 @@ pub fn serve_stdio(
     let output = File::from(dup(io::stdout()).map_err(io::Error::from)?);
     dup2_stdout(io::stderr()).map_err(io::Error::from)?;
     serve(io::stdin().lock(), output, make)
+}
+
+/// Ends this process as soon as nobody can ask it anything any more, whatever it is doing: a run by the host's clock
+/// takes long. Guests and room go with it. To be called when the process is where it stays: it starts a thread.
+pub fn end_with_parent() {
+    std::thread::spawn(|| {
+        let input = io::stdin();
+        loop {
+            let mut fds = [PollFd::new(input.as_fd(), PollFlags::empty())];
+            let polled = poll(&mut fds, PollTimeout::NONE);
+            let is_gone =
+                fds[0].revents().is_some_and(|it| it.intersects(PollFlags::POLLHUP | PollFlags::POLLERR));
+            if polled.is_ok() && is_gone {
+                std::process::exit(0);
+            }
+        }
+    });
 }
 
 fn done(result: Result<(), ExecutorError>) -> Reply {

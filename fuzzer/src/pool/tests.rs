@@ -5,6 +5,7 @@ use crate::execution::Statistics;
 use crate::executor::{Executor, Restart};
 use crate::generate::Ground;
 use agents::{ActionId, ActionInfo, ActionSpace, StateId, Transition};
+use interceptor::sandbox::Clock;
 use oracle::Verdict;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ impl Executor for Echo {
         }
         Ok(Execution {
             schedule: input.clone(),
+            clock: Clock::Virtual,
             hash: format!("{} {:?}", self.target, self.agent),
             verdict: Verdict::Valid,
             features: vec![1, u64::MAX],

@@ -6,6 +6,7 @@ use crate::execution::Execution;
 use crate::executor::{Executor, ExecutorError, Learned, Restart, RunOptions};
 use crate::schedule::Schedule;
 use agents::AnyAgent;
+use interceptor::sandbox::Clock;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::OpenOptions;
 use std::io::{self, BufReader, Read};
@@ -14,8 +15,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// How long a worker may be silent, in milliseconds of its processor time: no run takes that long. On a machine that is
-/// busy otherwise that may be much longer for the host; one that gets nothing done for so long hangs.
+/// How long a worker may be silent, in milliseconds of its processor time: no run takes that long, but for the time that
+/// passes by the host's clock until its horizon. On a machine that is busy otherwise it may be much longer for the host;
+/// a worker that gets nothing done for so long hangs.
 const SILENCE_MS_MAX: i32 = 120_000;
 /// How long it may take to end when asked to, in milliseconds of the host.
 const QUIT_MS_MAX: i32 = 2_000;
@@ -73,7 +75,9 @@ impl Link {
         Self { child, input: Some(input.into()), output }
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Reply, CodecError> {
+    /// Asks, and waits as long as it may be silent.
+    fn ask(&mut self, request: &Request, silence_ms: i32) -> Result<Reply, CodecError> {
+        self.output.get_mut().limit_ms = silence_ms;
         let closed = || CodecError::Io(io::ErrorKind::BrokenPipe.into());
         write_frame(self.input.as_mut().ok_or_else(closed)?, request)?;
         read_frame(&mut self.output)?.ok_or_else(closed)
@@ -216,7 +220,7 @@ impl Worker {
         let mut requests = vec![Request::Setup(Box::new(self.setup.clone()))];
         requests.extend(self.agent.clone().map(|agent| Request::Adopt(Box::new(agent))));
         for request in &requests {
-            match link.ask(request) {
+            match link.ask(request, SILENCE_MS_MAX) {
                 Ok(Reply::Done) => {}
                 Ok(Reply::Failed(error)) => return Err(error),
                 Ok(Reply::Ran(_)) => return Err(self.unusable("it answered something else than was asked")),
@@ -237,11 +241,17 @@ impl Worker {
 
     /// The reply, or how the worker died.
     fn ask_once(&mut self, request: &Request) -> Result<Result<Reply, String>, ExecutorError> {
+        let silence_ms = match (request, self.setup.clock) {
+            (Request::Run(schedule, _), Clock::Real) => {
+                SILENCE_MS_MAX.saturating_add(i32::try_from(schedule.horizon_ms).unwrap_or(i32::MAX))
+            }
+            _ => SILENCE_MS_MAX,
+        };
         let link = match self.link.as_mut() {
             Some(link) => link,
             None => self.connect()?,
         };
-        match link.ask(request) {
+        match link.ask(request, silence_ms) {
             Ok(Reply::Failed(error)) => Err(error),
             Ok(reply) => Ok(Ok(reply)),
             Err(error) => {

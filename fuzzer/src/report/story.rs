@@ -3,7 +3,9 @@
 
 use crate::execution::{Detail, Execution};
 use crate::schedule::{Schedule, Trigger};
+use crate::trials::Rate;
 use interceptor::event::{EventKind, Exit, HostId};
+use interceptor::sandbox::Clock;
 use interceptor::time::Instant;
 use oracle::{Evidence, Verdict, Violation};
 use std::collections::BTreeMap;
@@ -32,9 +34,10 @@ struct Line {
     text: String,
 }
 
-/// Tells the run; a run without violation is told in two lines.
+/// Tells the run, and how often its schedule did so again, as far as that was tried; a run without violation is told in
+/// two lines.
 #[must_use]
-pub fn tell(execution: &Execution) -> String {
+pub fn tell(execution: &Execution, again: Option<Rate>) -> String {
     let Verdict::Violation(violation) = &execution.verdict else {
         return format!("# No violation\n\n{}\n", setting(execution));
     };
@@ -53,6 +56,15 @@ pub fn tell(execution: &Execution) -> String {
         );
     }
     let _ = writeln!(text, "\n## Why this is wrong\n\n{}", because(violation));
+    if execution.clock == Clock::Real {
+        let again = again
+            .map_or_else(|| "It was not tried how often.".to_owned(), |rate| format!("It did so in {rate}."));
+        let _ = writeln!(
+            text,
+            "\n## How surely it breaks again\n\nThis was by the host's clock, with threads that run free: the same \
+             schedule breaks the target again only with some probability. {again} `fuzz replay` measures it."
+        );
+    }
     text
 }
 
@@ -63,10 +75,11 @@ fn setting(execution: &Execution) -> String {
         if bugs.is_empty() { "no planted bug".to_owned() } else { format!("with {}", bugs.join(", ")) };
     format!(
         "Target {target} ({bugs}), {nodes} nodes, seed {seed}; {} clients, {} operations a second on {} keys. \
-         Times are virtual seconds since power-on; the cluster was ready at {}.",
+         Times are {} seconds since power-on; the cluster was ready at {}.",
         workload.clients,
         workload.rate,
         workload.keys,
+        execution.clock.name(),
         Instant(execution.statistics.ready_ns),
     )
 }

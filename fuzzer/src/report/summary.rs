@@ -19,6 +19,10 @@ pub fn text(summary: &Summary, findings: &Path) -> String {
         (summary.unknown, "verdicts undecided"),
         (summary.skipped, "schedules that could not be run"),
         (summary.diverged, "runs that did not repeat exactly: see `fuzz verify`"),
+        (
+            summary.unrepeated,
+            "violations that were seen once and not again: see `unrepeated` in events.jsonl",
+        ),
     ] {
         if count > 0 {
             let _ = writeln!(text, "warning     {count} {what}");

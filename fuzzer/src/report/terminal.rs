@@ -140,7 +140,7 @@ fn notable(event: &CampaignEvent) -> Option<String> {
         CampaignEvent::Started { resumed: true, executions, corpus, .. } => {
             format!("going on after {executions} executions, {corpus} schedules in the corpus")
         }
-        CampaignEvent::Control { equal: false, .. } => {
+        CampaignEvent::Control { equal: Some(false), .. } => {
             "warning: runs without faults differ from each other; see `fuzz verify`".to_owned()
         }
         CampaignEvent::Finding { signature, summary, executions, .. } => {
@@ -149,6 +149,9 @@ fn notable(event: &CampaignEvent) -> Option<String> {
         CampaignEvent::Diverged { signature, .. } => {
             let what = signature.as_deref().unwrap_or("the control run");
             format!("warning: {what} did not repeat exactly; see `fuzz verify`")
+        }
+        CampaignEvent::Unrepeated { signature, summary, runs, .. } => {
+            format!("seen, and not again in {runs} repetitions: {signature}: {summary}")
         }
         CampaignEvent::WorkerRestarted { worker, why } => {
             format!("warning: worker {worker} was started again: {why}")

@@ -2,6 +2,7 @@
 
 use crate::launcher::Launcher;
 use crate::target::{Target, build::Binary};
+use interceptor::sandbox::Clock;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -26,6 +27,9 @@ pub struct Environment {
     /// The name of the image they lived in; empty without one.
     #[serde(default)]
     pub image: String,
+    /// By which clock it lived: `virtual` or `real`; empty in older findings, which were of the virtual one.
+    #[serde(default)]
+    pub clock: String,
     /// SHA-256 of the binary that nodes ran, or of their image.
     pub binary_sha256: String,
     /// SHA-256 of the manifest.
@@ -41,12 +45,13 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// This machine, `target`, its `binary` and where that lives, and the command line `arguments`.
+    /// This machine, `target`, its `binary`, where that lives and by which clock, and the command line `arguments`.
     #[must_use]
     pub fn here(
         target: &Target,
         binary: &Binary,
         launcher: &Launcher,
+        clock: Clock,
         arguments: impl IntoIterator<Item = String>,
     ) -> Self {
         let (version, image) = match launcher {
@@ -61,6 +66,7 @@ impl Environment {
             target_version: version,
             launcher: launcher.name().to_owned(),
             image,
+            clock: clock.name().to_owned(),
             binary_sha256: binary.digest.clone(),
             manifest_sha256: target.digest.clone(),
             kernel: kernel(),
@@ -68,6 +74,12 @@ impl Environment {
             cores: cores(),
             command: arguments.into_iter().map(|word| without_path(&word)).collect(),
         }
+    }
+
+    /// By which clock it lived.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        if self.clock == Clock::Real.name() { Clock::Real } else { Clock::Virtual }
     }
 }
 

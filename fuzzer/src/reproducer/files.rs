@@ -85,7 +85,7 @@ fn readme(finding: &Finding<'_>) -> String {
         "# {}\n\n{}\n\nReplay it, from a checkout that has the target `{}`:\n\n    fuzz replay {}\n\n\
          Begin with `story.md`. `schedule.toml` is the smallest schedule known, `original.toml` the first one;\n\
          `verdict.json` holds the proof, `history.jsonl` what clients asked and heard, `logs/` all output of all nodes\n\
-         since the start with virtual times, `timeline.jsonl` and `timeline.svg` what they said to each other.\n",
+         since the start with their times, `timeline.jsonl` and `timeline.svg` what they said to each other.\n",
         violation.signature, violation.summary, finding.execution.schedule.target, finding.slug,
     )
 }

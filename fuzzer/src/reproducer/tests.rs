@@ -5,6 +5,7 @@ use crate::execution::{Detail, Landing, Statistics};
 use crate::fault::{Fault, Node};
 use crate::schedule::{Step, Trigger, Workload};
 use interceptor::event::{Event, EventKind, HostId, LogLine};
+use interceptor::sandbox::Clock;
 use interceptor::time::Instant;
 use oracle::Evidence;
 
@@ -40,6 +41,7 @@ fn execution() -> Execution {
     };
     Execution {
         schedule,
+        clock: Clock::Virtual,
         hash: "ab".repeat(32),
         verdict: Verdict::Violation(violation()),
         features: vec![u64::MAX, 3],

@@ -383,6 +383,7 @@ impl Session {
         });
         Execution {
             schedule: Schedule { agent_from_ms: None, steps: self.nemesis.steps(), ..self.input },
+            clock: self.sandbox.clock(),
             hash: self.sandbox.log().hash(),
             verdict,
             features: self.observer.features(),

@@ -17,6 +17,17 @@ pub enum Clock {
     Real,
 }
 
+impl Clock {
+    /// Its name on the command line and in findings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Virtual => "virtual",
+            Self::Real => "real",
+        }
+    }
+}
+
 /// How time passes in a room.
 pub(super) enum Time {
     /// When the room says so.

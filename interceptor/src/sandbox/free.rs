@@ -103,7 +103,9 @@ impl Sandbox {
         self.looked = self.now;
         let running = self.processes.values().filter(|process| process.ended.is_none());
         let greedy = running.filter_map(|process| Some((process.node, resident_bytes(process.tid.0)?)));
-        if let Some((node, bytes)) = greedy.into_iter().find(|&(_, bytes)| bytes > self.config.limits.memory_max) {
+        if let Some((node, bytes)) =
+            greedy.into_iter().find(|&(_, bytes)| bytes > self.config.limits.memory_max)
+        {
             self.stop_run(format!("node n{}: a process uses {bytes} bytes of memory", node + 1));
         }
     }

@@ -311,6 +311,12 @@ impl Sandbox {
         })
     }
 
+    /// By which clock the room lives.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.config.clock
+    }
+
     /// Time since the room was switched on, as of the last event.
     #[must_use]
     pub fn now(&self) -> Instant {

@@ -52,11 +52,7 @@ impl Sandbox {
 
     /// Threads that could go on, sorted.
     fn runnable(&self) -> Vec<ThreadId> {
-        self.threads
-            .iter()
-            .filter(|(_, thread)| self.can_go_on(thread))
-            .map(|(&id, _)| id)
-            .collect()
+        self.threads.iter().filter(|(_, thread)| self.can_go_on(thread)).map(|(&id, _)| id).collect()
     }
 
     pub(super) fn can_go_on(&self, thread: &Thread) -> bool {

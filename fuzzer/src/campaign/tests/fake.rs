@@ -6,6 +6,7 @@ use crate::fault::{Direction, Fault, Kind, Node};
 use crate::schedule::{Schedule, Step, Trigger};
 use agents::{ActionId, ActionInfo, ActionSpace, Agent, AnyAgent, StateId};
 use interceptor::event::{Event, EventKind, HostId, MessageId};
+use interceptor::sandbox::Clock;
 use interceptor::time::Instant;
 use oracle::{Evidence, Verdict, Violation};
 use sha2::{Digest, Sha256};
@@ -165,6 +166,7 @@ impl Executor for Fake {
             },
         };
         Ok(Execution {
+            clock: Clock::Virtual,
             hash: format!("{:016x}", hash(&[&executed, &noise])),
             verdict,
             features,

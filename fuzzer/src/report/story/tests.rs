@@ -5,6 +5,7 @@ use crate::execution::{Landing, Statistics};
 use crate::fault::{Fault, Node};
 use crate::schedule::{Step, Workload};
 use interceptor::event::{Event, Report};
+use interceptor::sandbox::Clock;
 use oracle::{Call, Entry, Phase};
 
 fn execution(events: Vec<Event>) -> Execution {
@@ -57,6 +58,7 @@ fn execution(events: Vec<Event>) -> Execution {
             agent_from_ms: None,
             steps: vec![step.clone()],
         },
+        clock: Clock::Virtual,
         hash: String::new(),
         verdict: Verdict::Violation(violation),
         features: vec![],
@@ -92,7 +94,7 @@ fn a_stale_read_is_told_from_the_cut_to_the_read() {
         role(2_700, 1, "leader", 2),
         role(4_000, 0, "follower", 2),
     ];
-    insta::assert_snapshot!(tell(&execution(events)), @r#"
+    insta::assert_snapshot!(tell(&execution(events), None), @r#"
     # register/stale-read
 
     k0 was read as "5" after "7" had been written
@@ -120,7 +122,7 @@ fn a_long_run_is_told_in_few_lines() {
     let events = (0..500)
         .map(|i| role(i, (i % 3) as u16, ["candidate", "leader", "follower"][(i % 2) as usize], i))
         .collect();
-    let text = tell(&execution(events));
+    let text = tell(&execution(events), None);
     assert!(text.lines().count() <= 45, "{text}");
     assert!(text.contains("cut off n1") && text.contains("changes of less weight are left out"), "{text}");
 }

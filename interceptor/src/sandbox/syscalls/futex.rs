@@ -198,7 +198,8 @@ impl Sandbox {
         if result < 0 {
             return Ok(Outcome::Ran(result));
         }
-        let woken = self.futex_wake(keys.0, wake as u32, ALL) + self.futex_wake(keys.1, wake_second as u32, ALL);
+        let woken =
+            self.futex_wake(keys.0, wake as u32, ALL) + self.futex_wake(keys.1, wake_second as u32, ALL);
         self.set_result(id, i64::from(woken))?;
         Ok(Outcome::Ran(i64::from(woken)))
     }

@@ -38,7 +38,7 @@ pub(super) fn clock_kind(clock: u64) -> Result<ClockKind, Errno> {
 }
 
 impl Sandbox {
-    fn clock(&self, id: ThreadId, kind: ClockKind) -> u64 {
+    fn shown(&self, id: ThreadId, kind: ClockKind) -> u64 {
         self.nodes[self.thread(id).node].clock.read(kind, self.now)
     }
 
@@ -47,7 +47,7 @@ impl Sandbox {
         match clock as i32 {
             // Negative numbers are the processor clocks of threads and processes (clock_getcpuclockid(3)).
             libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID | ..0 => Ok(self.now.0),
-            _ => clock_kind(clock).map(|kind| self.clock(id, kind)),
+            _ => clock_kind(clock).map(|kind| self.shown(id, kind)),
         }
     }
 
@@ -60,7 +60,7 @@ impl Sandbox {
             _ => return Ok(()),
         };
         let Some(Deadline { clock, ns }) = self.thread(id).until.filter(|_| to != 0) else { return Ok(()) };
-        let rest = ns.saturating_sub(self.clock(id, clock));
+        let rest = ns.saturating_sub(self.shown(id, clock));
         // An address that is not there is the guest's mistake: it is told of the interruption all the same.
         let _stored = self.store_words(id, to, &[rest / SECOND, rest % SECOND]);
         Ok(())
@@ -78,14 +78,14 @@ impl Sandbox {
     }
 
     pub(super) fn gettimeofday(&mut self, id: ThreadId, to: u64, zone: u64) -> Handled {
-        let ns = self.clock(id, ClockKind::Realtime);
+        let ns = self.shown(id, ClockKind::Realtime);
         self.store_words(id, to, &[ns / SECOND, ns % SECOND / 1000])?;
         self.store_words(id, zone, &[0])?;
         returns(0)
     }
 
     pub(super) fn time(&mut self, id: ThreadId, to: u64) -> Handled {
-        let seconds = self.clock(id, ClockKind::Realtime) / SECOND;
+        let seconds = self.shown(id, ClockKind::Realtime) / SECOND;
         self.store_words(id, to, &[seconds])?;
         returns(seconds)
     }
@@ -100,7 +100,7 @@ impl Sandbox {
     ) -> Handled {
         // Only its deadline wakes a sleeper, so what it asked for is read once.
         let over = if let Some(Deadline { clock, ns }) = self.thread(id).until {
-            self.clock(id, clock) >= ns
+            self.shown(id, clock) >= ns
         } else {
             let (seconds, nanoseconds) = self.load_pair(id, request)?;
             let span = span(seconds, nanoseconds)?;
@@ -137,7 +137,7 @@ impl Sandbox {
     }
 
     fn alarm_left(&self, id: ThreadId) -> Span {
-        let now = self.clock(id, ClockKind::Monotonic);
+        let now = self.shown(id, ClockKind::Monotonic);
         self.process_of(id).alarm.map_or(Span::ZERO, |(_, next, _)| Span(next.saturating_sub(now)))
     }
 
@@ -147,7 +147,7 @@ impl Sandbox {
             self.timers.cancel(pending);
         }
         if value > Span::ZERO {
-            let next = self.clock(id, ClockKind::Monotonic) + value.0;
+            let next = self.shown(id, ClockKind::Monotonic) + value.0;
             let at = self.nodes[node].clock.instant_of(ClockKind::Monotonic, next).max(now);
             let pending = self.timers.set(at, Due::Alarm(process));
             self.process_of_mut(id).alarm = Some((pending, next, interval));
@@ -246,7 +246,7 @@ impl Sandbox {
 
     pub(super) fn timer_gettime(&mut self, id: ThreadId, number: u64, to: u64) -> Handled {
         let timer = self.process_of(id).timers.get(&(number as i32)).ok_or(Errno::EINVAL)?;
-        let now = self.clock(id, timer.clock);
+        let now = self.shown(id, timer.clock);
         let left = timer.next_ns.map_or(0, |next| next.saturating_sub(now).max(1));
         let interval = timer.interval.0;
         self.store_words(id, to, &[interval / SECOND, interval % SECOND, left / SECOND, left % SECOND])?;
