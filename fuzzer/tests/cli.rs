@@ -309,6 +309,84 @@ fn a_manifest_is_begun_and_checked() {
     assert_eq!((code, told.contains("line 4, column 9")), (Some(2), true), "{told}");
 }
 
+const COMPOSE: &str = r#"
+x-store: &store
+  image: example/store:2
+  healthcheck: {test: [CMD, curl, -f, 'http://localhost:8080/ready']}
+  ports: ['8080', '7000']
+services:
+  store1:
+    <<: *store
+    command: /bin/store --id 1 --listen store1:7000 --join store1:7000,store2:7000 --dir /var/lib/store
+    environment: {SELF: store1, LEVEL: "${LEVEL:-info}"}
+    volumes: ['one:/var/lib/store']
+  store2:
+    <<: *store
+    command: /bin/store --id 2 --listen store2:7000 --join store1:7000,store2:7000 --dir /var/lib/store
+    environment: {SELF: store2, LEVEL: "${LEVEL:-info}"}
+    volumes: ['two:/var/lib/store']
+  web:
+    build: ./web
+    privileged: true
+"#;
+
+#[test]
+fn a_manifest_is_begun_from_a_compose_file() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("compose.yml"), COMPOSE).unwrap();
+    let made = fuzz(dir.path(), &["init", "store", "--compose", "compose.yml"]);
+    let told = String::from_utf8(made.stderr.clone()).unwrap();
+    assert_eq!(made.status.code(), Some(0), "{told}");
+    assert!(told.contains("note: nodes are what `store1` is; other services are left out: web"), "{told}");
+    let text = std::fs::read_to_string(dir.path().join("store/target.toml")).unwrap();
+    for part in [
+        "nodes = 2\n",
+        r#"command = ["{bin}", "--id", "{id}", "--listen", "{ip}:7000", "--join", "{ip:1}:7000,{ip:2}:7000", "--dir", "{data}"]"#,
+        r#"env = { "SELF" = "{ip}", "LEVEL" = "info" }"#,
+        "image = \"example/store:2\"\nbinary = \"/bin/store\"",
+        "http = \"/ready\"\nport = 8080",
+        "# port = 7000",
+        "# - nodes are what `store1` is",
+        "# - `privileged` of `web` is left out",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    let checked = fuzz(dir.path(), &["targets", "--check", "store/target.toml"]);
+    assert_eq!(stdout(&checked), "store/target.toml: target `store` can be used\n");
+    let more =
+        ["init", "other", "--compose", "compose.yml", "--nodes", "3", "--client", "resp", "--ready", "PING"];
+    assert_eq!(fuzz(dir.path(), &more).status.code(), Some(0));
+    let text = std::fs::read_to_string(dir.path().join("other/target.toml")).unwrap();
+    assert!(text.contains("nodes = 3\n") && text.contains("command = [\"PING\"]"), "{text}");
+}
+
+#[test]
+fn a_compose_file_that_is_none_is_refused_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    for (text, expected) in [
+        ("services:\n  a:\n   - b\n  c: [\n", "compose.yml: line "),
+        ("services:\n  a: {ports: [many]}\n", "compose.yml: line 2, column 15: `many` is no port"),
+        ("version: '3'\n", "compose.yml: line 1, column 1: there are no `services`"),
+    ] {
+        std::fs::write(dir.path().join("compose.yml"), text).unwrap();
+        let (code, told) = refusal(dir.path(), &["init", "store", "--compose", "compose.yml"]);
+        assert_eq!((code, told.contains(expected)), (Some(2), true), "{told}");
+    }
+    let (code, told) = refusal(dir.path(), &["init", "store", "--compose", "none.yml"]);
+    assert_eq!((code, told.contains("cannot read none.yml")), (Some(2), true), "{told}");
+}
+
+#[test]
+fn nobody_is_asked_who_does_not_sit_at_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, told) = refusal(dir.path(), &["init", "store"]);
+    assert_eq!(
+        (code, told.contains("--binary PATH") && told.contains("--compose FILE")),
+        (Some(2), true),
+        "{told}"
+    );
+}
+
 #[test]
 fn the_doctor_says_what_brings_a_program() {
     let dir = checkout();

@@ -76,6 +76,8 @@ Examples:
   fuzz init cache --binary redis-server --command '{bin} --bind {ip} --dir {data} --protected-mode no' \\
        --nodes 1 --client resp --port 6379 --ready PING
   fuzz init queue --binary ./queue --client exec --ready /health --port 9000
+  fuzz init store --compose docker-compose.yml     what the file says; what cannot be carried over is told
+  fuzz init store                                  asks, at a terminal
 
 What is not given is filled in with an example to change. targets/README.md describes every field.";
 
@@ -460,31 +462,39 @@ pub struct Init {
     /// Directory to write target.toml to [default: targets/NAME where there is a targets/, else NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Nodes of a cluster
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub nodes: u8,
+    /// Nodes, command, environment, ports and health check from this Docker Compose file; other flags come before it
+    #[arg(long, value_name = "FILE")]
+    pub compose: Option<PathBuf>,
+    /// Nodes of a cluster [default: 3]
+    #[arg(long, value_name = "N")]
+    pub nodes: Option<u8>,
     /// The program: a path, or a name in PATH
     #[arg(long, value_name = "PATH")]
-    pub binary: String,
-    /// Its command line, in words
-    #[arg(
-        long,
-        value_name = "WORDS",
-        default_value = "{bin} --listen {ip}:7000 --peers {peers} --dir {data}"
-    )]
-    pub command: String,
-    /// One peer, for {peers}
-    #[arg(long, value_name = "TEXT", default_value = "{ip}:7000")]
-    pub peer: String,
-    /// What clients speak
-    #[arg(long, default_value = "http")]
-    pub client: Speaks,
-    /// The port they speak to
-    #[arg(long, value_name = "PORT", default_value_t = 8000)]
-    pub port: u16,
-    /// What tells that a node is ready: the path of an HTTP GET, or a command of RESP
-    #[arg(long, value_name = "QUESTION", default_value = "/health")]
-    pub ready: String,
+    pub binary: Option<String>,
+    /// Its command line, in words [default: {bin} --listen {ip}:7000 --peers {peers} --dir {data}]
+    #[arg(long, value_name = "WORDS")]
+    pub command: Option<String>,
+    /// One peer, for {peers} [default: {ip}:7000]
+    #[arg(long, value_name = "TEXT")]
+    pub peer: Option<String>,
+    /// What clients speak [default: http]
+    #[arg(long)]
+    pub client: Option<Speaks>,
+    /// The port they speak to [default: 8000]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// What tells that a node is ready: the path of an HTTP GET, or a command of RESP [default: /health]
+    #[arg(long, value_name = "QUESTION")]
+    pub ready: Option<String>,
+}
+
+impl Init {
+    /// No flag describes the target.
+    pub fn says_nothing(&self) -> bool {
+        let texts = [&self.binary, &self.command, &self.peer, &self.ready];
+        let numbers = self.nodes.is_some() || self.port.is_some() || self.client.is_some();
+        self.compose.is_none() && !numbers && texts.iter().all(|text| text.is_none())
+    }
 }
 
 /// What clients speak.
