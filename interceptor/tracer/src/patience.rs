@@ -9,7 +9,7 @@ use std::ptr;
 /// A timer of the thread that made it: it breaks off a wait.
 ///
 /// It sends SIGALRM, whose handler is empty. Should the signal come just before the wait begins, the next one ends it:
-/// the timer goes on every [`AGAIN_NS`] until it is called off.
+/// the timer goes on every `AGAIN_NS` until it is called off.
 #[derive(Debug)]
 pub struct Patience {
     timer: libc::timer_t,

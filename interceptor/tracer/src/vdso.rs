@@ -3,7 +3,7 @@
 //! The kernel's own image reads the host's clock. This one is mapped beside it, and the auxiliary vector's
 //! `AT_SYSINFO_EHDR` is pointed at it, so that a clock read stays a plain function call (vdso(7)). Each read
 //! adds a step to the time, and every `reads_max` reads it makes the real call, so that a loop that waits for
-//! time to pass gets there. The other image's functions compute the time from the host's clock, see [`running`].
+//! time to pass gets there. The other image's functions compute the time from the host's clock, see `running`.
 
 mod running;
 
