@@ -92,7 +92,7 @@ impl Found<'_> {
         let mut attempts =
             Attempts { executor, signature: &violation.signature, trials: None, executions: 0, go_on };
         if self.execution.clock == Clock::Real {
-            let (rate, _) = attempts.measure(&self.execution.schedule)?;
+            let (rate, _) = attempts.measure(&self.execution.schedule, limits.executions)?;
             kept = Kept { executions: attempts.executions, rate: Some(rate), ..kept };
             self.write_run(findings, self.execution, violation, Some(rate))?;
             if rate.shown == 0 {
@@ -103,7 +103,8 @@ impl Found<'_> {
         let mut start = self.execution.schedule.clone();
         for hint in [without_untouched, without_aftermath] {
             let candidate = hint(self.execution, violation, &start);
-            if candidate != start && candidate.check().is_ok() && attempts.attempt(&candidate)?.shows {
+            let is_new = candidate != start && candidate.check().is_ok();
+            if is_new && attempts.executions < limits.executions && attempts.attempt(&candidate)?.shows {
                 start = candidate;
             }
         }
@@ -174,9 +175,13 @@ impl Attempts<'_> {
     }
 
     /// How often the schedule shows the violation, and a run that does.
-    fn measure(&mut self, schedule: &Schedule) -> Result<(Rate, Option<Execution>), ExecutorError> {
+    fn measure(
+        &mut self,
+        schedule: &Schedule,
+        runs_max: u32,
+    ) -> Result<(Rate, Option<Execution>), ExecutorError> {
         let (mut rate, mut last) = (Rate::default(), None);
-        while rate.runs < MEASURED && (rate.runs == 0 || (self.go_on)()) {
+        while rate.runs < MEASURED.min(runs_max.into()) && (rate.runs == 0 || (self.go_on)()) {
             let run = self.run(schedule, RunOptions { detail: true, calls: false })?;
             rate.count(run.is_some());
             last = run.or(last);
@@ -188,7 +193,7 @@ impl Attempts<'_> {
     /// where runs repeat.
     fn confirm(&mut self, schedule: &Schedule) -> Result<Option<(Execution, Option<Rate>)>, ExecutorError> {
         if self.trials.is_some() {
-            let (rate, run) = self.measure(schedule)?;
+            let (rate, run) = self.measure(schedule, u32::MAX)?;
             return Ok(run.map(|run| (run, Some(rate))));
         }
         let first = self.executor.run(schedule, RunOptions { detail: true, calls: false })?;

@@ -41,7 +41,7 @@ impl fmt::Display for Rate {
 /// Wald's sequential probability ratio test (Annals of Mathematical Statistics 16, 1945): runs are made until what
 /// they showed is nine times as likely at the other schedule's rate as at a third of it, or the other way round. So a
 /// schedule that is as good is refused about one time in ten, and one that is three times worse is taken about one time
-/// in ten. What [`TRIALS_MAX`] runs do not decide is refused.
+/// in ten. What [`TRIALS_MAX`] runs do not decide is refused, which only schedules that rarely break get to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trials {
     /// What a run that shows the violation adds to the evidence.
@@ -51,7 +51,7 @@ pub struct Trials {
 }
 
 /// Most runs of one decision.
-pub const TRIALS_MAX: u32 = 12;
+pub const TRIALS_MAX: u32 = 20;
 /// How much worse a schedule must be to be told from one that is as good.
 const TIMES_WORSE: f64 = 3.0;
 /// The odds at which evidence decides, as a logarithm: errors of one in ten.
@@ -121,7 +121,7 @@ mod tests {
         {
             let ((good, some), (bad, few)) = (taken(rate, as_often), taken(rate, as_often / 3.0));
             assert!(good > 0.88 && bad < 0.12, "{rate}: {good} {bad}");
-            assert!(some < 5.0 && few < 5.0, "{rate}: {some} {few}");
+            assert!(some < 7.0 && few < 8.0, "{rate}: {some} {few}");
             assert!(taken(rate, 0.0).0 == 0.0 && taken(rate, 1.0).0 == 1.0);
         }
     }

@@ -44,7 +44,7 @@ Examples:
 Each finding is run twice, shrunk, and written to OUT/findings/NAME; story.md in it tells what happened.
 
 By the real clock no run is the same as another. A violation is a finding once it was seen twice, when its schedule is
-repeated up to four times or later under another one; shrinking keeps a smaller schedule when repeated runs (at most 12,
+repeated up to four times or later under another one; shrinking keeps a smaller schedule when repeated runs (at most 20,
 a sequential test) show that it breaks about as often rather than a third as often; findings say in how many of n runs
 they broke again. Ctrl-C waits for the runs under way; a second one ends at once.";
 
