@@ -56,8 +56,8 @@ pub fn serve_stdio(
     serve(io::stdin().lock(), output, make)
 }
 
-/// Ends this process as soon as nobody can ask it anything any more, whatever it is doing: a run by the host's clock
-/// takes long. Guests and room go with it. To be called when the process is where it stays: it starts a thread.
+/// Ends this process as soon as nobody can ask it anything any more, also in the middle of a run. Guests and room go with
+/// it. To be called when the process is where it stays: it starts a thread.
 pub fn end_with_parent() {
     std::thread::spawn(|| {
         let input = io::stdin();
