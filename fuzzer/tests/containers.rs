@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_types, reason = "a bound on waiting for the engine")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+mod support;
 
 const IMAGE: &str = "fuzz-test/raft-demo";
 
@@ -29,20 +31,6 @@ fn possible() -> bool {
         eprintln!("skipped: {why}");
     }
     obstacle.is_none()
-}
-
-/// The demo's program as the tests are built.
-fn program() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let profile = own.ancestors().nth(2).unwrap().to_owned();
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "raft-demo", "--bin", "raft-demo", "--target-dir"])
-        .arg(profile.parent().unwrap())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(status.success(), "raft-demo cannot be built");
-    profile.parent().unwrap().join("debug/raft-demo")
 }
 
 /// A checkout whose target has an image with the demo's program and its libraries, under a user of its own, behind a
@@ -70,7 +58,7 @@ fn build_image() {
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(from, to).unwrap();
     };
-    let program = program();
+    let program = support::program();
     put(&program, Path::new("/opt/v1/raft-demo"));
     std::os::unix::fs::symlink("/opt/v1", root.join("opt/current")).unwrap();
     let libraries = Command::new("ldd").arg(&program).output().unwrap();

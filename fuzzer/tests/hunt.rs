@@ -9,26 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+mod support;
+
 /// A checkout whose target is the demo's program as the tests are built.
 fn checkout() -> tempfile::TempDir {
-    let own = std::env::current_exe().unwrap();
-    let profile = own.ancestors().nth(2).unwrap();
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "raft-demo", "--bin", "raft-demo", "--target-dir"])
-        .arg(profile.parent().unwrap())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(status.success(), "raft-demo cannot be built");
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("targets/raft-demo");
-    std::fs::create_dir_all(&target).unwrap();
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../targets/raft-demo/target.toml");
-    let text = std::fs::read_to_string(manifest).unwrap();
-    std::fs::write(target.join("target.toml"), text.replace("target/release/raft-demo", "raft-demo"))
-        .unwrap();
-    std::fs::copy(profile.parent().unwrap().join("debug/raft-demo"), dir.path().join("raft-demo")).unwrap();
-    dir
+    support::checkout(&support::manifest())
 }
 
 fn fuzz(dir: &Path, arguments: &[&str]) -> Output {

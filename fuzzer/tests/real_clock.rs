@@ -10,6 +10,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+mod support;
+
 const SCHEDULE: &str = r#"
 version = 1
 target = "raft-demo"
@@ -32,26 +34,11 @@ fault = { kind = "partition", side = ["n3"], direction = "both", for_ms = 400 }
 
 /// A checkout whose target is the demo's program as the tests are built, with the schedule in it.
 fn checkout() -> tempfile::TempDir {
-    let own = std::env::current_exe().unwrap();
-    let profile = own.ancestors().nth(2).unwrap();
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "raft-demo", "--bin", "raft-demo", "--target-dir"])
-        .arg(profile.parent().unwrap())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(status.success(), "raft-demo cannot be built");
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("targets/raft-demo");
-    std::fs::create_dir_all(&target).unwrap();
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../targets/raft-demo/target.toml");
-    let text = std::fs::read_to_string(manifest).unwrap();
+    let text = support::manifest();
     // A busy machine may take its time.
     let patient = "[oracles]\nrecovery_ms = 60000\n\n[client.kv-http]";
     assert!(!text.contains("[oracles]") && text.contains("[client.kv-http]"), "{text}");
-    let text = text.replace("target/release/raft-demo", "raft-demo").replace("[client.kv-http]", patient);
-    std::fs::write(target.join("target.toml"), text).unwrap();
-    std::fs::copy(profile.parent().unwrap().join("debug/raft-demo"), dir.path().join("raft-demo")).unwrap();
+    let dir = support::checkout(&text.replace("[client.kv-http]", patient));
     std::fs::write(dir.path().join("schedule.toml"), SCHEDULE).unwrap();
     std::fs::write(dir.path().join("correct.toml"), SCHEDULE.replace("\"premature-commit\"", "")).unwrap();
     dir
