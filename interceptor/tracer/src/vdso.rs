@@ -213,17 +213,24 @@ fn clock_gettime() -> Vec<u8> {
     c
 }
 
+/// Writes the nanoseconds in rax where rdi points, as seconds and microseconds, and returns 0.
+fn to_timeval() -> Vec<u8> {
+    let mut code = Vec::new();
+    code.extend(SPLIT);
+    code.extend([0x48, 0x89, 0x07]); // mov [rdi], rax
+    code.extend([0x89, 0xd0]); // mov eax, edx
+    code.extend([0x31, 0xd2]); // xor edx, edx
+    code.extend([0xb9, 0xe8, 0x03, 0x00, 0x00]); // mov ecx, 1000
+    code.extend([0xf7, 0xf1]); // div ecx
+    code.extend([0x48, 0x89, 0x47, 0x08]); // mov [rdi+8], rax
+    code.extend([0x31, 0xc0, 0xc3]); // xor eax, eax; ret
+    code
+}
+
 fn gettimeofday() -> Vec<u8> {
     let mut tail = Vec::new();
     tail.extend([0x49, 0x03, 0x40, 0x08]); // add rax, [r8+8]
-    tail.extend(SPLIT);
-    tail.extend([0x48, 0x89, 0x07]); // mov [rdi], rax
-    tail.extend([0x89, 0xd0]); // mov eax, edx
-    tail.extend([0x31, 0xd2]); // xor edx, edx
-    tail.extend([0xb9, 0xe8, 0x03, 0x00, 0x00]); // mov ecx, 1000
-    tail.extend([0xf7, 0xf1]); // div ecx
-    tail.extend([0x48, 0x89, 0x47, 0x08]); // mov [rdi+8], rax
-    tail.extend([0x31, 0xc0, 0xc3]); // xor eax, eax; ret
+    tail.extend(to_timeval());
     let count = count_read(tail.len() as u8);
     let body = count.len() + tail.len();
     let mut c = vec![0x48, 0x85, 0xff]; // test rdi, rdi

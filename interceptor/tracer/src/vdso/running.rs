@@ -5,7 +5,7 @@
 //! between two looks at that number, so that no read mixes old terms with a later time: a node's clock never runs
 //! back when its rate changes.
 
-use super::{DATA, SPLIT, call};
+use super::{DATA, SPLIT, call, to_timeval};
 
 /// What guests make of the host's monotonic clock: `base_ns + (host - since_ns) * percent / 100`, and the wall clock
 /// is `offset_ns` ahead of that.
@@ -93,14 +93,7 @@ pub(super) fn clock_gettime() -> Vec<u8> {
 pub(super) fn gettimeofday() -> Vec<u8> {
     let mut body = measure();
     body.extend([0x4c, 0x01, 0xd0]); // add rax, r10
-    body.extend(SPLIT);
-    body.extend([0x48, 0x89, 0x07]); // mov [rdi], rax
-    body.extend([0x89, 0xd0]); // mov eax, edx
-    body.extend([0x31, 0xd2]); // xor edx, edx
-    body.extend([0xb9, 0xe8, 0x03, 0x00, 0x00]); // mov ecx, 1000
-    body.extend([0xf7, 0xf1]); // div ecx
-    body.extend([0x48, 0x89, 0x47, 0x08]); // mov [rdi+8], rax
-    body.extend([0x31, 0xc0, 0xc3]); // xor eax, eax; ret
+    body.extend(to_timeval());
     let mut zone = vec![0x48, 0x85, 0xf6]; // test rsi, rsi: a time zone is asked for
     zone.extend(jump(NOT_ZERO, body.len()));
 
