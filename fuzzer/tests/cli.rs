@@ -402,3 +402,12 @@ fn the_doctor_says_what_brings_a_program() {
     let (code, told) = refusal(dir.path(), &["run", "--target", "toy"]);
     assert_eq!((code, told.contains("apt-get install toy-server")), (Some(2), true), "{told}");
 }
+
+#[test]
+fn what_a_call_costs_is_measured_on_this_very_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = fuzz(dir.path(), &["gauge", "calls", "50"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let cost: f64 = stdout(&output).trim().parse().unwrap();
+    assert!(cost >= 0.0 && cost.is_finite(), "{cost}");
+}

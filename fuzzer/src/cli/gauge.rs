@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 /// Virtual time that a guest gets.
 const PATIENCE: Instant = Instant(60_000_000_000);
-/// What a guest may take of the disk, in bytes.
+/// What a guest may take of the disk beside its program, in bytes.
 const DISK_MAX: u64 = 64 << 20;
 
 /// What a guest repeats.
@@ -48,8 +48,9 @@ pub fn cost_ns(what: What, repeats: u64) -> anyhow::Result<f64> {
 /// `fuzz gauge`: prints what [`cost_ns`] returns.
 pub fn main(what: What, repeats: u64) -> anyhow::Result<Exit> {
     pool::pin(pool::cpus().first().copied())?;
-    let room = Room::enter(DISK_MAX)?;
-    let program = room.install(&std::env::current_exe()?, "guest")?;
+    let program = std::env::current_exe()?;
+    let room = Room::enter(std::fs::metadata(&program)?.len() + DISK_MAX)?;
+    let program = room.install(&program, "guest")?;
     let run = |repeats: u64| -> anyhow::Result<f64> {
         let name = clap::ValueEnum::to_possible_value(&what).expect("no value is skipped");
         let node = NodeConfig {
