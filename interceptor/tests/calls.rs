@@ -42,6 +42,11 @@ fn sockets() {
 }
 
 #[test]
+fn transfers() {
+    check_guest(&compiled("transfers.c"), &[]);
+}
+
+#[test]
 fn clocks() {
     check_guest(&compiled("clocks.c"), &[]);
 }

@@ -87,6 +87,48 @@ fn a_host_without_power_is_silent_and_a_new_connection_to_it_times_out_late() {
     assert_eq!(cluster.lines(1, 60_000), [""; 0], "a connect goes unanswered");
 }
 
+/// When and how a client that waits for an answer learns that the server's host has lost its power at a second.
+fn learns(how: &str) -> (u64, String) {
+    let mut cluster = Cluster::start(&[&["server"], &["client", "10.0.0.1", how]]);
+    cluster.run(1, 1000);
+    cluster.operate(Operation::PowerOff(0, Loss::All));
+    cluster.run(1, 20_000).into_iter().find(|(_, line)| !line.starts_with("answer")).expect("it is told")
+}
+
+#[test]
+fn a_user_timeout_ends_a_connection_with_a_dead_host() {
+    let (at, line) = learns("user-timeout");
+    assert!((6_000..6_700).contains(&at) && line == "read ETIMEDOUT", "{at} {line}");
+}
+
+#[test]
+fn probes_find_that_the_host_of_a_silent_peer_is_dead() {
+    // A paused client has nothing on its way, so its host may probe (tcp(7)).
+    let mut cluster = Cluster::start(&[&["server"], &["client", "10.0.0.1", "keepalive"]]);
+    cluster.run(1, 1000);
+    cluster.operate(Operation::Pause(1));
+    cluster.run(1, 1200);
+    cluster.operate(Operation::PowerOff(0, Loss::All));
+    cluster.run(1, 9_000);
+    cluster.operate(Operation::Resume(1));
+    let (at, line) = cluster.run(1, 9_500).pop().expect("it is told");
+    assert!(at < 9_100 && line == "write ETIMEDOUT", "{at} {line}");
+}
+
+#[test]
+fn where_nobody_listens_a_connection_is_refused_before_and_after_a_kill() {
+    let mut cluster = Cluster::echo();
+    cluster.operate(Operation::Kill(0));
+    let refused = cluster.lines(1, 1000);
+    assert!(refused.len() >= 9 && refused.iter().all(|line| line == "connect ECONNREFUSED"), "{refused:?}");
+    cluster.operate(Operation::Start(0));
+    assert!(cluster.lines(1, 2000).iter().filter(|line| line.starts_with("answer")).count() >= 8);
+    cluster.operate(Operation::Kill(0));
+    cluster.run(1, 2100);
+    cluster.operate(Operation::Start(1));
+    assert!(cluster.lines(1, 3000).iter().all(|line| line == "connect ECONNREFUSED"));
+}
+
 #[test]
 fn what_is_on_the_disk_outlives_the_process_and_what_is_durable_the_power() {
     let mut cluster = Cluster::start(&[&["server"]]);

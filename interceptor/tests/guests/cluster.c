@@ -2,6 +2,7 @@
 #include "check.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #define PORT 7000
@@ -51,14 +52,25 @@ static int server(void) {
     }
 }
 
+/* Bounds how long a connection waits for a host that is gone: four probes, a second apart, or five seconds. */
+static void bound(int fd, const char *how) {
+    int on = 1, seconds = 1, probes = 4, ms = 5000;
+    if (strcmp(how, "keepalive") == 0 &&
+        (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) || setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds) ||
+         setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds) || setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes)))
+        exit(1);
+    if (strcmp(how, "user-timeout") == 0 && setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms)) exit(1);
+}
+
 /* Asks every 100 ms, and tells of each answer and of the end. */
-static int client(const char *ip) {
+static int client(const char *ip, const char *how) {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT)};
     inet_pton(AF_INET, ip, &a.sin_addr);
     int fd;
     signal(SIGPIPE, SIG_IGN);
     for (;;) {
         fd = socket(AF_INET, SOCK_STREAM, 0);
+        bound(fd, how);
         if (connect(fd, (void *)&a, sizeof a) == 0) break;
         say("connect %s", error_name());
         close(fd);
@@ -108,7 +120,7 @@ static void writer(void) {
 
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "server") == 0) return server();
-    if (argc > 2 && strcmp(argv[1], "client") == 0) return client(argv[2]);
+    if (argc > 2 && strcmp(argv[1], "client") == 0) return client(argv[2], argc > 3 ? argv[3] : "");
     if (argc > 1 && strcmp(argv[1], "ticker") == 0) ticker();
     writer();
 }

@@ -175,6 +175,35 @@ static void locks(void) {
     close(fd);
 }
 
+/* Locks of an open file, as servers lock their logs: between descriptions, not between processes. */
+static void description_locks(void) {
+    int fd = open("wal", O_CREAT | O_RDWR, 0644), other = open("wal", O_RDWR), copy = dup(fd);
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    EQUAL("lock of a description", fcntl(fd, F_OFD_SETLK, &all), 0);
+    FAILS("held against another of the same process", fcntl(other, F_OFD_SETLK, &all), EAGAIN);
+    struct flock asked = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    EQUAL("asked about", fcntl(other, F_OFD_GETLK, &asked), 0);
+    CHECK("it is nobody's", asked.l_type == F_WRLCK && asked.l_pid == -1);
+    EQUAL("shared with a copy", fcntl(copy, F_OFD_SETLK, &all), 0);
+    close(fd);
+    FAILS("which keeps it", fcntl(other, F_OFD_SETLK, &all), EAGAIN);
+    pid_t child = fork();
+    if (child == 0) {
+        struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        int bad = fcntl(copy, F_OFD_SETLK, &mine) != 0;
+        bad |= fcntl(other, F_OFD_SETLKW, &mine) != 0;
+        _exit(bad);
+    }
+    close(copy);
+    int status = -1;
+    pause_ms(20);
+    EQUAL("the child's copy keeps it too", waitpid(child, &status, WNOHANG), 0);
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    EQUAL("and its end gives it back", fcntl(other, F_OFD_SETLK, &all), 0);
+    close(other);
+}
+
 static void maps(void) {
     int fd = open("map", O_CREAT | O_RDWR, 0644);
     if (ftruncate(fd, 8192)) exit(1);
@@ -216,6 +245,7 @@ int main(void) {
     names();
     listing();
     locks();
+    description_locks();
     maps();
     outside();
     return 0;

@@ -120,7 +120,10 @@ impl Sandbox {
                 let bytes: [u8; 8] = self.gather(id, vector)?.try_into().map_err(|_| Errno::EINVAL)?;
                 self.write_event(to, u64::from_le_bytes(bytes))
             }
-            Way::Disk => self.write_disk(id, to, vector, at),
+            Way::Disk => {
+                let bytes = self.gather(id, vector)?;
+                self.write_disk(id, to, &bytes, at)
+            }
             Way::Random => returns(total(vector) as u64),
             Way::Host => self.native(id),
             Way::PipeRead(_) | Way::Directory => Err(Errno::EBADF.into()),
@@ -246,8 +249,7 @@ impl Sandbox {
         Ok(bytes)
     }
 
-    fn write_disk(&mut self, id: ThreadId, to: DescriptionId, vector: &Vector, at: Option<u64>) -> Handled {
-        let bytes = self.gather(id, vector)?;
+    fn write_disk(&mut self, id: ThreadId, to: DescriptionId, bytes: &[u8], at: Option<u64>) -> Handled {
         let node = self.thread(id).node;
         let append = self.files.get(to).is_some_and(|d| d.flags & libc::O_APPEND != 0);
         let (file, reader, synchronous) = self.disk_file(to)?;
@@ -427,41 +429,44 @@ impl Sandbox {
         Ok(result.map_or(Outcome::Gone, Outcome::Ran))
     }
 
-    /// sendfile: from a file to anything that can be written.
+    /// sendfile(2): from a file to a socket, a pipe or another file.
     pub(super) fn sendfile(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [to, from, offset, count, ..] = call.args;
-        let source = self.description(id, from)?;
-        let target = self.description(id, to)?;
+        let (source, target) = (self.description(id, from)?, self.description(id, to)?);
         let at = if offset == 0 { None } else { Some(self.thread(id).tid.read_u64(offset)?) };
-        let max = (count as usize).min(1 << 20);
         let process = self.process_of(id).tid;
-        let file = match self.files.get(source).map(|d| &d.kind) {
+        let on_disk = matches!(self.way(source), Way::Disk);
+        let mut file = match self.files.get(source).map(|d| &d.kind) {
             Some(Kind::Disk { file, .. }) => file.try_clone()?,
             Some(Kind::Host { .. }) => File::from(process.duplicate_descriptor(from as i32)?),
             _ => return Err(Errno::EINVAL.into()),
         };
-        let mut file = file;
-        let start = match at {
-            Some(at) => at,
-            None => file.stream_position()?,
+        let start = at.map_or_else(|| file.stream_position(), Ok)?;
+        let max = (count as usize).min(1 << 20);
+        let bytes = if on_disk {
+            self.read_disk(id, source, max, Some(start))?
+        } else {
+            let mut bytes = vec![0; max];
+            let got = file.read_at(&mut bytes, start)?;
+            bytes.truncate(got);
+            bytes
         };
-        let mut bytes = vec![0; max];
-        let got = file.read_at(&mut bytes, start)?;
-        bytes.truncate(got);
-        let sent = match self.way(target) {
-            Way::Socket => match self.send_bytes(target, &bytes, None) {
-                Ok(sent) => sent,
-                Err(Errno::EAGAIN) => return self.would_block(target),
-                Err(errno) => return Err(errno.into()),
-            },
+        let outcome = match self.way(target) {
+            Way::Socket => self.send_all(id, to, &bytes, 0, None)?,
+            Way::PipeWrite(pipe) => self.write_pipe(id, target, pipe, &bytes)?,
+            Way::Disk => self.write_disk(id, target, &bytes, None)?,
+            Way::PipeRead(_) => return Err(Errno::EBADF.into()),
             _ => return Err(Errno::EINVAL.into()),
         };
-        if offset == 0 {
-            file.seek(SeekFrom::Start(start + sent as u64))?;
-        } else {
-            self.store_words(id, offset, &[start + sent as u64])?;
+        if let Outcome::Return(sent) = outcome {
+            let end = start + sent.max(0) as u64;
+            if offset == 0 {
+                file.seek(SeekFrom::Start(end))?;
+            } else {
+                self.store_words(id, offset, &[end])?;
+            }
         }
-        returns(sent as u64)
+        Ok(outcome)
     }
 
     /// mmap of a file for shared writing: stores to it are no calls, so the journal saves the file first.

@@ -160,13 +160,26 @@ impl Sandbox {
         to: u64,
         len: u64,
     ) -> Handled {
-        let (description, socket) = self.socket_of(id, fd)?;
+        self.socket_of(id, fd)?;
         let to = if to == 0 { None } else { Some(self.load_address(id, to, len)?) };
         let bytes = self.gather(id, vector)?;
+        self.send_all(id, fd, &bytes, flags, to.as_ref())
+    }
+
+    /// Sends one datagram, or all of what goes into a stream as far as the caller may wait.
+    pub(super) fn send_all(
+        &mut self,
+        id: ThreadId,
+        fd: u64,
+        bytes: &[u8],
+        flags: u64,
+        to: Option<&Address>,
+    ) -> Handled {
+        let (description, socket) = self.socket_of(id, fd)?;
         let stream = self.net.identity(socket).is_some_and(|(_, _, kind)| kind == SocketKind::Stream);
         loop {
             let done = self.thread(id).progress;
-            match self.send_bytes(description, &bytes[done..], to.as_ref()) {
+            match self.send_bytes(description, &bytes[done..], to) {
                 // A stream that may wait takes all of it (send(2)).
                 Ok(sent) if stream && sent > 0 && done + sent < bytes.len() => {
                     self.thread_mut(id).progress = done + sent;
