@@ -177,6 +177,7 @@ impl Runner {
             clients: usize::from(schedule.workload.clients) + 1,
             client_programs: client_programs.collect(),
             dissectors: self.manifest.ports.iter().map(|port| (port.port, port.dissector.clone())).collect(),
+            atomic_write: self.manifest.faults.atomic_write(),
             limits: self.limits.clone(),
             keep_log: options.calls,
             clock: self.clock,

@@ -298,6 +298,9 @@ pub struct FaultSpec {
     /// Kinds of faults that this target is not asked to survive.
     #[serde(default)]
     pub without: BTreeSet<Kind>,
+    /// Bytes that a drive writes whole or not at all when power fails; absent: one.
+    #[serde(default)]
+    pub atomic_write: Option<u64>,
 }
 
 impl FaultSpec {
@@ -305,6 +308,12 @@ impl FaultSpec {
     #[must_use]
     pub fn kinds(&self) -> BTreeSet<Kind> {
         Kind::ALL.into_iter().filter(|kind| !self.without.contains(kind)).collect()
+    }
+
+    /// Bytes that a drive writes whole or not at all when power fails.
+    #[must_use]
+    pub fn atomic_write(&self) -> u64 {
+        self.atomic_write.unwrap_or(1)
     }
 }
 

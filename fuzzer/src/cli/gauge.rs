@@ -68,6 +68,7 @@ pub fn main(what: What, repeats: u64) -> anyhow::Result<Exit> {
             clients: 0,
             client_programs: vec![],
             dissectors: Default::default(),
+            atomic_write: 1,
             limits: Limits::default(),
             keep_log: false,
             clock: Clock::Virtual,

@@ -67,6 +67,12 @@ impl Manifest {
         if self.faults.max_down.is_some_and(|down| down > self.nodes) {
             return Err(format!("[faults] max_down is more than nodes = {}", self.nodes));
         }
+        if !(self.faults.atomic_write().is_power_of_two() && self.faults.atomic_write() <= 4096) {
+            return Err(format!(
+                "[faults] atomic_write = {} is no power of two up to 4096; drives write 512 or 4096 bytes whole",
+                self.faults.atomic_write()
+            ));
+        }
         if self.workload.families.is_empty() {
             return Err(
                 "[workload] families is empty; write register, set or another: see targets/README.md".into(),

@@ -74,7 +74,7 @@ fn malformed_text_is_refused_with_line_and_column() {
        |
     22 | max_dwon = 3
        | ^^^^^^^^
-    unknown field `max_dwon`, expected `max_down` or `without`
+    unknown field `max_dwon`, expected one of `max_down`, `without`, `atomic_write`
     ");
     let refusal = refusal("nodes = 3", "nodes = three");
     assert!(refusal.starts_with("target.toml: TOML parse error at line 5, column 9"), "{refusal}");
@@ -95,6 +95,7 @@ fn contradictions_are_refused_by_field() {
         refusal("{data}", "{data"),
         refusal("peer = \"{id}={ip}:7000\"", ""),
         refusal("max_down = 3", "max_down = 4"),
+        refusal("max_down = 3", "atomic_write = 500"),
         refusal("\"/status\"", "\"status\""),
         refusal("demo = [\"stale-read\"]", "demo = [\"stale-reads\"]"),
         refusal("name = \"lost-write\"", "name = \"stale-read\""),
@@ -107,6 +108,7 @@ fn contradictions_are_refused_by_field() {
     target.toml: [node] `{data`: the brace before `data` is not closed
     target.toml: [node] command holds {peers} but peer is not set; write peer = "{id}={ip}:PORT"
     target.toml: [faults] max_down is more than nodes = 3
+    target.toml: [faults] atomic_write = 500 is no power of two up to 4096; drives write 512 or 4096 bytes whole
     target.toml: [[ready]] http = `status` must begin with `/`
     target.toml: [sets] demo names the bug `stale-reads`: did you mean `stale-read`?
     target.toml: [[bug]] name `stale-read` is empty, reserved, repeated or holds a comma

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// The atomic unit of a drive.
+/// Where writes are mostly torn, and the smaller of the pieces that survive on their own.
 const SECTOR: u64 = 512;
 
 /// What of the changes that are not durable survives a power loss.
@@ -130,6 +130,7 @@ impl Disk {
     /// the order of events, which does not depend on the host.
     fn draw(&mut self, loss: Loss) -> Survivors {
         let doubtful = self.doubtful();
+        let atomic = self.atomic_write;
         let rng = &mut self.loss_rng;
         match loss {
             Loss::All => Survivors::default(),
@@ -146,15 +147,17 @@ impl Disk {
                 let mut survivors = prefix(&doubtful[..kept]);
                 if let (Some(place), Some(op)) = (last.data, op(last.data)) {
                     let whole = op.range();
-                    let beginning = whole.start..tear(rng, &whole);
-                    survivors.data.insert(place, Share::Parts(vec![beginning]));
+                    let beginning = whole.start..tear(rng, &whole, atomic);
+                    let share =
+                        if beginning.is_empty() { Share::None } else { Share::Parts(vec![beginning]) };
+                    survivors.data.insert(place, share);
                 }
                 survivors
             }
             Loss::Subset => {
                 let names = doubtful.iter().filter(|d| d.data.is_none()).count();
                 let mut survivors = Survivors { names: below(rng, names + 1), data: BTreeMap::new() };
-                let grain = [SECTOR, PAGE][below(rng, 2)];
+                let grain = [SECTOR, PAGE][below(rng, 2)].max(atomic);
                 let odds = 1 + below(rng, 3);
                 for place in doubtful.iter().filter_map(|d| d.data) {
                     let share = some(rng, &self.ledgers[&place.0].entries[place.1].op, grain, odds);
@@ -244,9 +247,13 @@ fn some(rng: &mut Rng, op: &DataOp, grain: u64, odds: usize) -> Share {
     }
 }
 
-/// Where a write is torn: mostly between sectors, sometimes at any byte, and never at its ends. A write
-/// within one sector can only be torn at a byte.
-fn tear(rng: &mut Rng, whole: &Range<u64>) -> u64 {
+/// Where a write is torn: between units of `atomic` bytes; where it lies within one, nothing of it survives. If a
+/// byte is such a unit, mostly between sectors, sometimes at any byte, and never at its ends.
+fn tear(rng: &mut Rng, whole: &Range<u64>, atomic: u64) -> u64 {
+    if atomic > 1 {
+        let (first, end) = (whole.start / atomic + 1, (whole.end - 1) / atomic + 1);
+        return if first < end { rng.random_range(first..end) * atomic } else { whole.start };
+    }
     let first = whole.start / SECTOR + 1;
     let sectors = (whole.end - 1) / SECTOR + 1 - first;
     if below(rng, 4) > 0 && sectors > 0 {
@@ -270,11 +277,28 @@ mod tests {
     fn a_tear_is_always_inside_and_mostly_between_sectors() {
         let mut rng = split(1, "tear");
         for whole in [0..2, 511..513, 0..512, 512..1024, 100..5000] {
-            let tears: Vec<u64> = (0..200).map(|_| tear(&mut rng, &whole)).collect();
+            let tears: Vec<u64> = (0..200).map(|_| tear(&mut rng, &whole, 1)).collect();
             assert!(tears.iter().all(|at| whole.start < *at && *at < whole.end), "{whole:?}");
         }
-        let aligned = (0..1000).filter(|_| tear(&mut rng, &(0..1 << 20)).is_multiple_of(SECTOR)).count();
+        let aligned = (0..1000).filter(|_| tear(&mut rng, &(0..1 << 20), 1).is_multiple_of(SECTOR)).count();
         assert!((650..850).contains(&aligned), "{aligned}");
+    }
+
+    #[test]
+    fn what_a_drive_writes_whole_is_never_torn() {
+        let mut rng = split(1, "tear");
+        for (whole, expected) in [
+            (0..512, vec![0]),
+            (10..300, vec![10]),
+            (511..513, vec![512]),
+            (100..1025, vec![512, 1024]),
+            (512..1024, vec![512]),
+        ] {
+            let mut tears: Vec<u64> = (0..50).map(|_| tear(&mut rng, &whole, 512)).collect();
+            tears.sort_unstable();
+            tears.dedup();
+            assert_eq!(tears, expected, "{whole:?}");
+        }
     }
 
     #[test]

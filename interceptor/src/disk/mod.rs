@@ -71,6 +71,7 @@ pub struct Disk {
     /// Memory held by all ledgers, and its limit.
     held: u64,
     budget: u64,
+    atomic_write: u64,
     faults: DiskFaults,
     landed: Landed,
     /// Losses and damages draw from streams of their own, so that neither shifts the other.
@@ -100,6 +101,7 @@ impl Disk {
             seq: 0,
             held: 0,
             budget: BUDGET,
+            atomic_write: 1,
             faults: DiskFaults::default(),
             landed: Landed::default(),
             loss_rng: rng::split(seed, &format!("disk/loss/{label}")),
@@ -122,6 +124,12 @@ impl Disk {
     /// Sets the limit of [`Disk::held`] in bytes; 256 MiB at first.
     pub const fn set_budget(&mut self, bytes: u64) {
         self.budget = bytes;
+    }
+
+    /// Sets how many bytes, at a multiple of as many, are written whole or not at all when power fails (NVMe's AWUPF); 1
+    /// at first.
+    pub const fn set_atomic_write(&mut self, bytes: u64) {
+        self.atomic_write = bytes;
     }
 
     /// Bytes of pre-images and payloads in the journal.

@@ -162,6 +162,8 @@ pub struct Config {
     pub client_programs: Vec<NodeConfig>,
     /// Dissector of the messages to a port, by the manifest's notation; other ports are taken by shape.
     pub dissectors: Vec<(u16, String)>,
+    /// Bytes that the nodes' drives write whole or not at all when power fails.
+    pub atomic_write: u64,
     /// Bounds.
     pub limits: Limits,
     /// Keep the entries of the event log, not only its hash.
@@ -262,7 +264,9 @@ impl Sandbox {
         system_files::prepare(&root)?;
         for (index, node) in config.nodes.iter().enumerate() {
             let host = net.add_host(node_address(index));
-            nodes.push(Node::new(&root, config.seed, index, host, node.clone(), &time)?);
+            let mut node = Node::new(&root, config.seed, index, host, node.clone(), &time)?;
+            node.disk.set_atomic_write(config.atomic_write);
+            nodes.push(node);
         }
         let clients: Vec<HostId> = (0..config.clients).map(|j| net.add_host(client_address(j))).collect();
         for (j, program) in config.client_programs.iter().enumerate() {
