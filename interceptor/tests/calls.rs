@@ -3,7 +3,7 @@
 mod support;
 
 use interceptor::sandbox::Limits;
-use support::{assert_clean, check_guest, compiled, sandboxed};
+use support::{assert_clean, check_guest, compiled, compiled_statically, sandboxed};
 
 #[test]
 fn files() {
@@ -49,6 +49,13 @@ fn transfers() {
 #[test]
 fn clocks() {
     check_guest(&compiled("clocks.c"), &[]);
+}
+
+#[test]
+fn programs_without_a_loader() {
+    for name in ["clocks.c", "threads.c", "sockets.c"] {
+        check_guest(&compiled_statically(name), &[]);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use bollard::Docker;
 use bollard::container::AttachContainerResults;
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::models::{ContainerCreateBody, HostConfig, ResourcesUlimits};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
@@ -157,6 +157,8 @@ impl Engine {
             readonly_rootfs: Some(true),
             binds: Some(vec![format!("{}:{ENTRY}:ro", entry.display())]),
             tmpfs: Some(HashMap::from([(room.display().to_string(), String::new())])),
+            // Podman's defaults may be above what it may set on this machine.
+            ulimits: Some(modest_limits()),
             ..HostConfig::default()
         };
         let body = ContainerCreateBody {
@@ -213,4 +215,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// What the entry may use, far more than it needs.
+fn modest_limits() -> Vec<ResourcesUlimits> {
+    let limit =
+        |name: &str, most| ResourcesUlimits { name: Some(name.into()), soft: Some(most), hard: Some(most) };
+    vec![limit("nofile", 1024), limit("nproc", 4096)]
 }

@@ -204,13 +204,23 @@ pub fn check_guest(program: &Path, arguments: &[&str]) -> Ran {
 
 /// Compiles a C guest.
 pub fn compiled(name: &str) -> PathBuf {
+    compiled_to(name.trim_end_matches(".c"), name, &[])
+}
+
+/// Compiles a C guest that loads no library.
+pub fn compiled_statically(name: &str) -> PathBuf {
+    compiled_to(&format!("static-{}", name.trim_end_matches(".c")), name, &["-static"])
+}
+
+fn compiled_to(to: &str, name: &str, flags: &[&str]) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests").join(name);
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name.trim_end_matches(".c"));
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(to);
     // Tests run side by side: each compiles into a file of its own, and the last one stays.
     let own = format!("{}.{}.{}", out.display(), std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let status = Command::new("cc")
         .args(["-O1", "-Wall", "-pthread", "-o", &own])
+        .args(flags)
         .arg(&source)
         .arg("-lrt")
         .status()
