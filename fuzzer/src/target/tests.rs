@@ -202,3 +202,30 @@ fn corpora_lie_beside_targets_whatever_workspace_builds_one() {
     assert_eq!(target.root, own);
     assert_eq!(target.corpora(), dir.path().canonicalize().unwrap().join("corpora"));
 }
+
+#[test]
+fn what_is_kept_of_each_target_fits_it() {
+    let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(repository.join("targets")).unwrap() {
+        let file = entry.unwrap().path().join("target.toml");
+        let Ok(target) = Target::load(&file) else { continue };
+        let (manifest, name) = (&target.manifest, target.name());
+        let kinds = ["seeds", "witness", "regressions", "known"];
+        for (kept, path) in crate::smoke::kept_in(&target.corpora(), name, &kinds) {
+            let schedule = crate::reproducer::load(&path).unwrap().schedule;
+            assert_eq!((schedule.target.as_str(), schedule.check()), (name, Ok(())), "{kept}");
+            if let Some(family) = schedule.workload.family {
+                assert!(manifest.workload.families.contains(&family), "{name} {kept}: {family:?}");
+            }
+            if kept.starts_with("seeds/") {
+                let kinds = manifest.faults.kinds();
+                assert_eq!(schedule.nodes, manifest.nodes, "{name} {kept}");
+                assert!(schedule.steps.iter().all(|step| kinds.contains(&step.fault.kind())), "{name} {kept}");
+                assert_eq!(schedule.check_down(manifest.faults.max_down.unwrap_or(9)), Ok(()), "{name} {kept}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 60, "{seen}");
+}
