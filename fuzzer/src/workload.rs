@@ -63,7 +63,9 @@ enum Stage {
     Load,
     /// The same on and on: does the cluster answer again?
     Probe,
-    /// Nothing new begins.
+    /// Nothing new begins, for as long as it takes.
+    Rest,
+    /// Nothing new begins, until all has ended.
     Drain,
     /// Final reads.
     Final,
@@ -205,6 +207,11 @@ impl Workload {
             && self.clients.iter().any(|slot| slot.changes > 0)
     }
 
+    /// No operation begins any more until [`Workload::finish`].
+    pub fn rest(&mut self) {
+        self.stage = Stage::Rest;
+    }
+
     /// No operation begins any more; when all have ended, every key is read until an answer comes.
     pub fn finish(&mut self, now_ns: u64) {
         self.stage = Stage::Drain;
@@ -254,7 +261,7 @@ impl Workload {
         let goes_on = match self.stage {
             Stage::Load | Stage::Probe => self.has_more(),
             // Nothing new begins, but nobody keeps a lock.
-            Stage::Drain => slot.held.is_some(),
+            Stage::Rest | Stage::Drain => slot.held.is_some(),
             Stage::Final => self.unread_by(number).is_some(),
         };
         goes_on.then_some(slot.next_ns)
@@ -373,7 +380,7 @@ impl Workload {
                 let is_impatient = call.function() != Function::Watch;
                 Task { call, is_impatient, start_at: None }
             }
-            Stage::Load | Stage::Probe | Stage::Drain => self.draw(number),
+            Stage::Load | Stage::Probe | Stage::Rest | Stage::Drain => self.draw(number),
         };
         self.begun += 1;
         if self.stage != Stage::Final {

@@ -39,6 +39,8 @@ const FINAL_MAX: Span = Span::from_secs(5);
 enum Stage {
     Faults,
     Probing,
+    /// Where answers may be old, final reads wait for all of the time that recovery may take: what is late is not lost.
+    Resting,
     FinalReads,
     Over,
 }
@@ -170,7 +172,7 @@ impl Session {
         let stage = match self.stage {
             Stage::Faults => Some(self.horizon),
             Stage::Probing if self.sandbox.now() < self.horizon + PROBE_MIN => quiet(PROBE_MIN),
-            Stage::Probing => quiet(self.probe_max),
+            Stage::Probing | Stage::Resting => quiet(self.probe_max),
             Stage::FinalReads | Stage::Over => quiet(self.probe_max + FINAL_MAX),
         };
         let workload = self.workload.deadline_ns().map(Instant);
@@ -288,17 +290,25 @@ impl Session {
     fn go_on(&mut self, now: Instant) {
         let quiet = now.since(self.horizon);
         match self.stage {
-            Stage::Probing
-                if quiet >= self.probe_max || (quiet >= PROBE_MIN && self.workload.is_settled()) =>
-            {
-                self.stage = Stage::FinalReads;
-                self.workload.finish(now.0);
+            Stage::Probing | Stage::Resting if quiet >= self.probe_max => self.ask_finally(now),
+            Stage::Probing if quiet >= PROBE_MIN && self.workload.is_settled() => {
+                if self.oracles.fresh {
+                    self.ask_finally(now);
+                } else {
+                    self.stage = Stage::Resting;
+                    self.workload.rest();
+                }
             }
             Stage::FinalReads if self.workload.is_finished() || quiet >= self.probe_max + FINAL_MAX => {
                 self.stage = Stage::Over
             }
             _ => {}
         }
+    }
+
+    fn ask_finally(&mut self, now: Instant) {
+        self.stage = Stage::FinalReads;
+        self.workload.finish(now.0);
     }
 
     /// Ends the window; the state it leads to is where the last choice led.

@@ -221,8 +221,15 @@ fn what_is_kept_of_each_target_fits_it() {
             if kept.starts_with("seeds/") {
                 let kinds = manifest.faults.kinds();
                 assert_eq!(schedule.nodes, manifest.nodes, "{name} {kept}");
-                assert!(schedule.steps.iter().all(|step| kinds.contains(&step.fault.kind())), "{name} {kept}");
-                assert_eq!(schedule.check_down(manifest.faults.max_down.unwrap_or(9)), Ok(()), "{name} {kept}");
+                assert!(
+                    schedule.steps.iter().all(|step| kinds.contains(&step.fault.kind())),
+                    "{name} {kept}"
+                );
+                assert_eq!(
+                    schedule.check_down(manifest.faults.max_down.unwrap_or(9)),
+                    Ok(()),
+                    "{name} {kept}"
+                );
             }
             seen += 1;
         }

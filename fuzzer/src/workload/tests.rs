@@ -227,6 +227,23 @@ fn operations_are_bounded_and_the_rate_is_kept() {
 }
 
 #[test]
+fn who_rests_asks_nothing_until_the_end() {
+    let mut stage = Stage::new(settings(None), 3);
+    stage.toy.is_reliable = true;
+    stage.run_until(2_000 * MS);
+    stage.workload.rest();
+    stage.run_until(3_000 * MS);
+    let begun = |stage: &Stage| stage.history.iter().filter(|e| e.phase == Phase::Invoke).count();
+    let before = begun(&stage);
+    stage.run_until(30_000 * MS);
+    assert_eq!((begun(&stage), stage.workload.deadline_ns()), (before, None));
+    stage.workload.finish(stage.now_ns);
+    stage.run_until(31_000 * MS);
+    assert!(stage.workload.is_finished());
+    assert!(begun(&stage) > before, "every key is read");
+}
+
+#[test]
 fn equal_seeds_ask_the_same() {
     let run = |seed| {
         let mut stage = Stage::new(settings(None), seed);
