@@ -1,12 +1,15 @@
 //! Measures the checks of linearizability: CPU time of one thread, and memory.
 //!
-//! `cargo run --release -p oracle --example linearizability -- [--porcupine DIR] [--knossos DIR]`
+//! `cargo run --release -p oracle --example linearizability -- [--porcupine DIR] [--knossos DIR] [--svg FILE]`
 //!
-//! DIR is a checkout of `anishathalye/porcupine` or `jepsen-io/knossos`, whose histories are then checked against
+//! `--svg` writes memory as a picture. DIR is a checkout of `anishathalye/porcupine` or `jepsen-io/knossos`, whose histories are then checked against
 //! their published verdicts. Exits with 1 if one differs.
 
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
+mod figures;
+
+use figures::Plot;
 use oracle::check::{Options, named};
 use oracle::format::{self, Format};
 use oracle::history::Phase;
@@ -35,15 +38,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut folders: BTreeMap<&str, &Path> = BTreeMap::new();
     for pair in arguments.chunks(2) {
         match pair {
-            [name, folder] if name == "--porcupine" || name == "--knossos" => {
+            [name, folder] if ["--porcupine", "--knossos", "--svg"].contains(&name.as_str()) => {
                 folders.insert(name.trim_start_matches('-'), Path::new(folder));
             }
-            _ => return Err("usage: linearizability [--porcupine DIR] [--knossos DIR]".into()),
+            _ => return Err("usage: linearizability [--porcupine DIR] [--knossos DIR] [--svg FILE]".into()),
         }
     }
-    machine()?;
+    println!("{}", figures::machine());
+    println!("CPU time of one thread in milliseconds: median (lowest..highest) of {REPETITIONS}");
     registers()?;
-    memory()?;
+    memory(folders.get("svg").copied())?;
     let mut wrong = 0;
     if let Some(folder) = folders.get("porcupine") {
         wrong += etcd(folder)? + kv(folder)?;
@@ -54,37 +58,17 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn machine() -> Result<(), Box<dyn Error>> {
-    let cpus = fs::read_to_string("/proc/cpuinfo")?;
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
-    let cores = std::thread::available_parallelism()?;
-    let command: Vec<String> = std::env::args().collect();
-    println!(
-        "machine: {cores} cores, {}; command: {}",
-        model.trim_matches([' ', '\t', ':']),
-        command.join(" ")
-    );
-    println!("CPU time of one thread in milliseconds: median (lowest..highest) of {REPETITIONS}");
-    Ok(())
-}
-
-/// CPU time of this thread in nanoseconds.
-fn cpu_ns() -> u64 {
-    let line = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    line.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or_default()
-}
-
 /// Prints a line of figures for something done several times, each with something prepared beforehand. The kernel
 /// counts coarsely, so what is quick is done many times over.
 fn measure<P, R>(what: &str, prepare: impl Fn() -> P, run: impl Fn(P) -> R) -> R {
     let batch = |times: usize| {
         let prepared: Vec<P> = (0..times).map(|_| prepare()).collect();
-        let start = cpu_ns();
+        let start = figures::cpu_seconds();
         let mut last = None;
         for one in prepared {
             last = Some(run(one));
         }
-        ((cpu_ns() - start) as f64 / times as f64, last.expect("it was done at least once"))
+        ((figures::cpu_seconds() - start) * 1e9 / times as f64, last.expect("it was done at least once"))
     };
     let mut times = 1;
     while times < 1 << 16 && batch(times).0 * (times as f64) < 4e7 {
@@ -210,31 +194,26 @@ fn registers() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Peak memory of a process of its own for each size.
-fn memory() -> Result<(), Box<dyn Error>> {
+/// Peak memory of a process of its own for each size, as a picture too if that is asked for.
+fn memory(svg: Option<&Path>) -> Result<(), Box<dyn Error>> {
     println!("peak memory of a process that checks a history while it is made");
+    let mut plot = Plot::default();
     for operations in [125_000, 250_000, 375_000, 500_000, 625_000, 750_000, 875_000, 1_000_000] {
         let output =
             Command::new(std::env::current_exe()?).args(["peak", &operations.to_string()]).output()?;
         let mib: f64 = String::from_utf8_lossy(&output.stdout).trim().parse()?;
         println!("  {operations:8} operations {mib:4.0} MiB {}", "#".repeat((mib / 10.0) as usize));
+        plot.add("register", f64::from(operations), mib);
     }
-    Ok(())
+    svg.map_or(Ok(()), |path| plot.write(path))
 }
 
 fn peak(operations: usize) -> Result<(), Box<dyn Error>> {
     let check = named("register").ok_or("there is no such check")?;
     let judgement = check.judge(&mut AtomicRegister::new(operations, 30, 1).map(Ok), &options(&[]))?;
     assert_eq!(judgement.verdict(), Verdict::Valid);
-    println!("{:.0}", peak_mib()?);
+    println!("{:.0}", figures::mib("VmHWM:"));
     Ok(())
-}
-
-fn peak_mib() -> Result<f64, Box<dyn Error>> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-    let kib: f64 = line.split_whitespace().next().ok_or("no VmHWM")?.parse()?;
-    Ok(kib / 1024.0)
 }
 
 fn read(path: &Path, format: Format) -> Result<Vec<Entry>, Box<dyn Error>> {

@@ -1,12 +1,15 @@
 //! How fast transactions are checked, and how much memory that takes.
 //!
-//! `cargo run --release -p oracle --example transactions [TRANSACTIONS [ROUNDS [CHECK]]]` (a million and five without
-//! them, and every check)
+//! `cargo run --release -p oracle --example transactions -- [TRANSACTIONS [ROUNDS [CHECK]]] [--svg FILE]` (a million and
+//! five without them, and every check; `--svg` writes memory as a picture)
 //! makes histories of Elle's shape: 20 clients, transactions of 1 to 4 micro-operations, half of them appends, ten keys
 //! at a time, drawn exponentially and replaced after 32 appends, a percent each of failures and crashes. Entries are
 //! made while they are checked, so the time to make them alone is measured too and taken off. Times are of the
 //! processor, on one core.
 
+mod figures;
+
+use figures::{Plot, cpu_seconds, machine, mib};
 use oracle::check::{self, Check, Options};
 use oracle::history::Phase;
 use oracle::raw::{Entry, Error, Process};
@@ -15,6 +18,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
+use std::path::Path;
 
 const CLIENTS: usize = 20;
 const ACTIVE_KEYS: usize = 10;
@@ -148,52 +152,34 @@ impl Iterator for Store {
     }
 }
 
-/// Seconds that this process has run.
-fn cpu() -> f64 {
-    let text = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    let ns: u64 = text.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0);
-    ns as f64 / 1e9
-}
-
-/// MiB, by the name of a line in the status of this process.
-fn memory(name: &str) -> u64 {
-    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
-}
-
 /// Processor seconds of the check, and MiB at most.
-fn measure(check: &Check, seed: u64, txns: usize, is_list: bool) -> Result<(f64, f64, u64), Error> {
-    let begin = cpu();
+fn measure(check: &Check, seed: u64, txns: usize, is_list: bool) -> Result<(f64, f64, f64), Error> {
+    let begin = cpu_seconds();
     let entries = Store::new(seed, txns, is_list).count();
-    let made = cpu() - begin;
+    let made = cpu_seconds() - begin;
     assert!(entries > txns);
     // From here on the highest mark counts.
     let is_reset = fs::write("/proc/self/clear_refs", "5").is_ok();
-    let before = if is_reset { memory("VmRSS") } else { 0 };
-    let begin = cpu();
+    let before = if is_reset { mib("VmRSS:") } else { 0.0 };
+    let begin = cpu_seconds();
     let judgement = check.judge(&mut Store::new(seed, txns, is_list), &Options::default())?;
-    let checked = cpu() - begin - made;
+    let checked = cpu_seconds() - begin - made;
     assert!(
         judgement.violations.is_empty(),
         "the store is serializable: {:?}",
         judgement.violations[0].summary
     );
     judgement.unknown.iter().for_each(|why| println!("{} {txns}: unknown: {why}", check.name));
-    Ok((made, checked, memory("VmHWM").saturating_sub(before)))
+    Ok((made, checked, (mib("VmHWM:") - before).max(0.0)))
 }
 
-fn main() -> Result<(), Error> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let svg = args.iter().position(|arg| arg == "--svg").map(|at| args.drain(at..).nth(1));
     let number = |at: usize| args.get(at).and_then(|arg| arg.parse().ok());
     let (txns, rounds, only) = (number(0).unwrap_or(1_000_000), number(1).unwrap_or(5), args.get(2).cloned());
-    let machine = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = machine.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
-    println!(
-        "processor {}, {} cores",
-        model.trim_start_matches([':', ' ', '\t']),
-        machine.matches("processor\t").count()
-    );
+    println!("{}", machine());
+    let mut plot = Plot::default();
     let all = [
         ("list-append", true),
         ("rw-register", false),
@@ -209,7 +195,7 @@ fn main() -> Result<(), Error> {
         let Some(check) = check::named(name) else { continue };
         for size in [txns / 8, txns / 4, txns / 2, txns] {
             let mut times = Vec::new();
-            let (mut most, mut making) = (0, 0.0);
+            let (mut most, mut making) = (0.0_f64, 0.0);
             for round in 0..rounds {
                 let (made, checked, memory) = measure(check, round as u64, size, is_list)?;
                 times.push(checked);
@@ -220,13 +206,18 @@ fn main() -> Result<(), Error> {
             let median = times[times.len() / 2];
             println!(
                 "{name} {size} transactions: median {median:.2} s of processor ({:.2} to {:.2}, {rounds} rounds; \
-                 {making:.2} s more to make the history), {:.0} bytes a transaction, {most} MiB {}",
+                 {making:.2} s more to make the history), {:.0} bytes a transaction, {most:.0} MiB {}",
                 times[0],
                 times[times.len() - 1],
-                (most << 20) as f64 / size as f64,
+                most * f64::from(1 << 20) / size as f64,
                 "#".repeat(most as usize / 10),
             );
+            plot.add(name, size as f64, most);
         }
     }
-    Ok(())
+    match svg {
+        Some(Some(path)) => plot.write(Path::new(&path)),
+        Some(None) => Err("--svg needs a file".into()),
+        None => Ok(()),
+    }
 }

@@ -29,7 +29,7 @@ mod store;
 pub use draw::Generator;
 #[cfg(test)]
 pub(crate) use simulation::push;
-pub use simulation::{Plan, TICK_NS, World, simulate};
+pub use simulation::{Plan, Simulation, TICK_NS, World, simulate};
 pub use store::{Flaw, Flawed, Store};
 
 use crate::value::Value;

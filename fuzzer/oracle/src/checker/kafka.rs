@@ -32,6 +32,7 @@ mod decode;
 use super::shape::{at_ns, by_key, evidence, is_ok, of_key, some};
 use crate::check::Check;
 use crate::example::Example;
+use crate::model::intern::Interner;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -70,14 +71,16 @@ pub const CHECK: Check = Check {
 pub fn judge(ops: &[Op]) -> Result<Judgement, Error> {
     let mut judgement = Judgement::new(CHECK.name);
     for (key, ops) in by_key(ops) {
-        let mut keys = Keys::default();
-        let actions: Vec<(&Op, Action<'_>)> =
-            ops.into_iter().map(|op| Ok((op, action(op, &mut keys)?))).collect::<Result<_, Error>>()?;
-        let logs = Logs::of(&keys, &actions);
+        let mut logs = Logs::default();
+        // operations are taken apart twice: together, what they polled is far longer than the history
+        for op in &ops {
+            let action = action(op, &mut logs.keys)?;
+            logs.add(op, &action);
+        }
         logs.contents(&mut judgement);
         logs.lost(&mut judgement);
-        logs.orders(&actions, &mut judgement);
-        let polled = logs.messages.values().filter(|message| message.polled.is_some()).count();
+        logs.orders(&ops, &mut judgement)?;
+        let polled = logs.messages.iter().filter(|message| message.polled.is_some()).count();
         judgement.note(format!("{} messages{}, {polled} of them polled", logs.messages.len(), of_key(key)));
     }
     Ok(judgement)
@@ -92,58 +95,71 @@ struct Message<'a> {
     sent: Option<&'a Op>,
     /// An operation that was acknowledged, with the offset that it gave.
     acknowledged: Option<(&'a Op, Option<i64>)>,
-    /// Where it was sent to or polled from.
-    offsets: BTreeSet<i64>,
+    /// Where it was sent to or polled from, ascending; most often in one place.
+    offsets: Vec<i64>,
     /// The first operation that polled it.
     polled: Option<&'a Op>,
 }
 
 /// All logs of a history.
-struct Logs<'k, 'a> {
-    keys: &'k Keys<'a>,
-    /// By log and value.
-    messages: BTreeMap<(u32, &'a Value), Message<'a>>,
+#[derive(Default)]
+struct Logs<'a> {
+    keys: Keys<'a>,
+    /// Messages by log and value.
+    numbers: Interner<(u32, &'a Value)>,
+    messages: Vec<Message<'a>>,
     /// The values at each offset of each log, with the operation that first showed it.
     offsets: BTreeMap<(u32, i64), Vec<(&'a Value, &'a Op)>>,
 }
 
-impl<'k, 'a> Logs<'k, 'a> {
-    fn of(keys: &'k Keys<'a>, actions: &[(&'a Op, Action<'a>)]) -> Self {
-        let mut logs = Self { keys, messages: BTreeMap::new(), offsets: BTreeMap::new() };
-        for (op, action) in actions {
-            let Action::Messages { sends, polls, .. } = action else { continue };
-            for send in sends {
-                let message = logs.messages.entry((send.log, send.value)).or_default();
-                let is_failed = op.outcome == Outcome::Fail;
-                if message.sent.is_none() || (message.attempts == 0 && !is_failed) {
-                    message.sent = Some(op);
-                }
-                message.attempts += usize::from(!is_failed);
-                if is_ok(op) {
-                    message.acknowledged.get_or_insert((op, send.offset));
-                    logs.place(send.log, send.offset, send.value, op);
-                }
+impl<'a> Logs<'a> {
+    fn add(&mut self, op: &'a Op, action: &Action<'a>) {
+        let Action::Messages { sends, polls, .. } = action else { return };
+        for send in sends {
+            let message = self.message(send.log, send.value);
+            let is_failed = op.outcome == Outcome::Fail;
+            if message.sent.is_none() || (message.attempts == 0 && !is_failed) {
+                message.sent = Some(op);
             }
-            for poll in polls {
-                let message = logs.messages.entry((poll.log, poll.value)).or_default();
-                if message.polled.is_none_or(|first| op.complete < first.complete) {
-                    message.polled = Some(op);
-                }
-                logs.place(poll.log, poll.offset, poll.value, op);
+            message.attempts += usize::from(!is_failed);
+            if is_ok(op) {
+                message.acknowledged.get_or_insert((op, send.offset));
+                self.place(send.log, send.offset, send.value, op);
             }
         }
-        logs
+        for poll in polls {
+            let message = self.message(poll.log, poll.value);
+            if message.polled.is_none_or(|first| op.complete < first.complete) {
+                message.polled = Some(op);
+            }
+            self.place(poll.log, poll.offset, poll.value, op);
+        }
     }
 
+    fn message(&mut self, log: u32, value: &'a Value) -> &mut Message<'a> {
+        let number = self.numbers.number((log, value)) as usize;
+        if number == self.messages.len() {
+            self.messages.push(Message::default());
+        }
+        &mut self.messages[number]
+    }
+
+    /// A message that was met before is there.
     fn place(&mut self, log: u32, offset: Option<i64>, value: &'a Value, op: &'a Op) {
         let Some(offset) = offset else { return };
-        if let Some(message) = self.messages.get_mut(&(log, value)) {
-            message.offsets.insert(offset);
+        let offsets = &mut self.message(log, value).offsets;
+        if let Err(at) = offsets.binary_search(&offset) {
+            offsets.insert(at, offset);
+            self.offsets.entry((log, offset)).or_default().push((value, op));
         }
-        let there = self.offsets.entry((log, offset)).or_default();
-        if !there.iter().any(|(other, _)| *other == value) {
-            there.push((value, op));
-        }
+    }
+
+    /// All messages, by log and value.
+    fn sorted(&self) -> Vec<((u32, &'a Value), &Message<'a>)> {
+        let numbered = (0..).zip(&self.messages);
+        let mut sorted: Vec<_> = numbered.map(|(at, message)| (*self.numbers.item(at), message)).collect();
+        sorted.sort_unstable_by_key(|(name, _)| *name);
+        sorted
     }
 
     /// What is at the offsets, and where it came from.
@@ -154,8 +170,8 @@ impl<'k, 'a> Logs<'k, 'a> {
             let at = at_ns(first).max(at_ns(second));
             judgement.violation("inconsistent-offsets", at, summary, evidence(&[first, second], []));
         }
-        for ((log, value), message) in &self.messages {
-            let name = self.keys.name(*log);
+        for ((log, value), message) in self.sorted() {
+            let name = self.keys.name(log);
             if message.offsets.len() > message.attempts.max(1) {
                 let summary = format!(
                     "{value} is at offsets {} of {name}, and was sent {} times at most",
@@ -163,8 +179,8 @@ impl<'k, 'a> Logs<'k, 'a> {
                     message.attempts
                 );
                 let shows = |offset: &i64| {
-                    let there = self.offsets.get(&(*log, *offset))?;
-                    there.iter().find(|(other, _)| other == value).map(|(_, op)| *op)
+                    let there = self.offsets.get(&(log, *offset))?;
+                    there.iter().find(|(other, _)| *other == value).map(|(_, op)| *op)
                 };
                 let ops: Vec<&Op> = message.offsets.iter().take(4).filter_map(shows).collect();
                 let at = ops.iter().map(|op| at_ns(op)).max().unwrap_or_default();
@@ -189,7 +205,8 @@ impl<'k, 'a> Logs<'k, 'a> {
     fn lost(&self, judgement: &mut Judgement) {
         // The highest offset of each log that was polled.
         let mut bounds: BTreeMap<u32, (i64, &Op)> = BTreeMap::new();
-        for ((log, _), message) in &self.messages {
+        let sorted = self.sorted();
+        for ((log, _), message) in &sorted {
             let (Some(op), Some(highest)) = (message.polled, message.offsets.last()) else { continue };
             let bound = bounds.entry(*log).or_insert((*highest, op));
             if *highest > bound.0 {
@@ -197,7 +214,7 @@ impl<'k, 'a> Logs<'k, 'a> {
             }
         }
         let (mut lost, mut unseen) = (Vec::new(), 0);
-        for ((log, value), message) in &self.messages {
+        for ((log, value), message) in &sorted {
             let (Some((op, offset)), None) = (message.acknowledged, message.polled) else { continue };
             match (offset, bounds.get(log)) {
                 (Some(offset), Some((bound, later))) if offset < *bound => {
@@ -220,15 +237,16 @@ impl<'k, 'a> Logs<'k, 'a> {
     }
 
     /// The orders in which each client sent and polled.
-    fn orders(&self, actions: &[(&'a Op, Action<'a>)], judgement: &mut Judgement) {
-        let is_dealt = actions.iter().any(|(_, action)| matches!(action, Action::Assign { dealt: true, .. }));
+    fn orders(&mut self, ops: &[&'a Op], judgement: &mut Judgement) -> Result<(), Error> {
+        let is_dealt = ops.iter().any(|op| op.f == "subscribe");
         let mut polled: BTreeMap<(u64, u32), (i64, &Op)> = BTreeMap::new();
         let mut sent: BTreeMap<(u64, u32), (i64, &Op)> = BTreeMap::new();
         let mut dealt = 0;
-        for (op, action) in actions {
-            match action {
+        for op in ops {
+            let action = action(op, &mut self.keys)?;
+            match &action {
                 Action::Other => {}
-                Action::Assign { logs, is_rewound, .. } => {
+                Action::Assign { logs, is_rewound } => {
                     if op.outcome != Outcome::Fail {
                         let keeps = |log: &u32| !is_rewound && logs.contains(log);
                         polled.retain(|(process, log), _| *process != op.process || keeps(log));
@@ -257,7 +275,7 @@ impl<'k, 'a> Logs<'k, 'a> {
                             within.insert(send.log, offset);
                         }
                     }
-                    self.own_messages(op, action, judgement);
+                    self.own_messages(op, &action, judgement);
                     let mut within: BTreeMap<u32, i64> = BTreeMap::new();
                     for poll in polls {
                         let Some(offset) = poll.offset else { continue };
@@ -270,8 +288,8 @@ impl<'k, 'a> Logs<'k, 'a> {
                             (None, None) => continue,
                         };
                         let is_excused = rebalanced.contains(&log) && before.1.invoke == op.invoke;
-                        let is_skip =
-                            before.0 < offset && self.between(log, before.0, offset).next().is_some();
+                        let is_skip = before.0.saturating_add(1) < offset
+                            && self.between(log, before.0, offset).next().is_some();
                         if is_excused || (before.0 < offset && !is_skip) {
                             continue;
                         }
@@ -294,6 +312,7 @@ impl<'k, 'a> Logs<'k, 'a> {
         if dealt > 0 {
             judgement.note(format!("{dealt} polls went back or skipped messages, as `subscribe` allows"));
         }
+        Ok(())
     }
 
     /// Messages that an operation polled though it sent them itself.

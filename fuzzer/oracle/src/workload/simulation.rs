@@ -55,64 +55,131 @@ pub trait World<R: Rng> {
 /// A history: clients ask one thing at a time, which takes effect at one instant between invocation and completion.
 /// Crashed operations take effect at some later instant or never, and their clients go on as new processes.
 pub fn simulate<R: Rng>(plan: Plan, rng: &mut R, world: &mut impl World<R>) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let mut clients: Vec<Option<Pending>> = (0..plan.clients).map(|_| None).collect();
-    let mut processes: Vec<u64> = (0..plan.clients as u64).collect();
-    let mut crashed: Vec<(usize, Ask)> = Vec::new();
-    let mut begun = 0;
-    while begun < plan.operations || clients.iter().any(Option::is_some) {
-        if !crashed.is_empty() && rng.random_ratio(1, 10) {
-            let (client, ask) = crashed.swap_remove(rng.random_range(0..crashed.len()));
-            world.apply(client, &ask, true);
-        }
-        let client = rng.random_range(0..plan.clients);
-        let process = processes[client];
-        match clients[client].take() {
-            None if begun < plan.operations => {
-                begun += 1;
-                let ask = world.ask(client, rng);
-                push(&mut entries, process, Phase::Invoke, &ask, ask.value.clone());
-                clients[client] = Some(Pending { ask, answer: None });
-            }
-            None => {}
-            Some(Pending { ask, answer: None }) => {
-                let drawn = rng.random_range(0..100);
-                if drawn < plan.info_percent {
-                    push(&mut entries, process, Phase::Info, &ask, ask.value.clone());
-                    crashed.push((client, ask));
-                    processes[client] += plan.clients as u64;
-                } else if drawn < plan.info_percent + plan.fail_percent {
-                    push(&mut entries, process, Phase::Fail, &ask, ask.value.clone());
-                } else {
-                    let answer = world.apply(client, &ask, false);
-                    clients[client] = Some(Pending { ask, answer: Some(answer) });
-                }
-            }
-            Some(Pending { ask, answer: Some(answer) }) => match answer {
-                Some(value) => {
-                    world.hear(client, &ask, &value);
-                    push(&mut entries, process, Phase::Ok, &ask, value);
-                }
-                None => push(&mut entries, process, Phase::Fail, &ask, ask.value.clone()),
-            },
+    Simulation::new(plan, rng, world).collect()
+}
+
+/// The same, made an entry at a time.
+pub struct Simulation<'a, R, W> {
+    plan: Plan,
+    rng: &'a mut R,
+    world: &'a mut W,
+    clients: Vec<Option<Pending>>,
+    processes: Vec<u64>,
+    crashed: Vec<(usize, Ask)>,
+    begun: usize,
+    index: u64,
+    /// What is asked in the end, once that has begun.
+    last: Option<std::vec::IntoIter<Ask>>,
+    /// The answer to what was asked in the end.
+    answer: Option<Entry>,
+}
+
+impl<'a, R: Rng, W: World<R>> Simulation<'a, R, W> {
+    /// Nothing has happened yet.
+    pub fn new(plan: Plan, rng: &'a mut R, world: &'a mut W) -> Self {
+        Self {
+            plan,
+            rng,
+            world,
+            clients: (0..plan.clients).map(|_| None).collect(),
+            processes: (0..plan.clients as u64).collect(),
+            crashed: Vec::new(),
+            begun: 0,
+            index: 0,
+            last: None,
+            answer: None,
         }
     }
-    let process = processes.into_iter().max().map_or(0, |process| process + plan.clients as u64);
-    for ask in world.last() {
-        push(&mut entries, process, Phase::Invoke, &ask, ask.value.clone());
-        let (phase, value) = match world.apply(plan.clients, &ask, false) {
+
+    fn entry(&mut self, process: u64, phase: Phase, ask: &Ask, value: Value) -> Entry {
+        self.index += 1;
+        entry(self.index - 1, process, phase, ask, value)
+    }
+
+    /// A client goes a step further, which may be seen.
+    fn step(&mut self) -> Option<Entry> {
+        let plan = self.plan;
+        if !self.crashed.is_empty() && self.rng.random_ratio(1, 10) {
+            let (client, ask) = self.crashed.swap_remove(self.rng.random_range(0..self.crashed.len()));
+            self.world.apply(client, &ask, true);
+        }
+        let client = self.rng.random_range(0..plan.clients);
+        let process = self.processes[client];
+        match self.clients[client].take() {
+            None if self.begun < plan.operations => {
+                self.begun += 1;
+                let ask = self.world.ask(client, self.rng);
+                let entry = self.entry(process, Phase::Invoke, &ask, ask.value.clone());
+                self.clients[client] = Some(Pending { ask, answer: None });
+                Some(entry)
+            }
+            None => None,
+            Some(Pending { ask, answer: None }) => {
+                let drawn = self.rng.random_range(0..100);
+                if drawn < plan.info_percent {
+                    let entry = self.entry(process, Phase::Info, &ask, ask.value.clone());
+                    self.crashed.push((client, ask));
+                    self.processes[client] += plan.clients as u64;
+                    Some(entry)
+                } else if drawn < plan.info_percent + plan.fail_percent {
+                    Some(self.entry(process, Phase::Fail, &ask, ask.value.clone()))
+                } else {
+                    let answer = self.world.apply(client, &ask, false);
+                    self.clients[client] = Some(Pending { ask, answer: Some(answer) });
+                    None
+                }
+            }
+            Some(Pending { ask, answer: Some(answer) }) => Some(match answer {
+                Some(value) => {
+                    self.world.hear(client, &ask, &value);
+                    self.entry(process, Phase::Ok, &ask, value)
+                }
+                None => self.entry(process, Phase::Fail, &ask, ask.value.clone()),
+            }),
+        }
+    }
+
+    /// Asks the next of what is asked in the end.
+    fn ask_last(&mut self) -> Option<Entry> {
+        let ask = self.last.get_or_insert_with(|| self.world.last().into_iter()).next()?;
+        let clients = self.plan.clients;
+        let process = self.processes.iter().max().map_or(0, |process| process + clients as u64);
+        let asked = self.entry(process, Phase::Invoke, &ask, ask.value.clone());
+        let (phase, value) = match self.world.apply(clients, &ask, false) {
             Some(value) => (Phase::Ok, value),
             None => (Phase::Fail, ask.value.clone()),
         };
-        push(&mut entries, process, phase, &ask, value);
+        self.answer = Some(self.entry(process, phase, &ask, value));
+        Some(asked)
     }
-    entries
+}
+
+impl<R: Rng, W: World<R>> Iterator for Simulation<'_, R, W> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        if let Some(answer) = self.answer.take() {
+            return Some(answer);
+        }
+        while self.last.is_none()
+            && (self.begun < self.plan.operations || self.clients.iter().any(Option::is_some))
+        {
+            if let Some(entry) = self.step() {
+                return Some(entry);
+            }
+        }
+        self.ask_last()
+    }
 }
 
 /// Adds an entry.
+#[cfg(test)]
 pub(crate) fn push(entries: &mut Vec<Entry>, process: u64, phase: Phase, ask: &Ask, value: Value) {
-    let index = entries.len() as u64;
-    entries.push(Entry {
+    entries.push(entry(entries.len() as u64, process, phase, ask, value));
+}
+
+fn entry(index: u64, process: u64, phase: Phase, ask: &Ask, value: Value) -> Entry {
+    Entry {
         index,
         at_ns: Some(index * TICK_NS),
         process: Process::Client(process),
@@ -123,5 +190,5 @@ pub(crate) fn push(entries: &mut Vec<Entry>, process: u64, phase: Phase, ask: &A
         error: None,
         extra: Vec::new(),
         place: None,
-    });
+    }
 }

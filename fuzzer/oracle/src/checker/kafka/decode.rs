@@ -1,6 +1,7 @@
 //! What operations on logs say.
 
 use super::super::shape::{elements, not_understood, wrong_value};
+use crate::model::intern::Interner;
 use crate::op::Outcome;
 use crate::raw::{Error, Op};
 use crate::value::Value;
@@ -33,8 +34,6 @@ pub enum Action<'a> {
         logs: BTreeSet<u32>,
         /// From the beginning.
         is_rewound: bool,
-        /// The system deals the logs out: `subscribe`.
-        dealt: bool,
     },
     /// Nothing of interest.
     Other,
@@ -45,7 +44,9 @@ pub enum Action<'a> {
 pub struct Keys<'a> {
     names: Vec<String>,
     by_name: BTreeMap<String, u32>,
-    by_value: BTreeMap<&'a Value, u32>,
+    /// Keys as they were written, and the log of each.
+    values: Interner<&'a Value>,
+    logs: Vec<u32>,
 }
 
 impl<'a> Keys<'a> {
@@ -55,7 +56,8 @@ impl<'a> Keys<'a> {
     }
 
     fn log(&mut self, key: &'a Value) -> u32 {
-        if let Some(log) = self.by_value.get(key) {
+        let value = self.values.number(key) as usize;
+        if let Some(log) = self.logs.get(value) {
             return *log;
         }
         let name = key.as_name().map_or_else(|| key.to_string(), str::to_owned);
@@ -63,7 +65,7 @@ impl<'a> Keys<'a> {
             self.names.push(name.clone());
             u32::try_from(self.names.len() - 1).expect("a history has less than 2^32 logs")
         });
-        self.by_value.insert(key, log);
+        self.logs.push(log);
         log
     }
 }
@@ -84,7 +86,7 @@ pub fn action<'a>(op: &'a Op, keys: &mut Keys<'a>) -> Result<Action<'a>, Error> 
         "assign" | "subscribe" => {
             let logs = elements(op, &op.asked)?.iter().map(|key| keys.log(key)).collect();
             let is_rewound = field("seek-to-beginning?") == Some(&Value::Bool(true));
-            Ok(Action::Assign { logs, is_rewound, dealt: op.f == "subscribe" })
+            Ok(Action::Assign { logs, is_rewound })
         }
         f if f == "crash" || f.starts_with("debug") => Ok(Action::Other),
         _ => Err(not_understood(op, "send, poll, txn, assign, subscribe or crash")),
@@ -113,9 +115,13 @@ fn messages<'a>(op: &'a Op, keys: &mut Keys<'a>) -> Result<Messages<'a>, Error> 
             (Some("poll"), []) => {}
             (Some("poll"), [Value::Map(logs)]) if op.outcome != Outcome::Fail => {
                 for (key, pairs) in logs {
-                    for pair in elements(op, pairs)? {
+                    let pairs = elements(op, pairs)?;
+                    let Some(_) = pairs.first() else { continue };
+                    let log = keys.log(key);
+                    polls.reserve(pairs.len());
+                    for pair in pairs {
                         let Some([offset, value]) = pair.as_elements() else { return Err(refuse()) };
-                        polls.push(Message { log: keys.log(key), offset: number(op, offset)?, value });
+                        polls.push(Message { log, offset: number(op, offset)?, value });
                     }
                 }
             }

@@ -329,23 +329,26 @@ impl<'a> Facts<'a> {
         (0..).zip(&sorted).for_each(|(at, txn)| turn[*txn as usize] = at);
         let before: Vec<(u32, u32)> = arcs.iter().map(|arc| (arc.to, arc.from)).collect();
         let before = group(txns, &before);
+        // Lanes are shared by processes that begin at about the same time, so that none waits long for another.
+        let mut sessions: Vec<&[u32]> = self.sessions.iter().map(Vec::as_slice).collect();
+        sessions.sort_by_key(|session| session.first().map(|txn| turn[*txn as usize]));
         // Of each transaction, its session and its place in it, from 1.
         let mut place = vec![(u32::MAX, 0_u32); txns];
         let mut writers: Vec<(u32, u32, u32, u32)> = Vec::new();
-        for (number, session) in (0..).zip(&self.sessions) {
-            for (at, txn) in (1..).zip(session) {
+        for (number, session) in (0..).zip(&sessions) {
+            for (at, txn) in (1..).zip(*session) {
                 place[*txn as usize] = (number, at);
                 writers.extend(self.keys.of(*txn as usize).iter().map(|key| (*key, number, at, *txn)));
             }
         }
         writers.sort_unstable();
-        let spans = self.spans(&turn);
+        let spans = self.spans(&sessions, &turn);
         let cost = spans.iter().map(|span| span.len() as u64).sum::<u64>() / STEP;
         if cost > steps_max {
             return Err(cost);
         }
         let mut clocks = vec![[0_u32; LANES]; txns];
-        for (span, first) in spans.into_iter().zip((0..self.sessions.len()).step_by(LANES)) {
+        for (span, first) in spans.into_iter().zip((0..sessions.len()).step_by(LANES)) {
             let lane = |session: u32| (session as usize).checked_sub(first).filter(|lane| *lane < LANES);
             for txn in &sorted[span.clone()] {
                 let mut clock = [0_u32; LANES];
@@ -391,7 +394,7 @@ impl<'a> Facts<'a> {
     }
 
     /// For each [`LANES`] processes, the turns from their first transaction to the last read of a key that they wrote.
-    fn spans(&self, turn: &[u32]) -> Vec<std::ops::Range<usize>> {
+    fn spans(&self, sessions: &[&[u32]], turn: &[u32]) -> Vec<std::ops::Range<usize>> {
         let mut last = vec![0_usize; self.history.keys.len()];
         for txn in self.history.acknowledged() {
             for read in self.reads(txn) {
@@ -399,13 +402,14 @@ impl<'a> Facts<'a> {
                 *key = (turn[txn as usize] as usize + 1).max(*key);
             }
         }
-        let span = |sessions: &[Vec<u32>]| {
+        let span = |sessions: &[&[u32]]| {
             let begin = sessions.iter().filter_map(|session| session.first());
             let begin = begin.map(|txn| turn[*txn as usize] as usize).min().unwrap_or(0);
-            let keys = sessions.iter().flatten().flat_map(|txn| self.keys.of(*txn as usize));
+            let keys =
+                sessions.iter().flat_map(|session| *session).flat_map(|txn| self.keys.of(*txn as usize));
             begin..keys.map(|key| last[*key as usize]).max().unwrap_or(0).max(begin)
         };
-        self.sessions.chunks(LANES).map(span).collect()
+        sessions.chunks(LANES).map(span).collect()
     }
 
     /// Reads of first states by who saw somebody that had written the key.
