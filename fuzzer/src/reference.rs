@@ -3,7 +3,7 @@
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use oracle::Judgement;
-use oracle::check::{Check, Options, Setting, Source};
+use oracle::check::{Check, Holds, Options, Setting, Source};
 use oracle::checker::conformance::{self, Reference};
 use oracle::example::Example;
 use oracle::raw::{Error, ops};
@@ -33,6 +33,7 @@ pub const CHECK: Check = Check {
         about: "the command of the program; for each line {\"f\":..., \"value\":..., \"state\":...} (and \"key\", if there \
                 is one) it prints {\"state\":..., \"value\":...} or {\"refused\":\"why\"}; the first state is null",
     }],
+    holds: Holds::History,
     run: judge,
 };
 

@@ -70,6 +70,26 @@ pub struct Setting {
     pub about: &'static str,
 }
 
+/// What a check holds in memory while it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Operations that are open, and a little for each process and key: a history may be larger than memory.
+    Open,
+    /// Something of every operation: memory grows with the history.
+    History,
+}
+
+impl Holds {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::History => "history",
+        }
+    }
+}
+
 /// A check with a name.
 #[derive(Clone, Copy)]
 pub struct Check {
@@ -81,6 +101,8 @@ pub struct Check {
     pub example: Example,
     /// The settings it understands.
     pub options: &'static [Setting],
+    /// What it holds in memory.
+    pub holds: Holds,
     /// Judges a history. Anything it does not understand is an error with its place.
     pub run: Run,
 }
@@ -121,7 +143,7 @@ pub const CHECKS: &[Check] = &[
     checker::queue::TOTAL_QUEUE,
     checker::semaphore::MUTEX,
     checker::semaphore::SEMAPHORE,
-    checker::semaphore::FENCING,
+    checker::fencing::CHECK,
     checker::kafka::CHECK,
     checker::watch::CHECK,
     checker::convergence::G_SET,
@@ -130,10 +152,17 @@ pub const CHECKS: &[Check] = &[
     checker::convergence::PN_COUNTER,
     checker::convergence::G_COUNTER,
     checker::convergence::AGREEMENT,
+    checker::stats::CHECK,
     checker::steady_state::CHECK,
+    checker::recovery::CHECK,
+    checker::durability::raw::CHECK,
+    checker::process::CRASH,
+    checker::process::SANITIZER,
+    checker::process::LOG_PATTERN,
     checker::long_fork::CHECK,
     checker::causal::CHECK,
     checker::causal_reverse::CHECK,
+    checker::predicate::CHECK,
     checker::transaction::append::CHECK,
     checker::transaction::register::CHECK,
     checker::transaction::weak::READ_COMMITTED,
@@ -143,6 +172,8 @@ pub const CHECKS: &[Check] = &[
     checker::transaction::serial::STRICT,
     checker::transaction::serial::SNAPSHOT,
 ];
+
+pub use crate::checker::transaction::known::{ANOMALIES, Anomaly, named as anomaly};
 
 /// The check with this name.
 #[must_use]
@@ -179,7 +210,7 @@ mod tests {
         assert_eq!(setting("a", "on").is_set("a", false).map_err(cause), Err(expected.to_owned()));
         let example = Example { settings: &[], history: &[], finds: "" };
         let run: Run = |_, _| Ok(Judgement::new("x"));
-        let check = Check { name: "x", about: "", example, options: &[], run };
+        let check = Check { name: "x", about: "", example, options: &[], holds: Holds::Open, run };
         let refused = check.judge(&mut std::iter::empty(), &setting("a", "1")).map_err(cause);
         assert_eq!(refused, Err("`x` has no setting `a`; it has none".to_owned()));
         assert!(check.judge(&mut std::iter::empty(), &Options::default()).is_ok());

@@ -21,9 +21,10 @@ impl Example {
             let mut words = line.splitn(4, ' ');
             let mut next = || words.next().unwrap_or("nil");
             let (process, phase, f, value) = (next(), next(), next(), next());
-            let process = if process == "nemesis" { ":nemesis" } else { process };
+            // clients are numbers, others have names
+            let colon = if process.starts_with(|c: char| c.is_ascii_digit()) { "" } else { ":" };
             format!(
-                "{{:process {process}, :type {phase}, :f {f}, :value {value}, :time {}}}\n",
+                "{{:process {colon}{process}, :type {phase}, :f {f}, :value {value}, :time {}}}\n",
                 second * 1_000_000_000
             )
         };

@@ -270,6 +270,17 @@ impl Op {
     }
 }
 
+/// What an entry comes to.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// It is of a named process.
+    Other(Entry),
+    /// An operation begins.
+    Begun(&'a Op),
+    /// One comes to its end.
+    Ended(Op),
+}
+
 /// Joins invocations with completions, an entry at a time; holds the open operations only.
 #[derive(Debug, Default)]
 pub struct Pairing(Turns<Op>);
@@ -280,15 +291,26 @@ impl Pairing {
     /// # Errors
     /// The entry cannot follow those before it.
     pub fn push(&mut self, entry: Entry) -> Result<Option<Op>, Error> {
+        Ok(match self.step(entry)? {
+            Step::Ended(op) => Some(op),
+            Step::Other(_) | Step::Begun(_) => None,
+        })
+    }
+
+    /// Takes the next entry; gives what it comes to.
+    ///
+    /// # Errors
+    /// The entry cannot follow those before it.
+    pub fn step(&mut self, entry: Entry) -> Result<Step<'_>, Error> {
         match self.0.turn(&entry, &[])? {
-            Turn::Nothing => Ok(None),
+            Turn::Nothing => Ok(Step::Other(entry)),
             Turn::Begins(process) => {
-                self.0.open.insert(process, Some(Op::begun(process, entry)));
-                Ok(None)
+                let open = self.0.open.entry(process).or_default();
+                Ok(Step::Begun(open.insert(Op::begun(process, entry))))
             }
             Turn::Ends(mut op) => {
                 op.end(entry);
-                Ok(Some(op))
+                Ok(Step::Ended(op))
             }
         }
     }

@@ -99,9 +99,19 @@ impl Judgement {
     /// Adds a violation `ORACLE/kind`; of several of one kind the earliest stays.
     pub fn violation(&mut self, kind: &str, at_ns: u64, summary: String, evidence: Evidence) {
         let signature = format!("{}/{kind}", self.oracle);
-        let violation = Violation { signature, oracle: self.oracle.clone(), summary, evidence, at_ns };
+        self.add(Violation { signature, oracle: self.oracle.clone(), summary, evidence, at_ns });
+    }
+
+    /// Adds all that another judgement of the same oracle says.
+    pub fn append(&mut self, other: Self) {
+        other.violations.into_iter().for_each(|violation| self.add(violation));
+        self.unknown.extend(other.unknown);
+        self.notes.extend(other.notes);
+    }
+
+    fn add(&mut self, violation: Violation) {
         match self.violations.iter_mut().find(|other| other.signature == violation.signature) {
-            Some(other) if other.at_ns <= at_ns => {}
+            Some(other) if other.at_ns <= violation.at_ns => {}
             Some(other) => *other = violation,
             None => self.violations.push(violation),
         }

@@ -411,7 +411,7 @@ pub struct Check {
     /// List the models
     #[arg(long, conflicts_with = "history")]
     pub list: bool,
-    /// Tell what a model can be told, with a history in which it finds something
+    /// Tell what a model can be told, or what an anomaly is, with a history in which it is found
     #[arg(long, value_name = "NAME", conflicts_with_all = ["history", "list"])]
     pub explain: Option<String>,
 }

@@ -7,7 +7,7 @@ use super::source::{Source, note_untimed};
 use anyhow::{Context, anyhow, bail};
 use fuzzer::nearest::suggestion;
 use fuzzer::reference;
-use oracle::check::{CHECKS, Check, Options};
+use oracle::check::{self, ANOMALIES, Anomaly, CHECKS, Check, Holds, Options};
 use oracle::format::{self, Format, Options as Reading};
 use oracle::guess::{ENTRIES_MAX, Guess};
 use oracle::history::Phase;
@@ -29,7 +29,10 @@ pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
         return Ok(Exit::Clean);
     }
     if let Some(name) = &args.explain {
-        explain(model(name)?, output)?;
+        match check::anomaly(name) {
+            Some(anomaly) => explain_anomaly(anomaly, output)?,
+            None => explain(model(name)?, output)?,
+        }
         return Ok(Exit::Clean);
     }
     let check = args.model.as_deref().map(model).transpose()?;
@@ -86,13 +89,39 @@ fn list(output: &mut Output) {
         output.json(&described(check));
         output.text(format!("{:<20} {}", check.name, check.about));
     }
-    output.text("fuzz check --explain NAME tells what each can be told, and shows an example");
+    output.text("\nAnomalies of transactions, which list-append and rw-register find:");
+    for anomaly in ANOMALIES {
+        output.json(&json!({ "event": "anomaly", "name": anomaly.name, "about": anomaly.about }));
+        output.text(format!("{:<22} {}", anomaly.name, anomaly.about));
+    }
+    output.text("\nfuzz check --explain NAME tells what each can be told, and shows an example");
+}
+
+/// Tells of one anomaly, with transactions that show it.
+fn explain_anomaly(anomaly: &Anomaly, output: &mut Output) -> anyhow::Result<()> {
+    let (history, check) = (anomaly.history(), anomaly.check());
+    let mut text = Vec::new();
+    format::write(Format::Edn, &mut history.clone().into_iter().map(Ok), &mut text, Reading::default())?;
+    let text = String::from_utf8_lossy(&text);
+    let judgement = check.judge(&mut history.into_iter().map(Ok), &Options::default())?;
+    output.json(&json!({
+        "event": "anomaly", "name": anomaly.name, "about": anomaly.about, "model": check.name,
+        "example": { "history": text, "violations": judgement.violations },
+    }));
+    output.text(format!("{}: {}", anomaly.name, anomaly.about));
+    output.text(format!("\nExample: fuzz check FILE --model {}\n", check.name));
+    text.lines().for_each(|line| output.text(format!("  {line}")));
+    output.text("");
+    tell_findings(&judgement, output);
+    Ok(())
 }
 
 fn described(check: &Check) -> serde_json::Value {
     let settings: Vec<_> =
         check.options.iter().map(|setting| json!({ "name": setting.name, "about": setting.about })).collect();
-    json!({ "event": "model", "name": check.name, "about": check.about, "settings": settings })
+    json!({
+        "event": "model", "name": check.name, "about": check.about, "settings": settings, "holds": check.holds.name(),
+    })
 }
 
 /// Tells of one check, and runs it on its example.
@@ -109,6 +138,10 @@ fn explain(check: &Check, output: &mut Output) -> anyhow::Result<()> {
     for setting in check.options {
         output.text(format!("  --set {}=...  {}", setting.name, setting.about));
     }
+    output.text(match check.holds {
+        Holds::Open => "  in memory: operations that are open; a history may be larger than memory",
+        Holds::History => "  in memory: something of every operation",
+    });
     let told = |(name, value): &(&str, &str)| format!(" --set {}", for_shell(&format!("{name}={value}")));
     let told: String = example.settings.iter().map(told).collect();
     output.text(format!("\nExample: fuzz check FILE --model {}{told}\n", check.name));

@@ -18,7 +18,7 @@
 //! 1986), which does not need that.
 
 use super::shape::{at_ns, by_key, evidence, is_ok, not_understood, of_key};
-use crate::check::Check;
+use crate::check::{Check, Holds};
 use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
@@ -43,6 +43,7 @@ pub const CHECK: Check = Check {
         finds: "causal/stale-read",
     },
     options: &[],
+    holds: Holds::History,
     run: |source, _| judge(&ops(source)?),
 };
 

@@ -13,7 +13,7 @@
 //! how many acknowledged ones must be there. Source: Jepsen's `tests/causal_reverse`.
 
 use super::shape::{Ids, at_ns, by_key, elements, evidence, is_ok, not_understood, of_key, some};
-use crate::check::Check;
+use crate::check::{Check, Holds};
 use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
@@ -37,6 +37,7 @@ pub const CHECK: Check = Check {
         finds: "causal-reverse/earlier-write-missing",
     },
     options: &[],
+    holds: Holds::History,
     run: |source, _| judge(&ops(source)?),
 };
 

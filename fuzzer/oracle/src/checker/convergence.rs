@@ -32,7 +32,7 @@ mod elements;
 mod finals;
 
 use super::shape::{at_ns, by_key, evidence, line, of_key};
-use crate::check::{Check, Options, Run, Setting, Source};
+use crate::check::{Check, Holds, Options, Run, Setting, Source};
 use crate::example::Example;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -50,7 +50,7 @@ const SETTLED: Setting = Setting {
 
 /// A check of the end of a history.
 const fn check(name: &'static str, about: &'static str, example: Example, run: Run) -> Check {
-    Check { name, about, example, options: &[SETTLE, SETTLED], run }
+    Check { name, about, example, options: &[SETTLE, SETTLED], holds: Holds::History, run }
 }
 
 /// The check `g-set`.

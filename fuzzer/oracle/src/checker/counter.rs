@@ -10,18 +10,21 @@
 //! whose `ok` value is the sum. Each key is a
 //! counter of its own and begins at 0. An addition counts for certain from its `ok` completion, and possibly from its
 //! invocation, for ever; one that failed never counts. The bounds are necessary, not sufficient: which additions make
-//! up the sum is not searched for. n log n in the number of operations.
+//! up the sum is not searched for. Linear in the number of operations, of which it holds those that are open and what
+//! happened since the first of them began: an operation that is left open for long makes it hold much.
 //!
 //! Source: Jepsen's `checker/counter`, whose bounds these are where nothing is subtracted; with subtractions the lower
 //! bound has all that may have been subtracted, and the upper bound what certainly was.
 
-use super::shape::{at_ns, by_key, evidence, int, is_ok, not_understood, of_key};
-use crate::check::Check;
+use super::shape::{at_ns, evidence, int, is_ok, not_understood, of_key};
+use crate::check::{Check, Holds, Source};
 use crate::example::Example;
 use crate::op::Outcome;
-use crate::raw::{Error, Op, ops};
+use crate::raw::{Error, Op, Pairing, Step};
 use crate::value::Value;
 use crate::verdict::Judgement;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
 /// The check `counter`.
 pub const CHECK: Check = Check {
@@ -33,74 +36,190 @@ pub const CHECK: Check = Check {
         finds: "counter/too-low",
     },
     options: &[],
-    run: |source, _| judge(&ops(source)?),
+    holds: Holds::Open,
+    run: |source, _| judge(source),
 };
 
-/// What happens at one index.
-#[derive(Clone, Copy)]
+/// What happens, in the order of entries.
 enum Event {
-    /// An addition may count from here.
-    May(i64),
+    /// An addition may count from here, unless it turns out to have failed; what became of it.
+    May(i64, Fate),
     /// It counts for certain.
     Must(i64),
-    /// A read begins.
-    Begin(usize),
+    /// The read with this invocation begins.
+    Begin(u64),
     /// It ends with this answer.
-    End(usize, i64),
+    End(Box<Op>, i64),
+    /// It ends without one.
+    Gone(u64),
+}
+
+/// What is known of an addition.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Open,
+    Failed,
+    Counts,
 }
 
 /// The highest answer so far, and the read that was given it.
-type Highest = Option<(i64, usize)>;
+type Highest = Option<(i64, Rc<Op>)>;
 
 /// Judges additions and reads.
 ///
 /// # Errors
-/// An operation is of another kind, or its value no whole number.
-pub fn judge(ops: &[Op]) -> Result<Judgement, Error> {
-    let mut judgement = Judgement::new(CHECK.name);
-    for (key, ops) in by_key(ops) {
-        judge_one(key, &ops, &mut judgement)?;
+/// What cannot be read, an operation of another kind, or a value that is no whole number.
+pub fn judge(source: &mut Source<'_>) -> Result<Judgement, Error> {
+    let mut counters: BTreeMap<Option<Value>, Counter> = BTreeMap::new();
+    let mut pairing = Pairing::default();
+    for entry in source {
+        match pairing.step(entry?)? {
+            Step::Other(_) => {}
+            Step::Begun(op) => of(&mut counters, op).begin(op)?,
+            Step::Ended(op) => of(&mut counters, &op).end(op)?,
+        }
     }
+    // what never ended may count
+    for op in pairing.finish() {
+        of(&mut counters, &op).end(op)?;
+    }
+    let mut judgement = Judgement::new(CHECK.name);
+    counters.into_iter().for_each(|(key, counter)| judgement.append(counter.finish(key.as_ref())));
     Ok(judgement)
 }
 
-fn judge_one(key: Option<&Value>, ops: &[&Op], judgement: &mut Judgement) -> Result<(), Error> {
-    let events = events(ops)?;
-    let only_grows = !events.iter().any(|(_, event)| matches!(event, Event::May(..0)));
-    let (mut may, mut must) = (Sums::default(), Sums::default());
-    // For each read: what was certain when it began, and the read with the highest answer that had ended by then.
-    let mut begun: Vec<(Sums, Highest)> = vec![Default::default(); ops.len()];
-    let mut highest: Highest = None;
-    let mut reads = 0;
-    for (_, event) in events {
+fn of<'a>(counters: &'a mut BTreeMap<Option<Value>, Counter>, op: &Op) -> &'a mut Counter {
+    if !counters.contains_key(&op.key) {
+        counters.insert(op.key.clone(), Counter::default());
+    }
+    counters.get_mut(&op.key).expect("it was put there")
+}
+
+/// One counter. What happens waits in a queue until it is known of all additions before it whether they failed.
+struct Counter {
+    waiting: VecDeque<Event>,
+    /// How many went through the queue.
+    passed: u64,
+    /// Places in the queue of additions that are open, by invocation.
+    open: BTreeMap<u64, u64>,
+    may: Sums,
+    must: Sums,
+    /// For each read that is open: what was certain when it began, and the read with the highest answer by then.
+    begun: BTreeMap<u64, (Sums, Highest)>,
+    highest: Highest,
+    /// Something was subtracted.
+    sinks: bool,
+    reads: u64,
+    judgement: Judgement,
+    /// What is wrong if nothing was subtracted.
+    back: Judgement,
+}
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            passed: 0,
+            open: BTreeMap::new(),
+            may: Sums::default(),
+            must: Sums::default(),
+            begun: BTreeMap::new(),
+            highest: None,
+            sinks: false,
+            reads: 0,
+            judgement: Judgement::new(CHECK.name),
+            back: Judgement::new(CHECK.name),
+        }
+    }
+}
+
+impl Counter {
+    fn begin(&mut self, op: &Op) -> Result<(), Error> {
+        match op.f.as_str() {
+            "add" | "increment" => {
+                self.open.insert(op.invoke, self.passed + self.waiting.len() as u64);
+                self.waiting.push_back(Event::May(amount(op)?, Fate::Open));
+            }
+            "read" => self.waiting.push_back(Event::Begin(op.invoke)),
+            _ => return Err(not_understood(op, "add, increment or read")),
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, op: Op) -> Result<(), Error> {
+        if let Some(place) = self.open.remove(&op.invoke) {
+            if let Some(Event::May(_, fate)) = self.waiting.get_mut((place - self.passed) as usize) {
+                *fate = if op.outcome == Outcome::Fail { Fate::Failed } else { Fate::Counts };
+            }
+            if is_ok(&op) {
+                self.waiting.push_back(Event::Must(amount(&op)?));
+            }
+        } else if is_ok(&op) {
+            let answer = int(&op, op.value())?;
+            self.waiting.push_back(Event::End(Box::new(op), answer));
+        } else {
+            self.waiting.push_back(Event::Gone(op.invoke));
+        }
+        while !matches!(self.waiting.front(), None | Some(Event::May(_, Fate::Open))) {
+            self.passed += 1;
+            self.waiting.pop_front().into_iter().for_each(|event| self.happen(event));
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) {
         match event {
-            Event::May(number) => may.add(number),
-            Event::Must(number) => must.add(number),
-            Event::Begin(read) => begun[read] = (must, highest),
-            Event::End(read, answer) => {
-                let (certain, before) = begun[read];
-                let op = ops[read];
-                reads += 1;
-                let low = certain.above + may.below;
-                let high = may.above + certain.below;
-                let sum = format!("{}{} was read", answer, of_key(key));
-                if i128::from(answer) < low {
-                    let what = format!("{sum}, at least {low} must be there");
-                    judgement.violation("too-low", at_ns(op), what, evidence(&[op], []));
-                } else if i128::from(answer) > high {
-                    let what = format!("{sum}, at most {high} can be there");
-                    judgement.violation("too-high", at_ns(op), what, evidence(&[op], []));
-                } else if let Some((most, other)) = before.filter(|(most, _)| only_grows && answer < *most) {
-                    let what = format!("{sum} after {most}, and nothing is subtracted");
-                    judgement.violation("went-back", at_ns(op), what, evidence(&[ops[other], op], []));
-                } else {
-                    highest = highest.max(Some((answer, read)));
-                }
+            Event::May(_, Fate::Open | Fate::Failed) => {}
+            Event::May(number, Fate::Counts) => {
+                self.sinks |= number < 0;
+                self.may.add(number);
+            }
+            Event::Must(number) => self.must.add(number),
+            Event::Begin(read) => {
+                self.begun.insert(read, (self.must, self.highest.clone()));
+            }
+            Event::End(op, answer) => self.read(*op, answer),
+            Event::Gone(read) => {
+                self.begun.remove(&read);
             }
         }
     }
-    judgement.note(format!("{reads} reads{} were judged", of_key(key)));
-    Ok(())
+
+    fn read(&mut self, op: Op, answer: i64) {
+        let Some((certain, before)) = self.begun.remove(&op.invoke) else { return };
+        self.reads += 1;
+        let low = certain.above + self.may.below;
+        let high = self.may.above + certain.below;
+        let sum = || format!("{answer}{} was read", of_key(op.key.as_ref()));
+        if i128::from(answer) < low {
+            let what = format!("{}, at least {low} must be there", sum());
+            self.judgement.violation("too-low", at_ns(&op), what, evidence(&[&op], []));
+        } else if i128::from(answer) > high {
+            let what = format!("{}, at most {high} can be there", sum());
+            self.judgement.violation("too-high", at_ns(&op), what, evidence(&[&op], []));
+        } else if let Some((most, other)) = before.filter(|(most, _)| !self.sinks && answer < *most) {
+            let what = format!("{} after {most}, and nothing is subtracted", sum());
+            self.back.violation("went-back", at_ns(&op), what, evidence(&[&other, &op], []));
+        } else if self.highest.as_ref().is_none_or(|(highest, _)| *highest <= answer) {
+            self.highest = Some((answer, Rc::new(op)));
+        }
+    }
+
+    fn finish(mut self, key: Option<&Value>) -> Judgement {
+        if !self.sinks {
+            self.judgement.append(self.back);
+        }
+        self.judgement.note(format!("{} reads{} were judged", self.reads, of_key(key)));
+        self.judgement
+    }
+}
+
+/// What is added.
+fn amount(op: &Op) -> Result<i64, Error> {
+    match op.asked {
+        Value::Nil if op.f == "increment" => Ok(1),
+        _ => int(op, &op.asked),
+    }
 }
 
 /// What was added and what was subtracted, apart.
@@ -114,36 +233,6 @@ impl Sums {
     fn add(&mut self, number: i64) {
         *(if number < 0 { &mut self.below } else { &mut self.above }) += i128::from(number);
     }
-}
-
-/// All events, in the order in which they happened.
-fn events(ops: &[&Op]) -> Result<Vec<(u64, Event)>, Error> {
-    let mut events = Vec::with_capacity(2 * ops.len());
-    for (position, op) in ops.iter().enumerate() {
-        match op.f.as_str() {
-            "add" | "increment" => {
-                let number = match op.asked {
-                    Value::Nil if op.f == "increment" => 1,
-                    _ => int(op, &op.asked)?,
-                };
-                if op.outcome != Outcome::Fail {
-                    events.push((op.invoke, Event::May(number)));
-                }
-                if let (Outcome::Ok, Some(complete)) = (op.outcome, op.complete) {
-                    events.push((complete, Event::Must(number)));
-                }
-            }
-            "read" => {
-                if let (true, Some(complete)) = (is_ok(op), op.complete) {
-                    events.push((op.invoke, Event::Begin(position)));
-                    events.push((complete, Event::End(position, int(op, op.value())?)));
-                }
-            }
-            _ => return Err(not_understood(op, "add, increment or read")),
-        }
-    }
-    events.sort_by_key(|(index, _)| *index);
-    Ok(events)
 }
 
 #[cfg(test)]
@@ -219,6 +308,29 @@ mod tests {
             kinds(&CHECK, &script(&[steps, read].concat()), &[])
         };
         assert_eq!((one(1), one(0)), (Vec::<String>::new(), vec!["too-low".to_owned()]));
+    }
+
+    #[test]
+    fn only_what_is_open_is_held() {
+        let (mut pairing, mut counter) = (Pairing::default(), Counter::default());
+        let mut most = 0;
+        for entry in history(1, -9).into_iter().chain((0..50).flat_map(|seed| {
+            history(seed, 0).into_iter().map(move |mut entry| {
+                entry.index += 1_000_000 * (seed + 1);
+                if let crate::raw::Process::Client(process) = &mut entry.process {
+                    *process += 1_000_000 * (seed + 1);
+                }
+                entry
+            })
+        })) {
+            match pairing.step(entry).unwrap() {
+                Step::Other(_) => {}
+                Step::Begun(op) => counter.begin(op).unwrap(),
+                Step::Ended(op) => counter.end(op).unwrap(),
+            }
+            most = most.max(counter.waiting.len() + counter.begun.len() + counter.open.len());
+        }
+        assert!(counter.reads > 1_500 && most < 100, "{most} of {} reads", counter.reads);
     }
 
     #[test]

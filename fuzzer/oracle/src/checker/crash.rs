@@ -48,25 +48,54 @@ pub fn check(exits: &[ProcessExit], allowed: &[i32]) -> [Judgement; 2] {
     let mut crash = Judgement::new(NAME);
     let mut status = Judgement::new(NAME_EXIT);
     for exit in exits.iter().filter(|exit| !exit.planned) {
-        let how = match exit.exit {
-            Exit::Status(status) if allowed.contains(&status) => continue,
-            Exit::Status(status) => format!("exited with status {status}"),
-            Exit::Signal(signal) => format!("was ended by signal {signal}{}", signal_name(signal)),
-        };
-        let summary = format!("n{} {how} at {}", exit.node, seconds(exit.at_ns));
-        let tail = exit.stderr_tail.len().saturating_sub(TAIL_MAX);
-        let mut lines = vec![summary.clone()];
-        lines.extend(exit.stderr_tail[tail..].iter().map(|line| format!("  {line}")));
-        let evidence = Evidence { lines, ..Evidence::default() };
-        match (place(&exit.stderr_tail), exit.exit) {
-            (Some(place), _) => crash.violation(&place, exit.at_ns, summary, evidence),
-            (None, Exit::Signal(n)) => crash.violation(&format!("signal-{n}"), exit.at_ns, summary, evidence),
-            (None, Exit::Status(n)) => {
-                status.violation(&format!("unexpected-status-{n}"), exit.at_ns, summary, evidence);
-            }
+        if matches!(exit.exit, Exit::Status(status) if allowed.contains(&status)) {
+            continue;
         }
+        let how = how(exit.exit);
+        let summary = format!("n{} {how} at {}", exit.node, seconds(exit.at_ns));
+        let found = told(exit.exit, summary, &exit.stderr_tail);
+        let judgement =
+            if found.says_why || matches!(exit.exit, Exit::Signal(_)) { &mut crash } else { &mut status };
+        judgement.violation(&found.kind, exit.at_ns, found.summary, found.evidence);
     }
     [crash, status]
+}
+
+/// An end that is not in order.
+pub(super) struct Found {
+    /// `panic:PLACE`, `signal-N`.
+    pub kind: String,
+    /// The process had said why.
+    pub says_why: bool,
+    /// What happened, in a sentence.
+    pub summary: String,
+    /// With the last lines that it wrote.
+    pub evidence: Evidence,
+}
+
+/// What to say of an end; `who` may say when it was.
+pub(super) fn found(exit: Exit, who: &str, stderr: &[String]) -> Found {
+    told(exit, format!("{who} {}", how(exit)), stderr)
+}
+
+fn told(exit: Exit, summary: String, stderr: &[String]) -> Found {
+    let tail = stderr.len().saturating_sub(TAIL_MAX);
+    let mut lines = vec![summary.clone()];
+    lines.extend(stderr[tail..].iter().map(|line| format!("  {line}")));
+    let place = place(stderr);
+    let says_why = place.is_some();
+    let kind = place.unwrap_or_else(|| match exit {
+        Exit::Signal(signal) => format!("signal-{signal}"),
+        Exit::Status(status) => format!("unexpected-status-{status}"),
+    });
+    Found { kind, says_why, summary, evidence: Evidence { lines, ..Evidence::default() } }
+}
+
+fn how(exit: Exit) -> String {
+    match exit {
+        Exit::Status(status) => format!("exited with status {status}"),
+        Exit::Signal(signal) => format!("was ended by signal {signal}{}", signal_name(signal)),
+    }
 }
 
 fn signal_name(signal: i32) -> &'static str {

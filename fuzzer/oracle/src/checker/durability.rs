@@ -4,6 +4,8 @@
 //! answered shows something older than an acknowledged change; if only some do, they are stale, which is the
 //! business of [`super::linearizable`]. A final read that failed tells nothing.
 
+pub mod raw;
+
 use crate::history::entries_of;
 use crate::op::{Call, Op, Outcome, Shown, seconds};
 use crate::verdict::{Evidence, Judgement};
@@ -190,6 +192,32 @@ mod tests {
         let judgement = judge(&[b, ("read", "ok", "null"), ("read", "info", "null")], 2);
         assert_eq!(judgement.unknown, ["no final read was answered for x"]);
         assert_eq!(signatures(&judgement), [""; 0]);
+    }
+
+    #[test]
+    fn final_reads_of_anybody_are_marked_or_follow_the_last_fault() {
+        use crate::check::Options;
+        use crate::format::{self, Format};
+        let found = |read: &str, settings: &[(&str, &str)]| {
+            let text = format!(
+                "{{:process 0, :type :invoke, :f :write, :value 1, :time 0}}\n\
+                 {{:process 0, :type :ok, :f :write, :value 1, :time 1000000000}}\n\
+                 {{:process 0, :type :invoke, :f :read, :time 1500000000}}\n\
+                 {{:process 0, :type :ok, :f :read, :value nil, :time 1600000000{read}}}\n\
+                 {{:process :nemesis, :type :info, :f :kill, :time 2000000000}}\n\
+                 {{:process 0, :type :invoke, :f :read, :time 3000000000}}\n\
+                 {{:process 0, :type :ok, :f :read, :value 1, :time 4000000000}}\n"
+            );
+            let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            let options = Options { settings, ..Options::default() };
+            let mut entries = format::read(Format::Edn, text.as_bytes(), format::Options::default());
+            let judgement = raw::CHECK.judge(&mut *entries, &options).unwrap();
+            (judgement.violations.len(), judgement.unknown.len())
+        };
+        assert_eq!(found("", &[]), (0, 0));
+        assert_eq!(found("", &[("final-ms", "1200")]), (0, 0), "one fresh answer is enough");
+        assert_eq!(found(", :final? true", &[]), (0, 0), "a marked one and all after it are final");
+        assert_eq!(found("", &[("final-ms", "9000")]), (0, 1));
     }
 
     #[test]

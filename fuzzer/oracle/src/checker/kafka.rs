@@ -30,7 +30,7 @@
 mod decode;
 
 use super::shape::{at_ns, by_key, evidence, is_ok, of_key, some};
-use crate::check::Check;
+use crate::check::{Check, Holds};
 use crate::example::Example;
 use crate::model::intern::Interner;
 use crate::op::Outcome;
@@ -61,6 +61,7 @@ pub const CHECK: Check = Check {
         finds: "kafka/int-poll-skip",
     },
     options: &[],
+    holds: Holds::History,
     run: |source, _| judge(&ops(source)?),
 };
 

@@ -15,7 +15,7 @@
 //! `tests/long_fork`; Sovran et al., "Transactional storage for geo-replicated systems", SOSP 2011.
 
 use super::shape::{at_ns, evidence, is_ok, wrong_value};
-use crate::check::Check;
+use crate::check::{Check, Holds};
 use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
@@ -42,6 +42,7 @@ pub const CHECK: Check = Check {
         finds: "long-fork/long-fork",
     },
     options: &[],
+    holds: Holds::History,
     run: |source, _| judge(&ops(source)?),
 };
 

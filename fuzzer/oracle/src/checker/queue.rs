@@ -18,7 +18,7 @@
 //! counted and not wrong. Unlike there, elements of enqueues that failed are unexpected.
 
 use super::shape::{Ids, at_ns, by_key, elements, evidence, is_ok, not_understood, of_key, some};
-use crate::check::{Check, Options, Setting};
+use crate::check::{Check, Holds, Options, Setting};
 use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
@@ -42,6 +42,7 @@ pub const QUEUE: Check = Check {
         finds: "queue/duplicated-element",
     },
     options: &[],
+    holds: Holds::History,
     run: |source, _| judge_queue(&ops(source)?),
 };
 
@@ -61,6 +62,7 @@ pub const TOTAL_QUEUE: Check = Check {
             about: "yes takes the queue as empty at the end, whatever dequeues show; no without it",
         },
     ],
+    holds: Holds::History,
     run: |source, options| judge_total(&ops(source)?, options),
 };
 

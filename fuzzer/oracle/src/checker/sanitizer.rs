@@ -18,9 +18,9 @@ pub const NAME: &str = "sanitizer";
 /// Functions in a name.
 const FRAMES: usize = 3;
 /// Lines of a report kept as evidence.
-const LINES_MAX: usize = 24;
+pub(super) const LINES_MAX: usize = 24;
 /// Lines of a report in which its first stack is looked for.
-const REACH_MAX: usize = 80;
+pub(super) const REACH_MAX: usize = 80;
 
 /// A line that a process wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,9 +77,14 @@ pub fn check(lines: &[Line]) -> Judgement {
 /// The report that begins with the first of these lines, if one does.
 #[must_use]
 pub fn report<S: AsRef<str>>(lines: &[S]) -> Option<Report> {
-    let head = lines.first()?.as_ref();
+    report_of(lines.iter().map(AsRef::as_ref))
+}
+
+/// The same of lines wherever they are.
+pub(super) fn report_of<'a>(mut lines: impl Iterator<Item = &'a str>) -> Option<Report> {
+    let head = lines.next()?;
     let kind = named(head).or_else(|| undefined(head)).or_else(|| go_race(head))?;
-    let rest = lines[1..].iter().take(REACH_MAX).map(AsRef::as_ref);
+    let rest = lines.take(REACH_MAX);
     let is_next = |line: &&str| named(line).is_none() && undefined(line).is_none() && go_race(line).is_none();
     let mut functions: Vec<String> = Vec::new();
     for line in rest.take_while(is_next) {

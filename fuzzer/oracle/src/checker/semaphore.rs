@@ -1,11 +1,12 @@
-//! Locks and semaphores: never too many holders, and fencing tokens that grow.
+//! Locks and semaphores: never too many holders, and fencing tokens that grow (which [`fencing`](super::fencing) alone
+//! looks at).
 //!
 //! | check | kind | what was seen |
 //! |---|---|---|
 //! | `mutex` | `two-holders` | a process was granted the lock while another held it for certain |
 //! | `semaphore` | `too-many-holders` | more permits were held for certain, at one instant, than there are |
-//! | `mutex`, `semaphore` | `overlap-not-closed` | that began in the declared window after a loss, and went on after it |
-//! | all | `token-not-increasing` | a grant asked for after another bears a token that is not greater |
+//! | both | `overlap-not-closed` | that began in the declared window after a loss, and went on after it |
+//! | both | `token-not-increasing` | a grant asked for after another bears a token that is not greater |
 //!
 //! Operations: `acquire` (or `lock`) and `release` (or `unlock`). The `ok` value of `acquire` may be nil, a whole number
 //! that is a fencing token, or a map with `token` (or `fence`) and `lease-ms`; other fields are passed over. For
@@ -24,7 +25,7 @@
 
 use super::lock::{Hold, Point, Rule, excesses, passed_tokens};
 use super::shape::{evidence, is_ok, not_understood, of_key, wrong_value};
-use crate::check::{Check, Options, Setting, Source};
+use crate::check::{Check, Holds, Options, Setting, Source};
 use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Entry, Error, Op, Pairing, Process};
@@ -63,6 +64,7 @@ pub const MUTEX: Check = Check {
         finds: "mutex/two-holders",
     },
     options: &[LEASE, OVERLAP, LOSSES],
+    holds: Holds::History,
     run: |source, options| judge(source, options, Kind::Mutex),
 };
 
@@ -92,41 +94,21 @@ pub const SEMAPHORE: Check = Check {
         OVERLAP,
         LOSSES,
     ],
+    holds: Holds::History,
     run: |source, options| judge(source, options, Kind::Semaphore),
 };
 
-/// The check `fencing`.
-pub const FENCING: Check = Check {
-    name: "fencing",
-    about: "the tokens that `acquire` is answered with grow, however many hold the lock",
-    example: Example {
-        settings: &[],
-        history: &[
-            "0 :invoke :acquire nil",
-            "0 :ok :acquire 8",
-            "0 :invoke :release nil",
-            "0 :ok :release nil",
-            "1 :invoke :acquire nil",
-            "1 :ok :acquire 8",
-        ],
-        finds: "fencing/token-not-increasing",
-    },
-    options: &[],
-    run: |source, options| judge(source, options, Kind::Fencing),
-};
-
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Mutex,
     Semaphore,
-    Fencing,
 }
 
 /// What `acquire` was answered with.
 #[derive(Default)]
-struct Grant {
-    token: Option<i128>,
-    lease_ns: Option<u64>,
+pub(super) struct Grant {
+    pub token: Option<i128>,
+    pub lease_ns: Option<u64>,
 }
 
 /// Reads the history, and judges each lock.
@@ -134,7 +116,6 @@ fn judge(source: &mut Source<'_>, options: &Options, kind: Kind) -> Result<Judge
     let (check, permits) = match kind {
         Kind::Mutex => (MUTEX, 1),
         Kind::Semaphore => (SEMAPHORE, options.number("permits")?.unwrap_or(1)),
-        Kind::Fencing => (FENCING, u64::MAX),
     };
     let mut judgement = Judgement::new(check.name);
     let lease_ns = options.number::<u64>("lease-ms")?.map(|ms| ms.saturating_mul(MS));
@@ -159,9 +140,7 @@ fn judge(source: &mut Source<'_>, options: &Options, kind: Kind) -> Result<Judge
     let mut tokens = 0;
     for (key, holds) in holds(&ops, lease_ns, kind, is_foreign)? {
         let rule = Rule { permits, reentrant: kind == Kind::Mutex, excused: &excused };
-        if kind != Kind::Fencing {
-            many_holders(&ops, key, &holds, &rule, kind, &mut judgement);
-        }
+        many_holders(&ops, key, &holds, &rule, kind, &mut judgement);
         tokens += holds.iter().filter(|hold| hold.token.is_some()).count();
         if let Some((high, hold)) = passed_tokens(&holds) {
             let token = |hold: usize| holds[hold].token.unwrap_or_default();
@@ -169,9 +148,6 @@ fn judge(source: &mut Source<'_>, options: &Options, kind: Kind) -> Result<Judge
             let shows = evidence(&[&ops[holds[high].op], &ops[holds[hold].op]], []);
             judgement.violation("token-not-increasing", holds[hold].from.0, summary, shows);
         }
-    }
-    if kind == Kind::Fencing && tokens == 0 {
-        judgement.unknown("no grant bears a token");
     }
     judgement.note(format!("{tokens} tokens were judged"));
     Ok(judgement)
@@ -225,11 +201,11 @@ fn many_holders(
     }
 }
 
-type Holds<'a> = BTreeMap<Option<&'a Value>, Vec<Hold>>;
+type ByLock<'a> = BTreeMap<Option<&'a Value>, Vec<Hold>>;
 
 /// The holds of each lock, in the order in which they began.
-fn holds(ops: &[Op], lease_ns: Option<u64>, kind: Kind, is_foreign: bool) -> Result<Holds<'_>, Error> {
-    let mut locks: Holds<'_> = BTreeMap::new();
+fn holds(ops: &[Op], lease_ns: Option<u64>, kind: Kind, is_foreign: bool) -> Result<ByLock<'_>, Error> {
+    let mut locks: ByLock<'_> = BTreeMap::new();
     // Holds that nobody released yet, by lock.
     let mut open: BTreeMap<Option<&Value>, Vec<usize>> = BTreeMap::new();
     let point = |ns: Option<u64>, index| -> Point { (ns.unwrap_or_default(), index) };
@@ -277,7 +253,7 @@ fn holds(ops: &[Op], lease_ns: Option<u64>, kind: Kind, is_foreign: bool) -> Res
 }
 
 /// What a grant says of itself.
-fn grant(op: &Op, kind: Kind) -> Result<Grant, Error> {
+pub(super) fn grant(op: &Op, kind: Kind) -> Result<Grant, Error> {
     let value = op.value();
     let number = |value: &Value| value.as_int().ok_or_else(|| wrong_value(op, value, "a whole number"));
     let field = |name: &str| value.get(name).filter(|value| **value != Value::Nil);

@@ -22,7 +22,7 @@
 
 use super::collection::{Addition, Answer, Facts, Finding, Growth};
 use super::shape::{Ids, at_ns, by_key, elements, evidence, is_ok, not_understood, of_key, some};
-use crate::check::{Check, Options, Setting};
+use crate::check::{Check, Holds, Options, Setting};
 use crate::example::Example;
 use crate::op::seconds;
 use crate::raw::{Error, Op, ops};
@@ -45,6 +45,7 @@ pub const SET: Check = Check {
         finds: "set/acknowledged-element-lost",
     },
     options: &[],
+    holds: Holds::History,
     run: |source, _| judge_set(&ops(source)?),
 };
 
@@ -68,6 +69,7 @@ pub const SET_FULL: Check = Check {
         name: "linearizable",
         about: "yes forbids reads that miss what was there before they began; no without it",
     }],
+    holds: Holds::History,
     run: |source, options| judge_set_full(&ops(source)?, options),
 };
 

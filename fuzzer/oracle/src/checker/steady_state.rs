@@ -21,7 +21,7 @@
 //!
 //! n log n in the number of operations. Source: Basiri et al., "Chaos engineering", IEEE Software 2016.
 
-use crate::check::{Check, Options, Setting, Source};
+use crate::check::{Check, Holds, Options, Setting, Source};
 use crate::example::Example;
 use crate::history::Phase;
 use crate::op::seconds;
@@ -65,6 +65,7 @@ pub const CHECK: Check = Check {
         Setting { name: "recovery-ms", about: "how long after the last fault it may take; 5000 without it" },
         Setting { name: "during", about: "no asks for nothing between faults; yes without it" },
     ],
+    holds: Holds::History,
     run: judge,
 };
 

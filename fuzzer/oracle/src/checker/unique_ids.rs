@@ -9,7 +9,7 @@
 //! number of operations. Source: Jepsen's `checker/unique-ids`, Maelstrom's workload `unique-ids`.
 
 use super::shape::{at_ns, evidence, is_ok, not_understood, some};
-use crate::check::Check;
+use crate::check::{Check, Holds};
 use crate::example::Example;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
@@ -30,6 +30,7 @@ pub const CHECK: Check = Check {
         finds: "unique-ids/duplicated-id",
     },
     options: &[],
+    holds: Holds::History,
     run: |source, _| judge(&ops(source)?),
 };
 

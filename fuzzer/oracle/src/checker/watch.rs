@@ -21,7 +21,7 @@
 use super::shape::{
     at_ns, by_key, elements, evidence, int, is_ok, not_understood, of_key, some, wrong_value,
 };
-use crate::check::Check;
+use crate::check::{Check, Holds};
 use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
@@ -48,6 +48,7 @@ pub const CHECK: Check = Check {
         finds: "watch/missed-change",
     },
     options: &[],
+    holds: Holds::History,
     run: |source, _| judge(&ops(source)?),
 };
 

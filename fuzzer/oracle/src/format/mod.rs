@@ -9,8 +9,9 @@
 //! | `plume` | lines `r(key,value,session,transaction)`, of Plume and PolySI | everything |
 //! | `awdit` | lines `r key value` between lines of `-` and `=`, AWDIT's test format | everything |
 //! | `dbcop` | sessions of transactions of events, dbcop's JSON | one transaction |
+//! | `lines` | any text, for the checks of what processes write; never guessed | one line |
 //!
-//! The last three have transactions of sessions without real time: see [`Format::is_timed`].
+//! `plume`, `awdit` and `dbcop` have transactions of sessions without real time: see [`Format::is_timed`].
 //!
 //! Readers give an error with its place for whatever they do not understand, never a panic; values are nested at most
 //! 128 deep. Writers refuse what their format has no word for.
@@ -23,6 +24,7 @@ mod entry;
 mod etcd;
 mod json;
 mod kv;
+mod lines;
 mod plume;
 mod scanner;
 mod session;
@@ -49,6 +51,8 @@ pub enum Format {
     Awdit,
     /// dbcop's JSON.
     Dbcop,
+    /// Any text.
+    Lines,
 }
 
 /// How a format is read and written.
@@ -60,8 +64,8 @@ pub struct Options {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Edn, Self::Json, Self::Kv, Self::Etcd, Self::Plume, Self::Awdit, Self::Dbcop];
+    pub const ALL: [Self; 8] =
+        [Self::Edn, Self::Json, Self::Kv, Self::Etcd, Self::Plume, Self::Awdit, Self::Dbcop, Self::Lines];
 
     /// Its name.
     #[must_use]
@@ -74,6 +78,7 @@ impl Format {
             Self::Plume => "plume",
             Self::Awdit => "awdit",
             Self::Dbcop => "dbcop",
+            Self::Lines => "lines",
         }
     }
 
@@ -94,6 +99,7 @@ impl Format {
             Self::Plume => "lines r(key,value,session,transaction), of Plume and PolySI",
             Self::Awdit => "lines `r key value` between lines of - and =, AWDIT's test format",
             Self::Dbcop => "sessions of transactions of events, dbcop's JSON",
+            Self::Lines => "any text, for the checks of what processes write",
         }
     }
 
@@ -121,6 +127,7 @@ pub fn read<'a>(
         Format::Plume => plume::read(source),
         Format::Awdit => awdit::read(source),
         Format::Dbcop => Box::new(until_error(dbcop::Entries::new(source))),
+        Format::Lines => Box::new(until_error(lines::Entries::new(source))),
     }
 }
 
@@ -160,6 +167,7 @@ pub fn write(
         Format::Plume => plume::write(history, sink),
         Format::Awdit => awdit::write(history, sink),
         Format::Dbcop => dbcop::write(history, sink),
+        Format::Lines => lines(history, sink, lines::write),
     }
 }
 

@@ -103,6 +103,16 @@ impl<R: BufRead> Scanner<R> {
 
     /// The rest of the line without its end; `None` at the end of the text. The place is where it begins.
     pub(super) fn line(&mut self) -> Result<Option<(Place, String)>, Error> {
+        self.bytes_of_line()?.map(|(place, bytes)| Ok((place, text(bytes, place)?))).transpose()
+    }
+
+    /// The same of a text that need not be UTF-8: what is not is replaced.
+    pub(super) fn line_lossy(&mut self) -> Result<Option<(Place, String)>, Error> {
+        let line = self.bytes_of_line()?;
+        Ok(line.map(|(place, bytes)| (place, String::from_utf8_lossy(&bytes).into_owned())))
+    }
+
+    fn bytes_of_line(&mut self) -> Result<Option<(Place, Vec<u8>)>, Error> {
         self.begin();
         let place = self.place;
         if self.peek().is_none() {
@@ -116,7 +126,7 @@ impl<R: BufRead> Scanner<R> {
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
-        Ok(Some((place, text(bytes, place)?)))
+        Ok(Some((place, bytes)))
     }
 
     /// An error at the next byte; if the source failed, that is the error.

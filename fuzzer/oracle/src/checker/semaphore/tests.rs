@@ -1,4 +1,5 @@
 use super::*;
+use crate::checker::fencing::CHECK as FENCING;
 use crate::checker::simulation::{
     Ask, PLAN, Rng, TICK_NS, ask, completions, error, kinds, map, rng, script, simulate,
 };

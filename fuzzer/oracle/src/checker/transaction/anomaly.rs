@@ -19,7 +19,9 @@
 //! | `cyclic-versions` | versions of a key come before themselves |
 //!
 //! A cycle of the second to fourth kind may use the order of processes, then its name ends in `-process`, or the order
-//! of real time, `-realtime`; it always uses one of these at least once. Without predicates `G2` is `G2-item`.
+//! of real time, `-realtime`; it always uses one of these at least once. Adya's `G2` is such a
+//! cycle with an anti-dependency on a predicate; reads of keys show `G2-item` only, which implies it. For `G2` itself see
+//! [`predicate`](crate::checker::predicate).
 //! Sources: Adya, "Weak Consistency" (1999); Kingsbury and Alvaro, "Elle" (VLDB 2020), whose names these are.
 
 /// The kinds of cycles, by what is in them besides the order of processes and real time.

@@ -5,7 +5,7 @@
 use super::history::Datatype;
 use super::report::{self, CONSISTENCY, Demand, REALTIME};
 use super::{depend, direct, explain, intake, search};
-use crate::check::{Check, Options, Source};
+use crate::check::{Check, Holds, Options, Source};
 use crate::example::Example;
 use crate::raw::Error;
 use crate::verdict::Judgement;
@@ -28,6 +28,7 @@ pub const CHECK: Check = Check {
         finds: "list-append/G-single",
     },
     options: &[CONSISTENCY, REALTIME],
+    holds: Holds::History,
     run,
 };
 

@@ -1,6 +1,6 @@
 //! Transactions: histories of Elle's shape, anomalies, and the consistency models that they rule out.
 //!
-//! `intake` makes a compact `history`; `direct` finds what is wrong without a cycle, `depend` the `graph` of
+//! [`known`] names the anomalies. `intake` makes a compact `history`; `direct` finds what is wrong without a cycle, `depend` the `graph` of
 //! dependencies (for registers after `succession`), `search` its cycles, class by class (`anomaly`); `explain` finds each edge of a cycle again in
 //! the history and says why; `report` weighs all of it against a consistency `model`.
 //!
@@ -15,9 +15,11 @@ mod explain;
 mod graph;
 mod history;
 mod intake;
+pub mod known;
 mod model;
 pub mod register;
 mod report;
+mod script;
 mod search;
 pub mod serial;
 mod succession;

@@ -7,7 +7,7 @@ use super::history::{Action, Datatype, History};
 use super::report::{self, CONSISTENCY, Demand, REALTIME};
 use super::succession::{Newer, Source, Succession, Vouched};
 use super::{depend, direct, intake, search};
-use crate::check::{Check, Options, Setting, Source as Entries};
+use crate::check::{Check, Holds, Options, Setting, Source as Entries};
 use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::Error;
@@ -49,6 +49,7 @@ pub const CHECK: Check = Check {
         finds: "rw-register/G1c",
     },
     options: &[CONSISTENCY, REALTIME, WRITES_FOLLOW_READS, SEQUENTIAL, LINEARIZABLE],
+    holds: Holds::History,
     run,
 };
 

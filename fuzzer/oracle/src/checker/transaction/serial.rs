@@ -11,7 +11,7 @@ use super::graph::{Graph, Kind};
 use super::history::{Action, Datatype, History};
 use super::report::Demand;
 use super::{intake, register};
-use crate::check::{Check, Options, Setting, Source as Entries};
+use crate::check::{Check, Holds, Options, Setting, Source as Entries};
 use crate::example::Example;
 use crate::raw::Error;
 use crate::verdict::{Evidence, Judgement};
@@ -38,6 +38,7 @@ pub const SERIALIZABLE: Check = Check {
         finds: "serializable/G2-item",
     },
     options: &[ORDER],
+    holds: Holds::History,
     run: |entries, options| {
         let models = ["serializable", "strong-session-serializable", "strict-serializable"];
         run(entries, options, Problem { name: "serializable", models, is_snapshot: false, always: None })
@@ -59,6 +60,7 @@ pub const STRICT: Check = Check {
         finds: "strict-serializable/G-single-realtime",
     },
     options: &[],
+    holds: Holds::History,
     run: |entries, options| {
         let models = ["strict-serializable"; 3];
         let always = Some(Held::Realtime);
@@ -81,6 +83,7 @@ pub const SNAPSHOT: Check = Check {
         finds: "snapshot-isolation/lost-update",
     },
     options: &[ORDER],
+    holds: Holds::History,
     run: |entries, options| {
         let models = ["snapshot-isolation", "strong-session-snapshot-isolation", "strong-snapshot-isolation"];
         run(entries, options, Problem { name: "snapshot-isolation", models, is_snapshot: true, always: None })

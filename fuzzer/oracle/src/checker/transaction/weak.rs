@@ -17,7 +17,7 @@ use super::explain::{self, Named, Why};
 use super::graph::{Arc, Components, Graph, Kind, Kinds};
 use super::history::{Action, Datatype, History};
 use super::{intake, search};
-use crate::check::{Check, Options, Source as Entries};
+use crate::check::{Check, Holds, Options, Source as Entries};
 use crate::example::Example;
 use crate::raw::Error;
 use crate::verdict::{Evidence, Judgement};
@@ -38,6 +38,7 @@ pub const READ_COMMITTED: Check = Check {
         finds: "read-committed/G1a",
     },
     options: &[],
+    holds: Holds::History,
     run: |entries, options| run(entries, options, Level::Committed),
 };
 
@@ -58,6 +59,7 @@ pub const READ_ATOMIC: Check = Check {
         finds: "read-atomic/commit-cycle",
     },
     options: &[],
+    holds: Holds::History,
     run: |entries, options| run(entries, options, Level::Atomic),
 };
 
@@ -82,6 +84,7 @@ pub const CAUSAL: Check = Check {
         finds: "causal-consistency/commit-cycle",
     },
     options: &[],
+    holds: Holds::History,
     run: |entries, options| run(entries, options, Level::Causal),
 };
 

@@ -12,7 +12,7 @@ mod sessions;
 mod settings;
 
 use super::{NAME, staleness};
-use crate::check::{Check, Options};
+use crate::check::{Check, Holds, Options};
 use crate::example::Example;
 use crate::model::sequence::Sequence;
 use crate::raw::{Error, Op, ops};
@@ -42,6 +42,7 @@ pub const REGISTER: Check = Check {
         finds: "linearizability/stale-read",
     },
     options: &[CONSISTENCY_OF_REGISTERS, GUARANTEES, STALENESS, INITIAL, NIL, PARTITION, THREADS],
+    holds: Holds::History,
     run: |source, options| register(&ops(source)?, options, false),
 };
 
@@ -62,6 +63,7 @@ pub const CAS_REGISTER: Check = Check {
         finds: "linearizability/lost-update",
     },
     options: &[CONSISTENCY_OF_REGISTERS, GUARANTEES, STALENESS, INITIAL, NIL, REFUSALS, PARTITION, THREADS],
+    holds: Holds::History,
     run: |source, options| register(&ops(source)?, options, true),
 };
 
@@ -80,6 +82,7 @@ pub const MULTI_REGISTER: Check = Check {
         finds: "linearizability/inconsistent-transaction",
     },
     options: &[CONSISTENCY, INITIAL, NIL, PARTITION, THREADS],
+    holds: Holds::History,
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
         let parts = read_multi::parts(&ops, &settings)?;
@@ -104,6 +107,7 @@ pub const MAP: Check = Check {
         finds: "linearizability/inconsistent-get",
     },
     options: &[CONSISTENCY, PARTITION, THREADS],
+    holds: Holds::History,
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
         let parts = part::parts(&ops, Entries::default)?;
@@ -126,6 +130,7 @@ pub const SET: Check = Check {
         finds: "linearizability/missing-element",
     },
     options: &[CONSISTENCY, PARTITION, THREADS],
+    holds: Holds::History,
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
         let parts = part::parts(&ops, Sets::default)?;
@@ -150,6 +155,7 @@ pub const QUEUE: Check = Check {
         finds: "linearizability/out-of-order",
     },
     options: &[CONSISTENCY, PARTITION, THREADS],
+    holds: Holds::History,
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
         let parts = part::parts(&ops, || Sequences::new(Sequence::Queue))?;
@@ -174,6 +180,7 @@ pub const STACK: Check = Check {
         finds: "linearizability/out-of-order",
     },
     options: &[CONSISTENCY, PARTITION, THREADS],
+    holds: Holds::History,
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
         let parts = part::parts(&ops, || Sequences::new(Sequence::Stack))?;
@@ -191,6 +198,7 @@ pub const COUNTER: Check = Check {
         finds: "linearizability/inconsistent-sum",
     },
     options: &[CONSISTENCY, INITIAL_COUNT, PARTITION, THREADS],
+    holds: Holds::History,
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
         let initial = match settings.initial {
@@ -218,6 +226,7 @@ pub const MUTEX: Check = Check {
         finds: "linearizability/acquired-twice",
     },
     options: &[CONSISTENCY, PARTITION, THREADS],
+    holds: Holds::History,
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
         let parts = part::parts(&ops, || Locks)?;
