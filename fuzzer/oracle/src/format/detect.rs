@@ -1,6 +1,6 @@
 //! Formats told from the beginning of a file.
 
-use super::{Format, etcd};
+use super::{Format, etcd, hist};
 
 /// How much of a file [`detect`] needs at most, in bytes.
 pub const SAMPLE_BYTES: usize = 64 * 1024;
@@ -16,6 +16,9 @@ pub fn detect(sample: &[u8]) -> Option<Format> {
     if first.starts_with("r(") || first.starts_with("w(") {
         return Some(Format::Plume);
     }
+    if first.starts_with("//") || begins_hist(first) {
+        return Some(Format::Hist);
+    }
     let is_rule = |mark: char| first.chars().all(|c| c == mark);
     let mut words = first.split_whitespace();
     let is_access = matches!(words.next(), Some("r" | "w")) && words.count() == 2;
@@ -26,6 +29,13 @@ pub fn detect(sample: &[u8]) -> Option<Format> {
         return Some(Format::Etcd);
     }
     of_brackets(first, text)
+}
+
+/// `[x:=` or `[x==`
+fn begins_hist(line: &str) -> bool {
+    let Some(line) = line.strip_prefix('[') else { return false };
+    let rest = line.trim_start_matches(|c: char| !c.is_ascii() || hist::is_name(c as u8));
+    rest.len() < line.len() && (rest.starts_with(":=") || rest.starts_with("=="))
 }
 
 /// EDN or some JSON.

@@ -9,9 +9,10 @@
 //! | `plume` | lines `r(key,value,session,transaction)`, of Plume and PolySI | everything |
 //! | `awdit` | lines `r key value` between lines of `-` and `=`, AWDIT's test format | everything |
 //! | `dbcop` | sessions of transactions of events, dbcop's JSON | one transaction |
+//! | `hist` | sessions of transactions `[x:=1 y==2]`, dbcop's text | one transaction |
 //! | `lines` | any text, for the checks of what processes write; never guessed | one line |
 //!
-//! `plume`, `awdit` and `dbcop` have transactions of sessions without real time: see [`Format::is_timed`].
+//! `plume`, `awdit`, `dbcop` and `hist` have transactions of sessions without real time: see [`Format::is_timed`].
 //!
 //! Readers give an error with its place for whatever they do not understand, never a panic; values are nested at most
 //! 128 deep. Writers refuse what their format has no word for.
@@ -22,6 +23,7 @@ mod detect;
 mod edn;
 mod entry;
 mod etcd;
+mod hist;
 mod json;
 mod kv;
 mod lines;
@@ -51,6 +53,8 @@ pub enum Format {
     Awdit,
     /// dbcop's JSON.
     Dbcop,
+    /// dbcop's text.
+    Hist,
     /// Any text.
     Lines,
 }
@@ -64,8 +68,17 @@ pub struct Options {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Edn, Self::Json, Self::Kv, Self::Etcd, Self::Plume, Self::Awdit, Self::Dbcop, Self::Lines];
+    pub const ALL: [Self; 9] = [
+        Self::Edn,
+        Self::Json,
+        Self::Kv,
+        Self::Etcd,
+        Self::Plume,
+        Self::Awdit,
+        Self::Dbcop,
+        Self::Hist,
+        Self::Lines,
+    ];
 
     /// Its name.
     #[must_use]
@@ -78,6 +91,7 @@ impl Format {
             Self::Plume => "plume",
             Self::Awdit => "awdit",
             Self::Dbcop => "dbcop",
+            Self::Hist => "hist",
             Self::Lines => "lines",
         }
     }
@@ -99,6 +113,7 @@ impl Format {
             Self::Plume => "lines r(key,value,session,transaction), of Plume and PolySI",
             Self::Awdit => "lines `r key value` between lines of - and =, AWDIT's test format",
             Self::Dbcop => "sessions of transactions of events, dbcop's JSON",
+            Self::Hist => "sessions of transactions [x:=1 y==2], dbcop's text",
             Self::Lines => "any text, for the checks of what processes write",
         }
     }
@@ -110,7 +125,7 @@ impl Format {
     /// holds would find violations that are none, so it is to be told (by the setting `realtime=no`).
     #[must_use]
     pub const fn is_timed(self) -> bool {
-        !matches!(self, Self::Plume | Self::Awdit | Self::Dbcop)
+        !matches!(self, Self::Plume | Self::Awdit | Self::Dbcop | Self::Hist)
     }
 }
 
@@ -127,6 +142,7 @@ pub fn read<'a>(
         Format::Plume => plume::read(source),
         Format::Awdit => awdit::read(source),
         Format::Dbcop => Box::new(until_error(dbcop::Entries::new(source))),
+        Format::Hist => Box::new(until_error(hist::Entries::new(source))),
         Format::Lines => Box::new(until_error(lines::Entries::new(source))),
     }
 }
@@ -167,6 +183,7 @@ pub fn write(
         Format::Plume => plume::write(history, sink),
         Format::Awdit => awdit::write(history, sink),
         Format::Dbcop => dbcop::write(history, sink),
+        Format::Hist => hist::write(history, sink),
         Format::Lines => lines(history, sink, lines::write),
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions of transactions without real time: what Plume, AWDIT and dbcop have in common.
+//! Sessions of transactions without real time: what Plume, AWDIT and dbcop's two formats have in common.
 
 use super::scanner::shown;
 use crate::history::Phase;

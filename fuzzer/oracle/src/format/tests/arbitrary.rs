@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A small history in each format.
-const SEEDS: [(Format, &str); 9] = [
+const SEEDS: [(Format, &str); 11] = [
     (
         Format::Edn,
         "; c\n{:type :invoke, :f :write, :value [1 \"a\\n\\u00e9\" 2/3 -1.5M], :process 0, :time 3, :index 1}\n\
@@ -34,10 +34,12 @@ const SEEDS: [(Format, &str); 9] = [
         "{\"params\":{\"id\":0},\"data\":[[{\"events\":[{\"Write\":{\"variable\":0,\"version\":1}},[\"r\",1,null]],\
          \"committed\":true}],[]],\"end\":\"x\"}",
     ),
+    (Format::Hist, "// a\n[x:=1 y==2] [z==?]!\n---\n[1:=99999999999999999999]\n"),
+    (Format::Lines, "a\r\n\n\u{feff}b"),
 ];
 
 /// What is worth putting anywhere.
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 27] = [
     "[",
     "]",
     "{",
@@ -54,6 +56,9 @@ const WORDS: [&str; 24] = [
     "\n",
     ";",
     "\u{feff}",
+    ":=",
+    "==",
+    "?",
     "nil",
     "-1",
     "\\ud800",

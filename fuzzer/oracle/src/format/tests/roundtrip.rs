@@ -237,11 +237,35 @@ proptest! {
     }
 
     #[test]
+    fn hist(entries in sessions(true)) {
+        let (read, text) = back(Format::Hist, &entries, NONE).unwrap();
+        prop_assert_eq!(&read, &by_session(&entries), "{}", text);
+    }
+
+    #[test]
+    fn lines(texts in prop::collection::vec(text(), 0..5)) {
+        let of = |(index, text): (usize, String)| Entry {
+            index: index as u64, at_ns: None, process: Process::Named("log".into()), phase: Phase::Info, f: "log".into(),
+            key: None, value: Value::Text(text), error: None, extra: Vec::new(), place: None,
+        };
+        let entries: Vec<Entry> = texts.into_iter().enumerate().map(of).collect();
+        let is = |entry: &Entry, test: &dyn Fn(&str) -> bool| entry.value.as_name().is_some_and(test);
+        // a mark of the order of bytes at the beginning of a text is no part of it
+        prop_assume!(!entries.first().is_some_and(|entry| is(entry, &|text| text.starts_with('\u{feff}'))));
+        match back(Format::Lines, &entries, NONE) {
+            Ok((read, text)) => prop_assert_eq!(&read, &entries, "{}", text),
+            Err(error) => {
+                prop_assert!(entries.iter().any(|entry| is(entry, &|text| text.contains(['\n', '\r']))), "{}", error);
+            }
+        }
+    }
+
+    #[test]
     fn sessions_say_the_same_in_every_format(entries in sessions(false)) {
         let (_, text) = back(Format::Dbcop, &entries, NONE).unwrap();
         let mut from = Format::Dbcop;
         let mut at = text.clone();
-        for to in [Format::Plume, Format::Awdit, Format::Edn, Format::Json, Format::Dbcop] {
+        for to in [Format::Plume, Format::Awdit, Format::Edn, Format::Hist, Format::Json, Format::Dbcop] {
             prop_assert_eq!(detect(at.as_bytes()).filter(|_| !entries.is_empty()), (!entries.is_empty()).then_some(from));
             at = converted(from, &at, to, NONE).unwrap();
             from = to;

@@ -248,3 +248,31 @@ fn what_cannot_be_said_is_refused_with_its_entry() {
         "line 1, column 1: entry 0: etcd's logs have one object only, no key such as 1",
     );
 }
+
+#[test]
+fn dbcop_text() {
+    let text = "// session 1\n[x:=1 y:=1] [z==?]!\n\n---\n[x==1\tb_2:=3]\n";
+    let expected = [
+        "0 p0 invoke txn value=[[:w \"x\" 1] [:w \"y\" 1]]",
+        "1 p0 ok txn value=[[:w \"x\" 1] [:w \"y\" 1]]",
+        "2 p0 invoke txn value=[[:r \"z\" nil]]",
+        "3 p0 fail txn value=[[:r \"z\" nil]]",
+        "4 p1 invoke txn value=[[:r \"x\" nil] [:w \"b_2\" 3]]",
+        "5 p1 ok txn value=[[:r \"x\" 1] [:w \"b_2\" 3]]",
+    ];
+    assert_eq!(shown(Format::Hist, text).unwrap(), expected);
+    assert_eq!(detect(text.as_bytes()), Some(Format::Hist));
+    assert_eq!(detect(b"[x:=1]"), Some(Format::Hist));
+    fails(Format::Hist, "[x:=1", "line 1, column 1: what is opened here is never closed");
+    fails(
+        Format::Hist,
+        "[x:=1\n y=2]",
+        "line 2, column 4: found `2`, expected `:=` or `==` after the name of a variable",
+    );
+    fails(Format::Hist, "[x:=?]", "line 1, column 5: found `?`, expected a version: a whole number");
+    fails(
+        Format::Hist,
+        "x:=1",
+        "line 1, column 1: found `x`, expected a transaction in brackets, or a line of -",
+    );
+}

@@ -342,6 +342,69 @@ fn strong_levels_agree_with_all_orders() {
     assert!(valid > 60, "{valid}");
 }
 
+/// The same with a read of each register before its only write: mini-transactions.
+fn mini(rng: &mut Rng) -> Vec<Txn> {
+    let mut txns = tiny(rng, false);
+    for txn in &mut txns {
+        let mut keys: BTreeMap<usize, Mop> = BTreeMap::new();
+        for mop in std::mem::take(&mut txn.mops) {
+            let (Mop::Write(key, _) | Mop::Read(key, _)) = mop;
+            let is_write = matches!(mop, Mop::Write(..));
+            if is_write || !keys.contains_key(&key) {
+                keys.insert(key, mop);
+            }
+        }
+        for (key, mop) in keys {
+            if matches!(mop, Mop::Write(..)) {
+                txn.mops.push(Mop::Read(key, Vec::new()));
+            }
+            txn.mops.push(mop);
+        }
+    }
+    // what is read is one of the versions that are left, or nothing
+    let written: Vec<(usize, i64)> = txns
+        .iter()
+        .flat_map(|txn| &txn.mops)
+        .filter_map(|mop| if let Mop::Write(key, value) = mop { Some((*key, *value)) } else { None })
+        .collect();
+    for txn in &mut txns {
+        let own = txn.mops.clone();
+        for mop in &mut txn.mops {
+            let Mop::Read(key, seen) = mop else { continue };
+            let is_own =
+                |value: i64| own.iter().any(|mop| matches!(mop, Mop::Write(_, mine) if *mine == value));
+            let others = written.iter().filter(|(other, value)| other == key && !is_own(*value));
+            let mut all: Vec<Vec<i64>> = others.map(|(_, value)| vec![*value]).collect();
+            all.push(Vec::new());
+            *seen = all.swap_remove(rng.random_range(0..all.len()));
+        }
+    }
+    txns
+}
+
+#[test]
+fn mini_transactions_agree_with_all_orders() {
+    let (mut serial, mut snapshots) = (0, 0);
+    for seed in 0..TRIES.0 {
+        let txns = mini(&mut rng(seed));
+        let steps = steps_of(&txns, false);
+        for (name, held) in
+            [("none", Held::Nothing), ("process", Held::Process), ("realtime", Held::Realtime)]
+        {
+            let settings = [("order", name)];
+            let is_serial = is_serial(&txns, held, false);
+            let found = names(&judge(&serial::SERIALIZABLE, &steps, &settings));
+            assert_eq!(found.is_empty(), is_serial, "seed {seed}, {held:?}: {found:?} {txns:?}");
+            let is_snapshot = is_snapshot(&txns, held, false);
+            let found = names(&judge(&serial::SNAPSHOT, &steps, &settings));
+            assert_eq!(found.is_empty(), is_snapshot, "seed {seed}, {held:?}: {found:?} {txns:?}");
+            serial += usize::from(is_serial);
+            snapshots += usize::from(is_snapshot && !is_serial);
+        }
+    }
+    assert!(serial > 300 && snapshots > 10, "{serial} are serializable, {snapshots} have snapshots only");
+}
+
 /// Whatever Elle's inference reports is forbidden indeed; how much of what is wrong it finds is counted.
 #[test]
 fn what_is_inferred_is_never_there_where_an_order_exists() {
