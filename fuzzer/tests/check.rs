@@ -171,7 +171,7 @@ fn models_are_listed_and_explained() {
             serde_json::from_str::<serde_json::Value>(line).unwrap()["name"].as_str().unwrap().to_owned()
         })
         .collect();
-    assert_eq!(names.len(), oracle::check::CHECKS.len() + 1);
+    assert_eq!(names.len(), oracle::check::CHECKS.len() + 1 + oracle::check::ANOMALIES.len());
     for name in names {
         let explained = fuzz(dir.path(), &["check", "--explain", &name]);
         let text = stdout(&explained);
@@ -187,6 +187,39 @@ fn models_are_listed_and_explained() {
         "{text}"
     );
     assert!(text.contains("\nbank/wrong-total: the balances sum up to 90, expected 100\n"), "{text}");
+}
+
+#[test]
+fn anomalies_are_explained_by_transactions_that_show_them() {
+    let dir = histories();
+    let text = stdout(&fuzz(dir.path(), &["check", "--explain", "G2-item"]));
+    assert!(text.starts_with("G2-item: write skew: "), "{text}");
+    assert!(
+        text.contains("--model list-append\n") && text.contains("\nlist-append/G2-item: write skew: "),
+        "{text}"
+    );
+    let example: String = text.lines().filter(|line| line.starts_with("  {")).collect::<Vec<_>>().join("\n");
+    let checked = fuzz_with(dir.path(), &["check", "-"], &example);
+    assert_eq!(
+        (checked.status.code(), verdict(&checked).as_str()),
+        (Some(1), "violation: 2 operations as list-append")
+    );
+}
+
+#[test]
+fn any_text_can_be_judged_as_what_a_process_wrote() {
+    let dir = histories();
+    std::fs::write(dir.path().join("server.log"), "up\n\u{0}FATAL: disk \u{fffd}\nFATAL: test hook\n")
+        .unwrap();
+    let check = ["check", "server.log", "--format", "lines", "--model"];
+    let pattern = ["log-pattern", "--set", "pattern=FATAL", "--set", "except=test hook"];
+    let found = fuzz(dir.path(), &[&check[..], &pattern].concat());
+    assert_eq!(found.status.code(), Some(1));
+    assert!(stdout(&found).contains("log in line 2 wrote: \u{0}FATAL: disk"), "{}", stdout(&found));
+    assert_eq!(fuzz(dir.path(), &[&check[..], &["sanitizer"]].concat()).status.code(), Some(0));
+    let (code, error) = refusal(dir.path(), &[&check[..], &["log-pattern"]].concat());
+    assert_eq!(code, Some(2));
+    assert!(error.contains("setting `pattern` is missing"), "{error}");
 }
 
 /// A register, as a user would write it.

@@ -3,7 +3,8 @@
 //! Beyond the EDN specification this takes ratios (`2/3`), `##Inf`, namespaced maps (`#:a{:b 1}`, as a tagged value)
 //! and metadata (`^:a x`, passed over). Characters (`\a`) are taken as texts, `5N` as `5`.
 
-use super::scanner::{DEPTH_MAX, Scanner, shown, text};
+use super::entry::{Draft, FIELDS_EDN, Found};
+use super::scanner::{Scanner, shown, text};
 use crate::raw::{Error, Place};
 use crate::value::Value;
 use std::io::BufRead;
@@ -32,7 +33,7 @@ impl<R: BufRead> Values<R> {
         Self { scanner: Scanner::new(source), state: State::Start }
     }
 
-    fn advance(&mut self) -> Result<Option<(Place, Value)>, Error> {
+    fn advance(&mut self) -> Result<Option<(Place, Found)>, Error> {
         let scanner = &mut self.scanner;
         scanner.begin();
         skip(scanner, 0)?;
@@ -53,14 +54,18 @@ impl<R: BufRead> Values<R> {
             (_, None) => scanner.end().map(|()| None),
             _ => {
                 let place = scanner.place();
-                Ok(Some((place, value(scanner, 0)?)))
+                let found = match scanner.peek() {
+                    Some(b'{') => Found::Map(fields(scanner)?),
+                    _ => Found::Value(value(scanner, 0)?),
+                };
+                Ok(Some((place, found)))
             }
         }
     }
 }
 
 impl<R: BufRead> Iterator for Values<R> {
-    type Item = Result<(Place, Value), Error>;
+    type Item = Result<(Place, Found), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
@@ -108,10 +113,11 @@ fn skip<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<(), Error>
 
 /// The next value; there must be one.
 fn value<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value, Error> {
-    if depth > DEPTH_MAX {
-        return Err(scanner.error(format!("values are nested deeper than {DEPTH_MAX}")));
-    }
+    scanner.value(depth)?;
     skip(scanner, depth)?;
+    if let Some(plain) = plain(scanner) {
+        return Ok(plain);
+    }
     let place = scanner.place();
     match scanner.peek() {
         Some(b'[') => Ok(Value::List(elements(scanner, depth, b']')?)),
@@ -131,6 +137,40 @@ fn value<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value, Er
         }
         Some(byte) if is_token(byte) => atom(token(scanner)?).map_err(|cause| Error::at(place, cause)),
         _ => Err(scanner.unexpected("a value")),
+    }
+}
+
+/// What most values are, if it stands here in one piece: `nil`, or a short whole number.
+fn plain<R: BufRead>(scanner: &mut Scanner<R>) -> Option<Value> {
+    match scanner.peek()? {
+        b'-' | b'0'..=b'9' => scanner.take_int(|byte| !is_token(byte)).map(Value::Int),
+        b'n' => scanner.take_word(&["nil"], |byte| !is_token(byte)).map(|_| Value::Nil),
+        _ => None,
+    }
+}
+
+/// The map that an entry is: its names are mostly known, and need no values of their own.
+fn fields<R: BufRead>(scanner: &mut Scanner<R>) -> Result<Draft, Error> {
+    scanner.value(0)?;
+    let open = scanner.place();
+    scanner.bump();
+    let mut draft = Draft::default();
+    loop {
+        skip(scanner, 0)?;
+        if let Some(field) = scanner.take_word(&FIELDS_EDN, |byte| !is_token(byte)) {
+            skip(scanner, 0)?;
+            match scanner.peek() {
+                Some(b'}') => {
+                    return Err(
+                        scanner.error(format!("the key `{}` of the map has no value", FIELDS_EDN[field]))
+                    );
+                }
+                Some(_) => draft.put(field, value(scanner, 1)?),
+                None => return Err(scanner.error_at(open, "the map opened here is never closed")),
+            }
+        } else if !pair(scanner, 0, open, |name, value| draft.put_named(name, value))? {
+            return Ok(draft);
+        }
     }
 }
 
@@ -155,28 +195,40 @@ fn map<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value, Erro
     let open = scanner.place();
     scanner.bump();
     let mut pairs = Vec::new();
-    loop {
-        skip(scanner, depth)?;
-        match scanner.peek() {
-            Some(b'}') => {
-                scanner.bump();
-                return Ok(Value::Map(pairs));
-            }
-            Some(_) => {}
-            None => return Err(scanner.error_at(open, "the map opened here is never closed")),
+    while pair(scanner, depth, open, |key, value| pairs.push((key, value)))? {}
+    Ok(Value::Map(pairs))
+}
+
+/// The next pair of the map that began at `open`; false at its end.
+fn pair<R: BufRead>(
+    scanner: &mut Scanner<R>,
+    depth: usize,
+    open: Place,
+    take: impl FnOnce(Value, Value),
+) -> Result<bool, Error> {
+    let unclosed =
+        |scanner: &mut Scanner<R>| Err(scanner.error_at(open, "the map opened here is never closed"));
+    skip(scanner, depth)?;
+    match scanner.peek() {
+        Some(b'}') => {
+            scanner.bump();
+            return Ok(false);
         }
-        let key = value(scanner, depth + 1)?;
-        skip(scanner, depth)?;
-        match scanner.peek() {
-            Some(b'}') => {
-                let key = shown(&key.to_string());
-                return Err(scanner.error(format!("the key {key} of the map has no value")));
-            }
-            Some(_) => {}
-            None => return Err(scanner.error_at(open, "the map opened here is never closed")),
-        }
-        pairs.push((key, value(scanner, depth + 1)?));
+        Some(_) => {}
+        None => return unclosed(scanner),
     }
+    let key = value(scanner, depth + 1)?;
+    skip(scanner, depth)?;
+    match scanner.peek() {
+        Some(b'}') => {
+            let key = shown(&key.to_string());
+            return Err(scanner.error(format!("the key {key} of the map has no value")));
+        }
+        Some(_) => {}
+        None => return unclosed(scanner),
+    }
+    take(key, value(scanner, depth + 1)?);
+    Ok(true)
 }
 
 /// What begins with `#`, but for discards.

@@ -8,10 +8,55 @@ use std::fmt::Write;
 
 /// Fields of a map that have a place of their own in an [`Entry`].
 const FIELDS: [&str; 8] = ["index", "time", "process", "type", "f", "key", "value", "error"];
+/// They, as EDN writes them.
+pub(super) const FIELDS_EDN: [&str; 8] =
+    [":index", ":time", ":process", ":type", ":f", ":key", ":value", ":error"];
+/// They, as JSON writes them.
+pub(super) const FIELDS_JSON: [&str; 8] =
+    ["\"index\"", "\"time\"", "\"process\"", "\"type\"", "\"f\"", "\"key\"", "\"value\"", "\"error\""];
+
+/// The fields of an entry, as far as they were read.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    fields: [Option<Value>; 8],
+    /// Further fields, by their names.
+    pub(super) extra: Vec<(String, Value)>,
+    /// A field that stood twice.
+    twice: Option<usize>,
+}
+
+impl Draft {
+    /// Adds the field with this position in [`FIELDS`].
+    pub(super) fn put(&mut self, field: usize, value: Value) {
+        if self.fields[field].replace(value).is_some() {
+            self.twice.get_or_insert(field);
+        }
+    }
+
+    /// Adds a field by its name.
+    pub(super) fn put_named(&mut self, name: Value, value: Value) {
+        match name.as_name().and_then(|name| FIELDS.iter().position(|field| *field == name)) {
+            Some(field) => self.put(field, value),
+            None => self.extra.push((into_name(name), value)),
+        }
+    }
+}
+
+/// What stands where an entry should.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A map.
+    Map(Draft),
+    /// Something else.
+    Value(Value),
+}
 
 /// The map as an entry; `before` is the index of the entry before.
-pub(super) fn of(value: Value, place: Place, before: Option<u64>, options: Options) -> Result<Entry, Error> {
-    let mut value = value;
+pub(super) fn of(found: Found, place: Place, before: Option<u64>, options: Options) -> Result<Entry, Error> {
+    let mut value = match found {
+        Found::Map(draft) => return drafted(draft, place, before, options),
+        Found::Value(value) => value,
+    };
     // records print as tagged maps: #jepsen.history.Op{...}
     while let Value::Tagged(tagged) = value {
         value = tagged.1;
@@ -22,17 +67,15 @@ pub(super) fn of(value: Value, place: Place, before: Option<u64>, options: Optio
             format!("found {}, expected a map with type, process and f", value.kind()),
         ));
     };
-    let mut fields: [Option<Value>; 8] = Default::default();
-    let mut extra = Vec::new();
-    for (name, value) in pairs {
-        let slot = name.as_name().and_then(|name| FIELDS.iter().position(|field| *field == name));
-        match slot {
-            Some(slot) if fields[slot].is_some() => {
-                return Err(Error::at(place, format!("the field `{}` stands twice", FIELDS[slot])));
-            }
-            Some(slot) => fields[slot] = Some(value),
-            None => extra.push((into_name(name), value)),
-        }
+    let mut draft = Draft::default();
+    pairs.into_iter().for_each(|(name, value)| draft.put_named(name, value));
+    drafted(draft, place, before, options)
+}
+
+fn drafted(draft: Draft, place: Place, before: Option<u64>, options: Options) -> Result<Entry, Error> {
+    let Draft { fields, extra, twice } = draft;
+    if let Some(field) = twice {
+        return Err(Error::at(place, format!("the field `{}` stands twice", FIELDS[field])));
     }
     let [index, time, process, phase, f, key, value, error] = fields;
     let fault = |cause| Error::at(place, cause);

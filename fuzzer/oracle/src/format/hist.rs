@@ -88,6 +88,7 @@ fn transaction<R: BufRead>(scanner: &mut Scanner<R>, session: u64) -> Result<Tra
         if scanner.peek().is_none() {
             return Err(scanner.unclosed(place));
         }
+        scanner.value(0)?;
         accesses.push(access(scanner)?);
     }
     let is_committed = !scanner.take(b'!');

@@ -1,7 +1,8 @@
 //! JSON: values in sequence (JSON lines among them), or the elements of one array, one at a time.
 
 use super::edn::unicode;
-use super::scanner::{DEPTH_MAX, Scanner, shown, text};
+use super::entry::{Draft, FIELDS_JSON, Found};
+use super::scanner::{Scanner, shown, text};
 use crate::raw::{Error, Place};
 use crate::value::Value;
 use std::fmt::Write;
@@ -28,7 +29,7 @@ impl<R: BufRead> Values<R> {
         Self { scanner: Scanner::new(source), state: State::Start }
     }
 
-    fn advance(&mut self) -> Result<Option<(Place, Value)>, Error> {
+    fn advance(&mut self) -> Result<Option<(Place, Found)>, Error> {
         let scanner = &mut self.scanner;
         scanner.begin();
         space(scanner);
@@ -47,12 +48,16 @@ impl<R: BufRead> Values<R> {
             self.state = State::Outside;
         }
         let place = scanner.place();
-        Ok(Some((place, value(scanner, 0)?)))
+        let found = match scanner.peek() {
+            Some(b'{') => Found::Map(fields(scanner)?),
+            _ => Found::Value(value(scanner, 0)?),
+        };
+        Ok(Some((place, found)))
     }
 }
 
 impl<R: BufRead> Iterator for Values<R> {
-    type Item = Result<(Place, Value), Error>;
+    type Item = Result<(Place, Found), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
@@ -93,10 +98,33 @@ pub(super) fn more<R: BufRead>(scanner: &mut Scanner<R>, open: Place, close: u8)
     Ok(true)
 }
 
+/// The object that an entry is: its names are mostly known, and need no texts of their own.
+fn fields<R: BufRead>(scanner: &mut Scanner<R>) -> Result<Draft, Error> {
+    scanner.value(0)?;
+    let open = scanner.place();
+    let mut draft = Draft::default();
+    let mut is_more = opened(scanner, b'}')?;
+    while is_more {
+        match scanner.take_word(&FIELDS_JSON, |_| true) {
+            Some(field) => {
+                colon(scanner)?;
+                draft.put(field, value(scanner, 1)?);
+            }
+            None => {
+                let name = name(scanner)?;
+                draft.put_named(Value::Text(name), value(scanner, 1)?);
+            }
+        }
+        is_more = more(scanner, open, b'}')?;
+    }
+    Ok(draft)
+}
+
 /// The next value; there must be one.
 pub(super) fn value<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value, Error> {
-    if depth > DEPTH_MAX {
-        return Err(scanner.error(format!("values are nested deeper than {DEPTH_MAX}")));
+    scanner.value(depth)?;
+    if let Some(plain) = plain(scanner) {
+        return Ok(plain);
     }
     let open = scanner.place();
     match scanner.peek() {
@@ -141,25 +169,45 @@ pub(super) fn value<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Resul
     }
 }
 
+/// What most values are, if it stands here in one piece: `null`, or a short whole number.
+fn plain<R: BufRead>(scanner: &mut Scanner<R>) -> Option<Value> {
+    match scanner.peek()? {
+        b'-' | b'0'..=b'9' => scanner.take_int(|byte| !is_word(byte)).map(Value::Int),
+        b'n' => scanner.take_word(&["null"], |byte| !is_word(byte)).map(|_| Value::Nil),
+        _ => None,
+    }
+}
+
 /// The name of a field of an object, with the colon after it.
 pub(super) fn name<R: BufRead>(scanner: &mut Scanner<R>) -> Result<String, Error> {
     if scanner.peek() != Some(b'"') {
         return Err(scanner.unexpected("the name of a field in quotes"));
     }
     let name = string(scanner)?;
+    colon(scanner)?;
+    Ok(name)
+}
+
+/// The colon after the name of a field.
+fn colon<R: BufRead>(scanner: &mut Scanner<R>) -> Result<(), Error> {
     space(scanner);
     if !scanner.take(b':') {
         return Err(scanner.unexpected("a colon"));
     }
     space(scanner);
-    Ok(name)
+    Ok(())
 }
 
 fn word<R: BufRead>(scanner: &mut Scanner<R>) -> Result<String, Error> {
     let place = scanner.place();
     let mut bytes = Vec::new();
-    scanner.take_while(&mut bytes, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    scanner.take_while(&mut bytes, is_word);
     text(bytes, place)
+}
+
+/// What numbers and words are made of.
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
 
 fn string<R: BufRead>(scanner: &mut Scanner<R>) -> Result<String, Error> {

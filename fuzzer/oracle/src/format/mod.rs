@@ -15,7 +15,7 @@
 //! `plume`, `awdit`, `dbcop` and `hist` have transactions of sessions without real time: see [`Format::is_timed`].
 //!
 //! Readers give an error with its place for whatever they do not understand, never a panic; values are nested at most
-//! 128 deep. Writers refuse what their format has no word for.
+//! 128 deep, and an entry has at most 256 MiB and 16,777,216 values. Writers refuse what their format has no word for.
 
 mod awdit;
 mod dbcop;
@@ -153,7 +153,7 @@ fn until_error<T>(items: impl Iterator<Item = Result<T, Error>>) -> impl Iterato
 }
 
 fn entries(
-    values: impl Iterator<Item = Result<(crate::raw::Place, crate::value::Value), Error>>,
+    values: impl Iterator<Item = Result<(crate::raw::Place, entry::Found), Error>>,
     options: Options,
 ) -> impl Iterator<Item = Result<Entry, Error>> {
     let mut before = None;

@@ -9,6 +9,9 @@ pub(super) const DEPTH_MAX: usize = 128;
 /// How long an entry may be, in bytes. The longest real ones are final reads of some million elements.
 const ENTRY_BYTES_MAX: usize = 256 << 20;
 
+/// How many values an entry may hold: a short text may be a long list.
+const ENTRY_VALUES_MAX: usize = 1 << 24;
+
 /// How many bytes of a bad token a message shows.
 const SHOWN_BYTES: usize = 40;
 
@@ -23,14 +26,17 @@ pub(super) struct Scanner<R> {
     failure: Option<String>,
     /// How many bytes may still be read for this entry.
     allowance: usize,
+    /// How many values may still be in this entry.
+    values: usize,
     is_at_end: bool,
 }
 
 impl<R: BufRead> Scanner<R> {
     pub(super) fn new(source: R) -> Self {
         let place = Place { line: 1, column: 1 };
-        let (chunk, allowance) = (Vec::new(), ENTRY_BYTES_MAX);
-        let mut scanner = Self { source, chunk, next: 0, place, failure: None, allowance, is_at_end: false };
+        let (chunk, allowance, values) = (Vec::new(), ENTRY_BYTES_MAX, ENTRY_VALUES_MAX);
+        let mut scanner =
+            Self { source, chunk, next: 0, place, failure: None, allowance, values, is_at_end: false };
         if scanner.starts_with(b"\xef\xbb\xbf") {
             scanner.next = 3;
         }
@@ -40,6 +46,19 @@ impl<R: BufRead> Scanner<R> {
     /// An entry begins here: it may be so long, and no longer.
     pub(super) const fn begin(&mut self) {
         self.allowance = ENTRY_BYTES_MAX;
+        self.values = ENTRY_VALUES_MAX;
+    }
+
+    /// A value of the entry begins here, at this depth: it may have so many, nested so deep.
+    pub(super) fn value(&mut self, depth: usize) -> Result<(), Error> {
+        if depth > DEPTH_MAX {
+            return Err(self.error(format!("values are nested deeper than {DEPTH_MAX}")));
+        }
+        match self.values.checked_sub(1) {
+            Some(left) => self.values = left,
+            None => return Err(self.error(format!("an entry holds more than {ENTRY_VALUES_MAX} values"))),
+        }
+        Ok(())
     }
 
     /// Where the next byte stands.
@@ -78,6 +97,39 @@ impl<R: BufRead> Scanner<R> {
             self.bump();
         }
         is_it
+    }
+
+    /// Passes over the first of these words that stands here and is followed by a byte that may follow; its position. A
+    /// word at the end of the chunk is left to whoever takes words byte by byte.
+    pub(super) fn take_word(&mut self, words: &[&str], may_follow: impl Fn(u8) -> bool) -> Option<usize> {
+        self.peek()?;
+        let rest = &self.chunk[self.next..];
+        let is_here = |word: &&str| {
+            rest.starts_with(word.as_bytes()) && rest.get(word.len()).is_some_and(|byte| may_follow(*byte))
+        };
+        let found = words.iter().position(is_here)?;
+        // words are in one line, of ASCII
+        self.next += words[found].len();
+        self.place.column = self.place.column.saturating_add(words[found].len() as u32);
+        Some(found)
+    }
+
+    /// Passes over a whole number of up to 18 digits that is followed by a byte that may follow, and has no zeros before
+    /// it; the same holds of the end of the chunk.
+    pub(super) fn take_int(&mut self, may_follow: impl Fn(u8) -> bool) -> Option<i64> {
+        self.peek()?;
+        let rest = &self.chunk[self.next..];
+        let sign = usize::from(rest.first() == Some(&b'-'));
+        let digits = rest[sign..].iter().take(19).take_while(|byte| byte.is_ascii_digit()).count();
+        let length = sign + digits;
+        let is_plain = (1..19).contains(&digits) && (digits == 1 || rest[sign] != b'0');
+        if !is_plain || !rest.get(length).is_some_and(|byte| may_follow(*byte)) {
+            return None;
+        }
+        let number = rest[sign..length].iter().fold(0, |number, byte| number * 10 + i64::from(byte - b'0'));
+        self.next += length;
+        self.place.column = self.place.column.saturating_add(length as u32);
+        Some(if sign == 1 { -number } else { number })
     }
 
     /// Appends the bytes up to the first that is not wanted.
@@ -288,6 +340,17 @@ mod tests {
         let mut scanner = Scanner::new(BufReader::new((&b"ab"[..]).chain(Broken)));
         let error = scanner.line().and_then(|_| scanner.line()).unwrap_err();
         assert_eq!(error.to_string(), "cannot read: disk on fire");
+    }
+
+    #[test]
+    fn an_entry_holds_so_many_values_and_the_next_as_many_again() {
+        let mut scanner = Scanner::new(&b"1"[..]);
+        scanner.values = 2;
+        assert!(scanner.value(0).is_ok() && scanner.value(DEPTH_MAX).is_ok());
+        let error = scanner.value(0).unwrap_err();
+        assert_eq!(error.to_string(), "line 1, column 1: an entry holds more than 16777216 values");
+        scanner.begin();
+        assert!(scanner.value(0).is_ok() && scanner.value(DEPTH_MAX + 1).is_err());
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub enum Store {
     Counter(i64),
     /// Whether it is held; the check `linearizable-mutex`.
     Mutex(bool),
+    /// One text that is appended to; the check `map`.
+    Text(String),
+    /// Two registers, nothing at first; the check `multi-register`.
+    Registers([Option<i64>; 2]),
 }
 
 /// What is asked of a store.
@@ -84,6 +88,28 @@ impl SequentialSpec for Store {
                 *sum += number?;
                 Some(ask.value.clone())
             }
+            (Self::Text(text), "get") => Some(Value::text(text.clone())),
+            (Self::Text(text), f) => {
+                if f == "put" {
+                    text.clear();
+                }
+                text.push_str(ask.value.as_name()?);
+                Some(ask.value.clone())
+            }
+            (Self::Registers(held), _) => {
+                let step = |step: &Value| {
+                    let [f, register, value] = step.as_elements()? else { return None };
+                    let register_held = held.get_mut(usize::try_from(register.as_int()?).ok()?)?;
+                    let value = if f.as_name() == Some("r") {
+                        optional(*register_held)
+                    } else {
+                        *register_held = value.as_int();
+                        value.clone()
+                    };
+                    Some(Value::List(vec![f.clone(), register.clone(), value]))
+                };
+                ask.value.as_elements()?.iter().map(step).collect::<Option<_>>().map(Value::List)
+            }
             (Self::Mutex(held), f) => {
                 let acquires = f == "acquire";
                 (*held != acquires).then(|| *held = acquires)?;
@@ -96,10 +122,12 @@ impl SequentialSpec for Store {
 impl Store {
     /// One of each, as they are at first.
     #[must_use]
-    pub fn all() -> [Self; 6] {
+    pub fn all() -> [Self; 8] {
         let (register, queue, stack) =
             (Self::Register(None), Self::Queue(Vec::new()), Self::Stack(Vec::new()));
-        [register, queue, stack, Self::Set(BTreeSet::new()), Self::Counter(0), Self::Mutex(false)]
+        let (text, registers) = (Self::Text(String::new()), Self::Registers([None; 2]));
+        let (set, counter, mutex) = (Self::Set(BTreeSet::new()), Self::Counter(0), Self::Mutex(false));
+        [register, queue, stack, set, counter, mutex, text, registers]
     }
 
     /// The name of its check.
@@ -112,6 +140,8 @@ impl Store {
             Self::Set(_) => "linearizable-set",
             Self::Counter(_) => "linearizable-counter",
             Self::Mutex(_) => "linearizable-mutex",
+            Self::Text(_) => "map",
+            Self::Registers(_) => "multi-register",
         }
     }
 
@@ -132,6 +162,24 @@ impl Store {
             (Self::Set(_), 1) => ("remove", some),
             (Self::Set(_), 2) => ("contains", Value::List(vec![some, Value::Nil])),
             (Self::Set(_), _) => ("read", Value::Nil),
+            (Self::Text(_), 0..2) => ("get", Value::Nil),
+            (Self::Text(_), 2) => ("append", Value::text(["a", "b"][rng.random_range(0..2)])),
+            (Self::Text(_), _) => ("put", Value::text(["", "a", "b"][rng.random_range(0..3)])),
+            (Self::Registers(_), _) => {
+                let mut step = || {
+                    let (f, value) = if rng.random() {
+                        ("r", Value::Nil)
+                    } else {
+                        ("w", Value::Int(rng.random_range(1..4)))
+                    };
+                    Value::List(vec![Value::text(f), Value::Int(rng.random_range(0..2)), value])
+                };
+                let mut steps = vec![step()];
+                if some != other {
+                    steps.push(step());
+                }
+                ("txn", Value::List(steps))
+            }
             (Self::Mutex(_), 0..2) => ("acquire", Value::Nil),
             (Self::Mutex(_), _) => ("release", Value::Nil),
         };
@@ -150,6 +198,17 @@ impl Store {
                 Value::Set((1..4).filter(|_| rng.random()).map(Value::Int).collect())
             }
             ("read", _) if matches!(self, Self::Counter(_)) => Value::Int(some),
+            ("get", _) => Value::text(["", "a", "b", "ab", "ba"][rng.random_range(0..5)]),
+            ("txn", value) => {
+                let mut guessed = |step: &Value| match step.as_elements() {
+                    Some([f, register, _]) if f.as_name() == Some("r") => {
+                        let seen = rng.random_range(0..4);
+                        Value::List(vec![f.clone(), register.clone(), optional((seen > 0).then_some(seen))])
+                    }
+                    _ => step.clone(),
+                };
+                Value::List(value.as_elements().unwrap_or_default().iter().map(&mut guessed).collect())
+            }
             ("read" | "dequeue" | "pop", _) => optional((some > 0).then_some(some)),
             _ => ask.value.clone(),
         }

@@ -3,8 +3,18 @@ use std::io::BufReader;
 
 fn all(text: &str) -> Result<Vec<Value>, Error> {
     Values::new(BufReader::with_capacity(3, text.as_bytes()))
-        .map(|value| value.map(|(_, value)| value))
+        .map(|found| found.map(|(_, found)| value(found)))
         .collect()
+}
+
+/// None of the maps here has a name that entries know.
+fn value(found: Found) -> Value {
+    match found {
+        Found::Value(value) => value,
+        Found::Map(draft) => {
+            Value::Map(draft.extra.into_iter().map(|(name, value)| (Value::Text(name), value)).collect())
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::io::BufReader;
 
 /// A small history in each format.
 const SEEDS: [(Format, &str); 11] = [
@@ -69,14 +70,17 @@ const WORDS: [&str; 27] = [
     "=",
 ];
 
-/// Reads it all in every format, with and without pairs; each reader ends after at most one error.
+/// Reads it all in every format, with and without pairs; each reader ends after at most one error, and reads the same of
+/// single bytes as of the whole.
 fn survive(bytes: &[u8]) {
     let _ = detect(bytes);
     for format in Format::ALL {
         for independent in [false, true] {
             let mut entries = 0;
             let mut errors = 0;
+            let mut in_bytes = read(format, BufReader::with_capacity(1, bytes), Options { independent });
             for entry in read(format, bytes, Options { independent }) {
+                assert_eq!(in_bytes.next().as_ref(), Some(&entry), "{format:?}");
                 entries += 1;
                 errors += usize::from(entry.is_err());
                 assert!(errors == 0 || entry.is_err(), "{format:?} goes on after an error");
@@ -85,7 +89,7 @@ fn survive(bytes: &[u8]) {
                     assert!(error.place.is_some(), "{format:?}: {error}");
                 }
             }
-            assert!(errors <= 1);
+            assert!(errors <= 1 && in_bytes.next().is_none());
         }
     }
 }
