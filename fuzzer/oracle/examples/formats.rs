@@ -48,19 +48,25 @@ fn history(format: Format, count: u64) -> impl Iterator<Item = Result<Entry, Err
                 ("write", None, Value::Int(number as i64))
             }
             Format::Edn | Format::Json | Format::Etcd => ("read", None, Value::Int(3)),
-            Format::Plume | Format::Awdit | Format::Dbcop => {
+            Format::Plume | Format::Awdit | Format::Dbcop | Format::Hist => {
                 let access = |name: &str, key, value| {
                     Value::List(vec![Value::Keyword(name.into()), Value::Int(key), Value::Int(value)])
                 };
                 ("txn", None, Value::List(vec![access("r", 1, 3), access("w", 2, number as i64 + 1)]))
             }
+            Format::Lines => ("log", None, Value::text(format!("message {index}"))),
+        };
+        let process = match format {
+            Format::Lines => Process::Named("log".into()),
+            _ => Process::Client(index % 10),
         };
         let phase = if index / 10 % 2 == 0 { Phase::Invoke } else { Phase::Ok };
-        let value = if phase == Phase::Invoke && !is_write { Value::Nil } else { value };
+        let value =
+            if phase == Phase::Invoke && !is_write && format != Format::Lines { Value::Nil } else { value };
         Ok(Entry {
             index,
             at_ns: matches!(format, Format::Edn | Format::Json).then_some(index * 1_000_003),
-            process: Process::Client(index % 10),
+            process,
             phase,
             f: f.into(),
             key,

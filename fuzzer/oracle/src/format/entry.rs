@@ -44,6 +44,7 @@ impl Draft {
 
 /// What stands where an entry should.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are maps, and are taken apart at once")]
 pub(super) enum Found {
     /// A map.
     Map(Draft),

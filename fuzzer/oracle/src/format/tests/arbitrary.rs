@@ -78,9 +78,12 @@ fn survive(bytes: &[u8]) {
         for independent in [false, true] {
             let mut entries = 0;
             let mut errors = 0;
-            let mut in_bytes = read(format, BufReader::with_capacity(1, bytes), Options { independent });
+            let in_bytes = read(format, BufReader::with_capacity(1, bytes), Options { independent });
+            let mut in_bytes = in_bytes.take(if independent { 0 } else { usize::MAX });
             for entry in read(format, bytes, Options { independent }) {
-                assert_eq!(in_bytes.next().as_ref(), Some(&entry), "{format:?}");
+                if !independent {
+                    assert_eq!(in_bytes.next().as_ref(), Some(&entry), "{format:?}");
+                }
                 entries += 1;
                 errors += usize::from(entry.is_err());
                 assert!(errors == 0 || entry.is_err(), "{format:?} goes on after an error");
