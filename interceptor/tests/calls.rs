@@ -12,6 +12,11 @@ fn files() {
 }
 
 #[test]
+fn requests_that_end_later() {
+    check_guest(&compiled("aio.c"), &[]);
+}
+
+#[test]
 fn pipes() {
     check_guest(&compiled("pipes.c"), &[]);
 }

@@ -216,6 +216,53 @@ fn disk_faults_are_seen_by_the_calls_they_hit() {
 }
 
 #[test]
+fn faults_of_the_disk_reach_requests_that_end_later() {
+    let mut cluster = Cluster::start(&[&["requester"]]);
+    let fine = ["durable 100 after 0", "loose 100 after 0"];
+    let bad = |lines: Vec<String>| -> Vec<String> {
+        lines.into_iter().filter(|line| !fine.contains(&line.as_str())).collect()
+    };
+    let lines = cluster.lines(0, 1050);
+    assert_eq!((lines.len(), &lines[0], bad(lines[1..].to_vec())), (23, &"blocks 0 0".to_owned(), vec![]));
+    let mut broken = |faults: DiskFaults, ms: u64| {
+        cluster.operate(Operation::Disk(0, faults));
+        let lines = bad(cluster.lines(0, ms));
+        cluster.operate(Operation::Disk(0, DiskFaults::default()));
+        let _on_its_way = cluster.lines(0, ms + 450);
+        assert_eq!(bad(cluster.lines(0, ms + 950)), [""; 0], "healed");
+        lines
+    };
+    let faults = DiskFaults::default;
+    assert_eq!(broken(DiskFaults { fsync_error: Some(1), ..faults() }, 2050), ["durable EIO"]);
+    assert_eq!(broken(DiskFaults { write_error: Some(1), ..faults() }, 4050), ["durable EIO"]);
+    let full = broken(DiskFaults { space: Some(150), ..faults() }, 6050);
+    assert_eq!(full[..3], ["loose 50 after 0", "durable ENOSPC", "loose ENOSPC"]);
+    let slow = broken(DiskFaults { fsync_delay: Span::from_millis(300), ..faults() }, 8050);
+    assert!(slow.len() >= 2 && slow.iter().all(|line| line == "durable 100 after 300"), "{slow:?}");
+    let slow = broken(DiskFaults { write_delay: Span::from_millis(200), ..faults() }, 10_050);
+    assert!(slow.contains(&"loose 100 after 200".to_owned()), "{slow:?}");
+}
+
+#[test]
+fn a_request_on_its_way_ends_with_its_process_but_not_without_power() {
+    let blocks = |last: Operation| {
+        let mut cluster = Cluster::start(&[&["requester"]]);
+        cluster.lines(0, 1050);
+        // Eleven of each are written; the twelfth durable one is on its way for a second.
+        let slow = DiskFaults { fsync_delay: Span::from_secs(1), ..DiskFaults::default() };
+        cluster.operate(Operation::Disk(0, slow));
+        cluster.lines(0, 1500);
+        cluster.operate(last);
+        cluster.operate(Operation::PowerOff(0, Loss::All));
+        cluster.operate(Operation::Disk(0, DiskFaults::default()));
+        cluster.operate(Operation::Start(0));
+        cluster.lines(0, 1510).swap_remove(0)
+    };
+    assert_eq!(blocks(Operation::PowerOff(0, Loss::All)), "blocks 11 0");
+    assert_eq!(blocks(Operation::Kill(0)), "blocks 12 0");
+}
+
+#[test]
 fn a_partition_holds_messages_back_until_it_heals() {
     let mut cluster = Cluster::echo();
     cluster.run(1, 1000);

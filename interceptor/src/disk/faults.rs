@@ -160,12 +160,22 @@ impl Disk {
     /// # Errors
     /// EIO, for the guest.
     pub fn admit_sync(&mut self, file: &File) -> Result<Span, Errno> {
+        self.fail_sync(file)?;
+        Ok(self.sync_delay())
+    }
+
+    /// The half of [`Disk::admit_sync`] that may refuse; for writes that are durable when they return, whose
+    /// delay ([`Disk::sync_delay`]) comes before they are made.
+    ///
+    /// # Errors
+    /// EIO, for the guest.
+    pub fn fail_sync(&mut self, file: &File) -> Result<(), Errno> {
         if take(&mut self.faults.fsync_error) {
             self.landed.syncs_failed += 1;
             self.poison(file).map_err(|_| Errno::EIO)?;
             return Err(Errno::EIO);
         }
-        Ok(self.sync_delay())
+        Ok(())
     }
 
     /// As [`Disk::admit_sync`], for syncfs(2), which reports errors, and sync(2), which hides them.
@@ -188,7 +198,8 @@ impl Disk {
         }
     }
 
-    fn sync_delay(&mut self) -> Span {
+    /// How much longer a sync takes at present, counting this one.
+    pub fn sync_delay(&mut self) -> Span {
         if self.faults.fsync_delay != Span::ZERO {
             self.landed.syncs_delayed += 1;
         }

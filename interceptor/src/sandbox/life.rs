@@ -260,6 +260,7 @@ impl Sandbox {
         }
         self.files.drop_table(files);
         self.cancel_process_timers(id);
+        self.end_aio(id)?;
         self.release_locks_of(id);
         for process in self.processes.values_mut() {
             if process.parent == Some(id) {

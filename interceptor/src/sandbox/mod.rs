@@ -6,6 +6,7 @@
 //! time jumps to the next deadline. See [`Sandbox::run`] for the one loop. Under [`Clock::Real`] time is the host's and
 //! threads run free; everything else is the same.
 
+mod aio;
 mod boot;
 mod clock;
 mod descriptors;
@@ -41,6 +42,7 @@ use crate::rng::{Rng, split};
 use crate::room::Room;
 use crate::time::{Instant, Span};
 use crate::timeline::Capture;
+use aio::Aio;
 use clock::{NodeClock, Time};
 use files::Files;
 use interleaver::Interleaver;
@@ -192,6 +194,8 @@ struct Node {
     pages_path: PathBuf,
     disk: Disk,
     rng: Rng,
+    /// Decides how long its disk takes where a program can tell.
+    device_rng: Rng,
     data: PathBuf,
     /// The processes of its programs, the main one first; none when it is down.
     roots: Vec<ProcessId>,
@@ -226,6 +230,7 @@ pub struct Sandbox {
     announced: BTreeSet<u32>,
     files: Files,
     timers: Timers,
+    aio: Aio,
     interleaver: Interleaver,
     threads: BTreeMap<ThreadId, Thread>,
     processes: BTreeMap<ProcessId, Process>,
@@ -292,6 +297,7 @@ impl Sandbox {
             announced: BTreeSet::new(),
             files: Files::default(),
             timers: Timers::default(),
+            aio: Aio::default(),
             interleaver: Interleaver::new(config.seed),
             threads: BTreeMap::new(),
             processes: BTreeMap::new(),
@@ -418,6 +424,7 @@ impl Node {
             pages,
             pages_path,
             rng,
+            device_rng: split(seed, &format!("device/{label}")),
             data,
             roots: Vec::new(),
             next_vpid: 1,

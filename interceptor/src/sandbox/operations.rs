@@ -118,6 +118,7 @@ impl Sandbox {
         self.log_operation(node, 7);
         // Off the network first: nobody hears its connections end.
         self.net.host_powered_off(host);
+        self.aio.forget_node(node);
         self.end_processes(node)?;
         let lost = self.nodes[node].disk.power_loss(loss)?;
         if killed > 0 {

@@ -85,6 +85,7 @@ impl Sandbox {
                 Due::Descriptor(id) => self.timer_descriptor_fires(id),
                 Due::Alarm(process) => self.alarm_fires(process)?,
                 Due::Posix(process, timer) => self.posix_timer_fires(process, timer)?,
+                Due::Aio(number) => self.aio_ends(number)?,
             }
         }
         Ok(())

@@ -393,6 +393,7 @@ fn restartable(call: &Call) -> bool {
     ![
         libc::SYS_epoll_wait,
         libc::SYS_epoll_pwait,
+        libc::SYS_io_getevents,
         libc::SYS_poll,
         libc::SYS_ppoll,
         libc::SYS_select,

@@ -39,6 +39,8 @@ pub enum Key {
     Child(ProcessId),
     /// A signal of the process is queued (sigwait).
     Signals(ProcessId),
+    /// A request of a context ends.
+    Aio(super::aio::ContextId),
     /// A file lock of the node is released.
     Lock(usize),
 }

@@ -19,6 +19,8 @@ pub enum Due {
     Alarm(ProcessId),
     /// A POSIX timer of a process expires (timer_create(2)).
     Posix(ProcessId, i32),
+    /// The device is done with a request (io_submit(2)).
+    Aio(u64),
 }
 
 /// All pending timers.

@@ -1,6 +1,8 @@
 /* Parts of a small cluster, one a node: what operations on the room do to them. */
 #include "check.h"
 #include <arpa/inet.h>
+#include <linux/aio_abi.h>
+#include <sys/syscall.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -118,9 +120,40 @@ static void writer(void) {
     }
 }
 
+/* Says what of each file is there, then writes a block to both by requests, every 100 ms: a durable one, and another. */
+static void requester(void) {
+    static char block[100] = "r";
+    int durable = open("durable", O_CREAT | O_WRONLY | O_DSYNC, 0644), loose = open("loose", O_CREAT | O_WRONLY, 0644);
+    int dir = open(".", O_RDONLY | O_DIRECTORY);
+    aio_context_t context = 0;
+    if (fsync(dir) || syscall(SYS_io_setup, 2, &context)) exit(1);
+    long at = lseek(durable, 0, SEEK_END), there = lseek(loose, 0, SEEK_END);
+    say("blocks %ld %ld", at / 100, there / 100);
+    for (int i = 0;; i = !i) {
+        struct iocb request, *one[1] = {&request};
+        memset(&request, 0, sizeof request);
+        request.aio_lio_opcode = IOCB_CMD_PWRITE;
+        request.aio_fildes = i ? loose : durable;
+        request.aio_buf = (uintptr_t)block;
+        request.aio_nbytes = sizeof block;
+        request.aio_offset = i ? there : at;
+        struct io_event event;
+        long start = now_ms();
+        if (syscall(SYS_io_submit, context, 1, one) != 1) exit(1);
+        if (syscall(SYS_io_getevents, context, 1, 1, &event, NULL) != 1) exit(1);
+        errno = -event.res;
+        if (event.res < 0) say("%s %s", i ? "loose" : "durable", error_name());
+        else say("%s %lld after %ld", i ? "loose" : "durable", (long long)event.res,
+                 (now_ms() - start) / 10 * 10);
+        if (event.res > 0) *(i ? &there : &at) += event.res;
+        if (i) pause_ms(100);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "server") == 0) return server();
     if (argc > 2 && strcmp(argv[1], "client") == 0) return client(argv[2], argc > 3 ? argv[3] : "");
     if (argc > 1 && strcmp(argv[1], "ticker") == 0) ticker();
+    if (argc > 1 && strcmp(argv[1], "requester") == 0) requester();
     writer();
 }

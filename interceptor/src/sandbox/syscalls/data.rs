@@ -10,7 +10,7 @@ use crate::sandbox::task::{Call, Key, SentSignal, State, ThreadId};
 use crate::sandbox::{ClockKind, Sandbox};
 use crate::time::Span;
 use nix::errno::Errno;
-use rand::Rng;
+use rand::{Rng, RngExt};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -20,6 +20,42 @@ pub(super) type Vector = [(u64, usize)];
 
 fn total(vector: &Vector) -> usize {
     vector.iter().map(|buffer| buffer.1).fold(0, usize::saturating_add).min(MOVE_MAX)
+}
+
+/// The least that a direct request moves, in bytes.
+const BLOCK: u64 = 512;
+
+/// How bytes are to be moved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    /// They are durable when the call returns.
+    pub synchronous: bool,
+    /// They go to the end of the file, wherever that is.
+    pub append: bool,
+    /// The call fails rather than to wait.
+    pub nowait: bool,
+}
+
+/// A write that the disk has admitted.
+pub(super) struct DiskWrite {
+    file: File,
+    /// Another description of the file, to read with.
+    pub reader: File,
+    /// Where it goes.
+    pub offset: u64,
+    bytes: Vec<u8>,
+    /// How much longer it takes.
+    pub delay: Span,
+    /// It moves the file's position (write(2), unlike pwrite(2)).
+    at_position: bool,
+}
+
+/// The flags of a call that has any (`RWF_*`).
+fn rw_flags(call: &Call) -> i32 {
+    match call.number {
+        libc::SYS_preadv2 | libc::SYS_pwritev2 => call.args[5] as i32,
+        _ => 0,
+    }
 }
 
 /// What a description is, as far as moving bytes goes.
@@ -89,7 +125,11 @@ impl Sandbox {
                 self.nodes[node].rng.fill_bytes(&mut bytes);
                 bytes
             }
-            Way::Disk => self.read_disk(id, from, max, at)?,
+            Way::Disk => {
+                let manner = self.manner(from, rw_flags(call))?;
+                self.may_block(id, manner)?;
+                self.read_disk(id, from, vector, at)?
+            }
             Way::Directory => return Err(Errno::EISDIR.into()),
             Way::Host => return self.native(id),
             Way::Output(_) | Way::PipeWrite(_) => return Err(Errno::EBADF.into()),
@@ -121,8 +161,10 @@ impl Sandbox {
                 self.write_event(to, u64::from_le_bytes(bytes))
             }
             Way::Disk => {
+                let manner = self.manner(to, rw_flags(call))?;
+                self.may_block(id, manner)?;
                 let bytes = self.gather(id, vector)?;
-                self.write_disk(id, to, &bytes, at)
+                self.write_disk(id, to, (vector, bytes), at, manner)
             }
             Way::Random => returns(total(vector) as u64),
             Way::Host => self.native(id),
@@ -219,27 +261,68 @@ impl Sandbox {
         Ok((count > 0).then_some(count))
     }
 
-    fn disk_file(&self, id: DescriptionId) -> Result<(&File, &File, bool), Trouble> {
+    pub(super) fn disk_file(&self, id: DescriptionId) -> Result<(&File, &File, bool), Trouble> {
         match self.files.get(id).map(|description| &description.kind) {
             Some(Kind::Disk { file, reader, synchronous, .. }) => Ok((file, reader, *synchronous)),
             _ => Err(Errno::EINVAL.into()),
         }
     }
 
-    fn read_disk(
+    /// What flags of a call (`RWF_*`, readv(2)) and of the file say of how bytes are to be moved.
+    pub(super) fn manner(&self, id: DescriptionId, flags: i32) -> Result<Manner, Trouble> {
+        let description = self.files.get(id).ok_or(Errno::EBADF)?;
+        let synchronous = matches!(description.kind, Kind::Disk { synchronous: true, .. });
+        let direct = description.flags & libc::O_DIRECT != 0;
+        let known = libc::RWF_HIPRI | libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_NOWAIT | libc::RWF_APPEND;
+        // Only direct requests can be told not to wait, as on ext4.
+        if flags & !known != 0 || (flags & libc::RWF_NOWAIT != 0 && !direct) {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        Ok(Manner {
+            synchronous: synchronous || flags & (libc::RWF_DSYNC | libc::RWF_SYNC) != 0,
+            append: description.flags & libc::O_APPEND != 0 || flags & libc::RWF_APPEND != 0,
+            nowait: flags & libc::RWF_NOWAIT != 0,
+        })
+    }
+
+    /// A request that must not wait is turned down now and then, whatever the reason: `RWF_NOWAIT` (readv(2)).
+    pub(super) fn may_block(&mut self, id: ThreadId, manner: Manner) -> Result<(), Trouble> {
+        let node = self.thread(id).node;
+        let begins = self.thread(id).until.is_none();
+        if manner.nowait && begins && self.nodes[node].device_rng.random_range(0..4) == 0 {
+            return Err(Errno::EAGAIN.into());
+        }
+        Ok(())
+    }
+
+    /// A direct request goes by whole blocks of the device, in memory too (open(2), `O_DIRECT`).
+    fn check_aligned(&self, id: DescriptionId, vector: &Vector, at: u64) -> Result<(), Trouble> {
+        let direct = self.files.get(id).is_some_and(|d| d.flags & libc::O_DIRECT != 0);
+        let whole = |value: u64| value.is_multiple_of(BLOCK);
+        if direct && !(whole(at) && vector.iter().all(|&(address, len)| whole(address) && whole(len as u64)))
+        {
+            return Err(Errno::EINVAL.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_disk(
         &mut self,
         id: ThreadId,
         from: DescriptionId,
-        max: usize,
+        vector: &Vector,
         at: Option<u64>,
     ) -> Result<Vec<u8>, Trouble> {
+        let max = total(vector);
         let node = self.thread(id).node;
         self.nodes[node].disk.admit_read()?;
         let (mut file, ..) = self.disk_file(from)?;
-        let left = file.metadata()?.len().saturating_sub(match at {
+        let start = match at {
             Some(at) => at,
             None => file.stream_position()?,
-        });
+        };
+        self.check_aligned(from, vector, start)?;
+        let left = file.metadata()?.len().saturating_sub(start);
         let mut bytes = vec![0; max.min(usize::try_from(left).unwrap_or(max))];
         let got = match at {
             Some(at) => file.read_at(&mut bytes, at)?,
@@ -249,38 +332,77 @@ impl Sandbox {
         Ok(bytes)
     }
 
-    fn write_disk(&mut self, id: ThreadId, to: DescriptionId, bytes: &[u8], at: Option<u64>) -> Handled {
+    fn write_disk(
+        &mut self,
+        id: ThreadId,
+        to: DescriptionId,
+        what: (&Vector, Vec<u8>),
+        at: Option<u64>,
+        manner: Manner,
+    ) -> Handled {
         let node = self.thread(id).node;
-        let append = self.files.get(to).is_some_and(|d| d.flags & libc::O_APPEND != 0);
-        let (file, reader, synchronous) = self.disk_file(to)?;
-        let (file, reader) = (&mut file.try_clone()?, reader.try_clone()?);
+        let write = self.begin_write(id, to, what, at, manner)?;
+        if write.delay > Span::ZERO && !self.timed_out(id, ClockKind::Monotonic, write.delay) {
+            return Ok(Outcome::Park(Vec::new()));
+        }
+        let written = self.carry_out(node, &write)?;
+        if manner.synchronous {
+            let host = self.nodes[node].host;
+            if let Err(errno) = self.nodes[node].disk.fail_sync(&write.reader) {
+                self.note(host, EventKind::Fsync { failed: true });
+                return Err(errno.into());
+            }
+            self.nodes[node].disk.sync_range(&write.reader, write.offset, written)?;
+            self.note(host, EventKind::Fsync { failed: false });
+        }
+        returns(written)
+    }
+
+    /// Asks the disk for a write of bytes that lie in these buffers; [`Self::carry_out`] does it, once its delay has
+    /// passed.
+    pub(super) fn begin_write(
+        &mut self,
+        id: ThreadId,
+        to: DescriptionId,
+        (vector, mut bytes): (&Vector, Vec<u8>),
+        at: Option<u64>,
+        manner: Manner,
+    ) -> Result<DiskWrite, Trouble> {
+        let node = self.thread(id).node;
+        let (file, reader, _) = self.disk_file(to)?;
+        let (mut file, reader) = (file.try_clone()?, reader.try_clone()?);
         let offset = match at {
-            _ if append => reader.metadata()?.len(),
+            _ if manner.append => reader.metadata()?.len(),
             Some(at) => at,
             None => file.stream_position()?,
         };
+        self.check_aligned(to, vector, offset)?;
         self.bound_disk(node, reader.metadata()?.len(), offset.saturating_add(bytes.len() as u64))?;
+        let disk = &mut self.nodes[node].disk;
+        let admitted = disk.admit_write(&reader, offset, bytes.len() as u64)?;
+        let delay = if manner.synchronous { admitted.delay + disk.sync_delay() } else { admitted.delay };
+        bytes.truncate(admitted.len as usize);
+        Ok(DiskWrite { file, reader, offset, bytes, delay, at_position: at.is_none() })
+    }
+
+    /// Writes what was admitted, and journals it; the bytes that went in.
+    pub(super) fn carry_out(&mut self, node: usize, write: &DiskWrite) -> Result<u64, Trouble> {
+        let DiskWrite { file, reader, offset, bytes, .. } = write;
         let owner = &mut self.nodes[node];
-        let admitted = owner.disk.admit_write(&reader, offset, bytes.len() as u64)?;
-        if admitted.delay > Span::ZERO && !self.timed_out(id, ClockKind::Monotonic, admitted.delay) {
-            return Ok(Outcome::Park(Vec::new()));
-        }
-        let owner = &mut self.nodes[node];
-        let bytes = &bytes[..admitted.len as usize];
-        let pending = owner.disk.before_write(&reader, offset, bytes.len() as u64)?;
-        let written = match at {
-            Some(at) if !append => file.write_at(bytes, at)?,
-            _ => file.write(bytes)?,
-        };
-        owner.disk.after_write(pending, &reader, written as u64)?;
+        let pending = owner.disk.before_write(reader, *offset, bytes.len() as u64)?;
+        let mut file: &File = file;
+        let written = if write.at_position {
+            file.seek(SeekFrom::Start(*offset))?;
+            file.write(bytes)?
+        } else {
+            file.write_at(bytes, *offset)?
+        } as u64;
+        owner.disk.after_write(pending, reader, written)?;
         let key = crate::disk::InodeKey::of(&reader.metadata()?);
         let now = self.now;
         owner.disk.inodes_mut().touched(key, now);
-        self.moved ^= checksum(&bytes[..written]);
-        if synchronous {
-            owner.disk.sync(&reader)?;
-        }
-        returns(written as u64)
+        self.moved ^= checksum(&bytes[..written as usize]);
+        Ok(written)
     }
 
     /// A file is about to grow from `len` to `end`: ends the run if the node's files would be too large.
@@ -444,7 +566,7 @@ impl Sandbox {
         let start = at.map_or_else(|| file.stream_position(), Ok)?;
         let max = (count as usize).min(1 << 20);
         let bytes = if on_disk {
-            self.read_disk(id, source, max, Some(start))?
+            self.read_disk(id, source, &[(0, max)], Some(start))?
         } else {
             let mut bytes = vec![0; max];
             let got = file.read_at(&mut bytes, start)?;
@@ -454,7 +576,10 @@ impl Sandbox {
         let outcome = match self.way(target) {
             Way::Socket => self.send_all(id, to, &bytes, 0, None)?,
             Way::PipeWrite(pipe) => self.write_pipe(id, target, pipe, &bytes)?,
-            Way::Disk => self.write_disk(id, target, &bytes, None)?,
+            Way::Disk => {
+                let manner = self.manner(target, 0)?;
+                self.write_disk(id, target, (&[(0, bytes.len())], bytes), None, manner)?
+            }
             Way::PipeRead(_) => return Err(Errno::EBADF.into()),
             _ => return Err(Errno::EINVAL.into()),
         };

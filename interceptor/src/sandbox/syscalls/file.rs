@@ -12,6 +12,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 const CLOEXEC: u64 = libc::O_CLOEXEC as u64;
+const DIRECT: u64 = libc::O_DIRECT as u64;
 
 impl Sandbox {
     /// An absolute path for a path argument: relative to a directory descriptor or the working directory.
@@ -128,7 +129,6 @@ impl Sandbox {
     }
 
     fn open_disk(&mut self, id: ThreadId, call: &Call, path: &Path, flags: u64) -> Handled {
-        let _ = call;
         let node = self.thread(id).node;
         let now = self.now;
         let bits = flags as i32;
@@ -146,7 +146,7 @@ impl Sandbox {
         let writes = create || truncate;
         let pending =
             if writes { Some(self.nodes[node].disk.before_open(path, create, truncate)?) } else { None };
-        let fd = self.run_call(id)?;
+        let fd = self.run_buffered(id, call, flags)?;
         let opened = fd.is_some_and(|fd| fd >= 0);
         if let Some(pending) = pending {
             self.nodes[node].disk.after_open(pending, opened)?;
@@ -170,6 +170,18 @@ impl Sandbox {
             self.bind(files, fd as i32, description, flags & CLOEXEC != 0);
         }
         Ok(Outcome::Ran(fd))
+    }
+
+    /// Runs a call whose flags may ask for direct I/O, without that: not every file system of a host has it, and the
+    /// sandbox moves the bytes. It does so by whole blocks then.
+    fn run_buffered(&mut self, id: ThreadId, call: &Call, flags: u64) -> Result<Option<i64>, Trouble> {
+        if flags & DIRECT == 0 {
+            return Ok(self.run_call(id)?);
+        }
+        let mut args = call.args;
+        let at = if call.number == libc::SYS_open { 1 } else { 2 };
+        args[at] = flags & !DIRECT;
+        self.run_instead(id, call, call.number, args)
     }
 
     pub(super) fn memfd(&mut self, id: ThreadId, call: &Call) -> Handled {
@@ -257,7 +269,7 @@ impl Sandbox {
                     self.files.get(description).map(|d| &d.kind),
                     Some(Kind::Disk { .. } | Kind::Host { .. })
                 ) {
-                    let result = self.run_call(id)?;
+                    let result = self.run_buffered(id, call, argument)?;
                     self.set_status_flags(description, argument as i32);
                     return Ok(result.map_or(Outcome::Gone, Outcome::Ran));
                 }
@@ -280,7 +292,9 @@ impl Sandbox {
     fn set_status_flags(&mut self, id: crate::sandbox::files::DescriptionId, flags: i32) {
         if let Some(description) = self.files.get_mut(id) {
             description.nonblocking = flags & libc::O_NONBLOCK != 0;
-            description.flags = description.flags & !libc::O_APPEND | flags & libc::O_APPEND;
+            let on_disk = matches!(description.kind, Kind::Disk { .. });
+            let settable = libc::O_APPEND | if on_disk { libc::O_DIRECT } else { 0 };
+            description.flags = description.flags & !settable | flags & settable;
         }
     }
 

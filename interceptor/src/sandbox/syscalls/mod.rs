@@ -1,5 +1,6 @@
 //! Calls: the table, and a handler for each call that is not simply let through, one file a family.
 
+mod aio;
 mod data;
 mod file;
 mod futex;
@@ -78,6 +79,12 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_truncate => s.truncate(id, a, b),
         libc::SYS_fallocate => s.fallocate(id, call),
         libc::SYS_fadvise64 | libc::SYS_readahead => super::guest::returns(0),
+        // aio.rs
+        libc::SYS_io_setup => s.io_setup(id, call),
+        libc::SYS_io_destroy => s.io_destroy(id, call),
+        libc::SYS_io_submit => s.io_submit(id, call),
+        libc::SYS_io_getevents => s.io_getevents(id, call),
+        libc::SYS_io_cancel => s.io_cancel(id, call),
         // file.rs
         libc::SYS_open => s.openat(id, call, here, a, b, c),
         libc::SYS_creat => {

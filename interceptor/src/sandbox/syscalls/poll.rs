@@ -15,7 +15,7 @@ const FD_SETSIZE: u64 = 1024;
 
 impl Sandbox {
     /// The end of a wait that may have a timeout and a temporary signal mask: `None` while it goes on.
-    fn wait_over(&mut self, id: ThreadId, timeout: Option<Span>) -> bool {
+    pub(super) fn wait_over(&mut self, id: ThreadId, timeout: Option<Span>) -> bool {
         timeout.is_some_and(|span| span == Span::ZERO || self.timed_out(id, ClockKind::Monotonic, span))
     }
 
@@ -23,7 +23,7 @@ impl Sandbox {
         u64::try_from(ms).ok().map(Span::from_millis)
     }
 
-    fn load_timeout(&self, id: ThreadId, at: u64, micros: bool) -> Result<Option<Span>, Trouble> {
+    pub(super) fn load_timeout(&self, id: ThreadId, at: u64, micros: bool) -> Result<Option<Span>, Trouble> {
         if at == 0 {
             return Ok(None);
         }

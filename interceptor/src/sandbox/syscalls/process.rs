@@ -196,6 +196,7 @@ impl Sandbox {
             self.forget_thread(other);
         }
         self.cancel_process_timers(process);
+        self.end_aio(process)?;
         let shares = self.processes[&process].files;
         let files = self.files.copy(shares);
         for fd in self.files.leave(shares) {
