@@ -39,6 +39,8 @@ pub struct Replay {
     pub hash: String,
     /// What the oracles say.
     pub verdict: Verdict,
+    /// What it used and the sandbox does not own, by name.
+    pub leaks: Vec<String>,
 }
 
 /// Runs `reproducer`. With `changed` the target is known to be another one than recorded, and hashes are not compared.
@@ -71,7 +73,7 @@ pub fn replay(
             }
         }
     };
-    Ok(Replay { outcome, hash: first.hash, verdict: first.verdict })
+    Ok(Replay { outcome, hash: first.hash, verdict: first.verdict, leaks: first.statistics.leaks })
 }
 
 /// What runs of one schedule by the host's clock showed, of which no two are the same.

@@ -59,6 +59,15 @@ pub struct Divergence {
     pub difference: Option<Difference>,
 }
 
+/// Two runs of a schedule.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// How they differ; absent when they are equal.
+    pub divergence: Option<Divergence>,
+    /// What they used and the sandbox does not own, by name.
+    pub leaks: Vec<String>,
+}
+
 /// Runs `schedule` on both executors and compares. `load` makes what weighs on the machine during the second run; it is
 /// dropped when that run is over.
 ///
@@ -68,24 +77,26 @@ pub fn twice<L>(
     (quiet, disturbed): (&mut dyn Executor, &mut dyn Executor),
     schedule: &Schedule,
     load: impl FnOnce() -> L,
-) -> Result<Option<Divergence>, ExecutorError> {
+) -> Result<Compared, ExecutorError> {
     let options = RunOptions { detail: true, calls: true };
     let first = quiet.run(schedule, options)?;
     let weight = load();
     let second = disturbed.run(schedule, options);
     drop(weight);
     let second = second?;
+    let leaks = first.statistics.leaks.clone();
     if first.hash == second.hash {
-        return Ok(None);
+        return Ok(Compared { divergence: None, leaks });
     }
     let calls = |execution: &crate::execution::Execution| {
         execution.detail.as_deref().map(|detail| detail.calls.clone()).unwrap_or_default()
     };
-    Ok(Some(Divergence {
+    let divergence = Divergence {
         schedule: schedule.clone(),
         difference: Difference::between(&calls(&first), &calls(&second)),
         hashes: (first.hash, second.hash),
-    }))
+    };
+    Ok(Compared { divergence: Some(divergence), leaks })
 }
 
 #[cfg(test)]
@@ -96,10 +107,10 @@ mod tests {
     #[test]
     fn equal_runs_are_no_divergence() {
         let (mut a, mut b) = (Fake::clean(), Fake::clean());
-        assert!(twice((&mut a, &mut b), &Fake::schedule(), || ()).unwrap().is_none());
+        assert!(twice((&mut a, &mut b), &Fake::schedule(), || ()).unwrap().divergence.is_none());
         let (mut a, mut b) = (Fake::fickle(), Fake::fickle());
         b.runs = 4;
-        let divergence = twice((&mut a, &mut b), &Fake::schedule(), || ()).unwrap().unwrap();
+        let divergence = twice((&mut a, &mut b), &Fake::schedule(), || ()).unwrap().divergence.unwrap();
         assert_eq!((divergence.hashes, divergence.difference.unwrap().line), (("1".into(), "5".into()), 2));
     }
 

@@ -8,6 +8,7 @@ pub mod disk;
 pub mod dissector;
 pub mod event;
 pub mod net;
+pub mod rdrand;
 pub mod rng;
 pub mod room;
 pub mod sandbox;

@@ -3,12 +3,14 @@
 //! Where namespaces are permitted it is a private tmpfs that only this process and its guests see and that the
 //! kernel removes with them, however they end. Otherwise it is a directory that the next start clears.
 
+use crate::rdrand::Scans;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, getgid, getuid};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 /// Where the private file system is mounted: the one directory of the hierarchy standard that is for the data
 /// of services, and empty on nearly all machines.
@@ -30,6 +32,8 @@ pub enum Isolation {
 pub struct Room {
     root: PathBuf,
     isolation: Isolation,
+    /// What is known of the programs that ran here.
+    scans: Arc<Mutex<Scans>>,
 }
 
 /// Why there is no room.
@@ -48,7 +52,7 @@ impl Room {
     /// When not even a directory can be made.
     pub fn enter(disk_max: u64) -> Result<Self, RoomError> {
         match private(disk_max) {
-            Ok(isolation) => Ok(Self { root: PathBuf::from(MOUNT_POINT), isolation }),
+            Ok(isolation) => Ok(Self::at(PathBuf::from(MOUNT_POINT), isolation)),
             Err(error) => {
                 tracing::debug!(%error, "no namespaces; using a directory");
                 Self::directory()
@@ -70,7 +74,7 @@ impl Room {
                 Ok(()) => {
                     let owner = root.join(OWNER);
                     return fs::write(&owner, std::process::id().to_string())
-                        .map(|()| Self { root, isolation: Isolation::Directory })
+                        .map(|()| Self::at(root, Isolation::Directory))
                         .map_err(|source| RoomError { path: owner.display().to_string(), source });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -79,6 +83,14 @@ impl Room {
         }
         let source = io::Error::from(io::ErrorKind::AlreadyExists);
         Err(RoomError { path: base.display().to_string(), source })
+    }
+
+    fn at(root: PathBuf, isolation: Isolation) -> Self {
+        Self { root, isolation, scans: Arc::default() }
+    }
+
+    pub(crate) fn scans(&self) -> Arc<Mutex<Scans>> {
+        self.scans.clone()
     }
 
     /// The room's directory.

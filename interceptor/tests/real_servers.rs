@@ -52,7 +52,7 @@ fn twice(program: &str, command: impl Fn(usize) -> String, ms: u64) -> Option<Ra
     let (first, second) = (three(program, &command, ms), three(program, &command, ms));
     assert_same(&first, &second);
     assert_eq!((&first.exit, &first.stopped), (&None, &None), "{:#?}{:#?}", first.stdout, first.stderr);
-    assert_eq!(first.leaks, [""; 0]);
+    assert_eq!(first.sources(), [""; 0]);
     Some(first)
 }
 

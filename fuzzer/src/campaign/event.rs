@@ -52,6 +52,9 @@ pub enum CampaignEvent {
         virtual_ns: u64,
         /// Host nanoseconds of one.
         wall_ns: u64,
+        /// What nodes and clients used and the sandbox does not own, by name.
+        #[serde(default)]
+        leaks: Vec<String>,
     },
     /// A batch is over.
     Executed {

@@ -150,6 +150,7 @@ impl Campaign {
             },
             virtual_ns: first.statistics.virtual_ns,
             wall_ns: first.statistics.wall_ns,
+            leaks: first.statistics.leaks.clone(),
         });
         self.engine.remember(event_keys(&first));
         Ok(())

@@ -8,7 +8,7 @@ use anyhow::bail;
 use fuzzer::executor::{Executor, RunOptions};
 use fuzzer::launcher::Launcher;
 use fuzzer::replay::{Outcome, repeat, replay};
-use fuzzer::report::story;
+use fuzzer::report::{story, terminal::leaked};
 use fuzzer::reproducer::{self, Expected, Finding, Reproducer};
 use fuzzer::schedule::Schedule;
 use fuzzer::target::Target;
@@ -68,6 +68,9 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
                      environment.toml tells which",
                 ),
                 (None, false) => output.text("two runs of today differ too; `fuzz verify` narrows it down"),
+            }
+            if !replay.leaks.is_empty() {
+                output.text(leaked(&replay.leaks));
             }
             Exit::Nondeterminism
         }

@@ -18,6 +18,7 @@ use fuzzer::verify::{Divergence, twice};
 use interceptor::rng::split;
 use interceptor::sandbox::Clock;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -53,6 +54,7 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
     let hogs = if args.load { cores() * 2 } else { 0 };
     let watch = Stopwatch::start();
     let mut said = Duration::ZERO;
+    let mut leaks = BTreeSet::new();
     for number in 0..args.schedules {
         let mut rng = split(args.seed, &format!("verify {number}"));
         // every second one lets the agent choose, which must be as repeatable as the rest
@@ -62,7 +64,10 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
             generate::exploring(&ground, &mut rng)
         };
         let load = || Load::start(hogs);
-        if let Some(divergence) = twice((&mut quiet, &mut disturbed), &schedule, load)? {
+        let compared = twice((&mut quiet, &mut disturbed), &schedule, load)?;
+        leaks.extend(compared.leaks);
+        if let Some(divergence) = compared.divergence {
+            tell_leaks(&leaks, output);
             return Ok(diverged(&divergence, number, output));
         }
         if watch.elapsed().saturating_sub(said) >= PROGRESS_EVERY {
@@ -71,9 +76,10 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
         }
     }
     let (low, high) = wilson(args.schedules, args.schedules);
+    tell_leaks(&leaks, output);
     output.json(&json!({
         "event": "verified", "schedules": args.schedules, "equal": args.schedules, "rate_low": low, "rate_high": high,
-        "load": args.load, "elapsed_ms": watch.elapsed_ms(),
+        "load": args.load, "leaks": leaks, "elapsed_ms": watch.elapsed_ms(),
     }));
     output.text(format!(
         "{0} of {0} schedules ran twice with equal event logs{1}: {2:.1}% to 100% are repeatable (95% confidence)",
@@ -82,6 +88,13 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
         low * 100.0,
     ));
     Ok(Exit::Clean)
+}
+
+/// What runs used and the sandbox does not own: where two differ, that may be why.
+fn tell_leaks(leaks: &BTreeSet<String>, output: &mut Output) {
+    for leak in leaks {
+        output.text(format!("not the sandbox's own: {leak}"));
+    }
 }
 
 fn diverged(divergence: &Divergence, before: u64, output: &mut Output) -> Exit {

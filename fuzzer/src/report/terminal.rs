@@ -143,6 +143,7 @@ fn notable(event: &CampaignEvent) -> Option<String> {
         CampaignEvent::Control { equal: Some(false), .. } => {
             "warning: runs without faults differ from each other; see `fuzz verify`".to_owned()
         }
+        CampaignEvent::Control { leaks, .. } if !leaks.is_empty() => leaked(leaks),
         CampaignEvent::Finding { signature, summary, executions, .. } => {
             format!("found in execution {executions}: {signature}: {summary}")
         }
@@ -162,6 +163,12 @@ fn notable(event: &CampaignEvent) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// What the sandbox does not own and a run used, in a line.
+#[must_use]
+pub fn leaked(leaks: &[String]) -> String {
+    format!("not the sandbox's own: {}", leaks.join(", "))
 }
 
 impl Latest {
@@ -194,6 +201,22 @@ impl Latest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_runs_leak_is_told_once_they_repeat() {
+        let control = |equal, leaks: &[&str]| CampaignEvent::Control {
+            hash: String::new(),
+            equal,
+            verdict: "valid".into(),
+            virtual_ns: 0,
+            wall_ns: 0,
+            leaks: leaks.iter().map(ToString::to_string).collect(),
+        };
+        let leaks = ["/proc/self/io", "/usr/lib/libcrypto.so.3 may use RDRAND"];
+        insta::assert_snapshot!(notable(&control(Some(true), &leaks)).unwrap(), @"not the sandbox's own: /proc/self/io, /usr/lib/libcrypto.so.3 may use RDRAND");
+        assert_eq!(notable(&control(Some(true), &[])), None);
+        assert!(notable(&control(Some(false), &leaks)).unwrap().starts_with("warning: "));
+    }
 
     #[test]
     fn the_line_says_how_fast_and_how_far() {

@@ -408,7 +408,7 @@ impl Session {
                 messages: self.observer.messages(),
                 operations,
                 windows: self.observer.windows(),
-                leaks: self.sandbox.leaks().map(str::to_owned).collect(),
+                leaks: self.sandbox.leaks().into_iter().collect(),
             },
             detail,
         }

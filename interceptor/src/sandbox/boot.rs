@@ -75,6 +75,7 @@ impl Sandbox {
     /// When it cannot be started at all.
     pub fn start_client(&mut self, client: usize) -> Result<SocketId, Error> {
         let node = self.config.nodes.len() + client;
+        self.note_code_of_node(node);
         self.end_processes(node)?;
         let host = self.nodes[node].host;
         let (ours, theirs) = self.net.socketpair(host, SocketKind::Stream);

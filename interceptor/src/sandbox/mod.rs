@@ -16,6 +16,7 @@ mod free;
 mod guest;
 mod home;
 mod interleaver;
+mod leaks;
 mod life;
 mod log;
 mod operations;
@@ -38,6 +39,7 @@ use crate::disk::Disk;
 use crate::dissector::{Dissector, DissectorError};
 use crate::event::{Event, EventKind, HostId, LogLine};
 use crate::net::{Net, SocketId};
+use crate::rdrand::Scans;
 use crate::rng::{Rng, split};
 use crate::room::Room;
 use crate::time::{Instant, Span};
@@ -49,6 +51,7 @@ use interleaver::Interleaver;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use stops::Stops;
 use task::{Process, ProcessId, Thread, ThreadId};
 use timers::Timers;
@@ -247,6 +250,8 @@ pub struct Sandbox {
     /// Checksum of the data the current call moved.
     moved: u64,
     leaks: BTreeSet<String>,
+    /// Which files hold code that may draw random numbers; outlives the run.
+    scans: Arc<Mutex<Scans>>,
     stopped: Option<String>,
     locks: Vec<syscalls::locks::FileLock>,
     watchdog: Watchdog,
@@ -312,6 +317,7 @@ impl Sandbox {
             looked: Instant::START,
             moved: 0,
             leaks: BTreeSet::new(),
+            scans: room.scans(),
             stopped: None,
             locks: Vec::new(),
             watchdog,
@@ -355,11 +361,6 @@ impl Sandbox {
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls
-    }
-
-    /// Sources that guests read and the sandbox does not own, by name.
-    pub fn leaks(&self) -> impl Iterator<Item = &str> {
-        self.leaks.iter().map(String::as_str)
     }
 
     /// Why the run was ended early, if it was: a bound was reached, or a call is not carried.

@@ -103,6 +103,7 @@ impl Sandbox {
         let killed = self.threads_of_node(node) as u64;
         let host = self.nodes[node].host;
         self.log_operation(node, 2);
+        self.note_code_of_node(node);
         self.end_processes(node)?;
         if killed > 0 {
             self.net.host_killed(host, self.now);
@@ -116,6 +117,7 @@ impl Sandbox {
         let killed = self.threads_of_node(node) as u64;
         let host = self.nodes[node].host;
         self.log_operation(node, 7);
+        self.note_code_of_node(node);
         // Off the network first: nobody hears its connections end.
         self.net.host_powered_off(host);
         self.aio.forget_node(node);

@@ -110,7 +110,9 @@ impl Sandbox {
         sent: SentSignal,
     ) -> Result<(), Error> {
         let signal = sent.signal;
-        let Some(target) = self.processes.get(&process).filter(|p| p.ended.is_none()) else { return Ok(()) };
+        if self.processes.get(&process).is_none_or(|p| p.ended.is_some()) {
+            return Ok(());
+        }
         match signal {
             0 => return Ok(()),
             libc::SIGCONT => {
@@ -122,6 +124,8 @@ impl Sandbox {
                 return Ok(());
             }
             libc::SIGKILL => {
+                self.note_code(process);
+                let target = &self.processes[&process];
                 let _gone = target.tid.send_process_signal(libc::SIGKILL);
                 self.await_death(process)?;
                 return self.process_ended(process, 256 + libc::SIGKILL);

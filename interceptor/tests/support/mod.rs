@@ -31,6 +31,14 @@ pub struct Ran {
     pub leaks: Vec<String>,
 }
 
+impl Ran {
+    /// Leaks that were read. Code that could draw random numbers by itself is beyond what guests are to blame for: much
+    /// holds it, and does not use it.
+    pub fn sources(&self) -> Vec<&String> {
+        self.leaks.iter().filter(|leak| !leak.ends_with("may use RDRAND")).collect()
+    }
+}
+
 /// A program with its arguments.
 pub type Guest<'a> = (&'a Path, &'a [&'a str]);
 
@@ -145,7 +153,7 @@ pub fn outcome(sandbox: &Sandbox, nodes: usize) -> Ran {
         hash: sandbox.log().hash(),
         virtual_ms: sandbox.now().0 / 1_000_000,
         calls: sandbox.log().entries().iter().map(ToString::to_string).collect(),
-        leaks: sandbox.leaks().map(str::to_owned).collect(),
+        leaks: sandbox.leaks().into_iter().collect(),
     }
 }
 
@@ -182,7 +190,7 @@ pub fn assert_clean(ran: &Ran) {
     assert_eq!((&ran.stopped, &ran.exit), (&None, &Some(Exit::Status(0))), "{told}");
     let failed: Vec<&String> = ran.stdout.iter().filter(|line| line.starts_with("FAIL")).collect();
     assert!(failed.is_empty(), "{failed:#?}\n{:#?}", ran.stderr);
-    assert_eq!(ran.leaks, [""; 0], "leaks");
+    assert_eq!(ran.sources(), [""; 0], "leaks");
 }
 
 /// A guest that checks itself: natively, twice under one seed, and under another one, always with the same
@@ -204,15 +212,16 @@ pub fn check_guest(program: &Path, arguments: &[&str]) -> Ran {
 
 /// Compiles a C guest.
 pub fn compiled(name: &str) -> PathBuf {
-    compiled_to(name.trim_end_matches(".c"), name, &[])
+    compiled_with(name, name.trim_end_matches(".c"), &[])
 }
 
 /// Compiles a C guest that loads no library.
 pub fn compiled_statically(name: &str) -> PathBuf {
-    compiled_to(&format!("static-{}", name.trim_end_matches(".c")), name, &["-static"])
+    compiled_with(name, &format!("static-{}", name.trim_end_matches(".c")), &["-static"])
 }
 
-fn compiled_to(to: &str, name: &str, flags: &[&str]) -> PathBuf {
+/// Compiles a C guest to a file of this name, with flags of its own.
+pub fn compiled_with(name: &str, to: &str, flags: &[&str]) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests").join(name);
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(to);

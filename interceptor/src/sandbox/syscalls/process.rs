@@ -167,6 +167,7 @@ impl Sandbox {
     }
 
     pub(super) fn exec(&mut self, id: ThreadId) -> Handled {
+        self.note_code(self.thread(id).process);
         match self.resume_past_interruption(id)? {
             Stop::AfterCall => {
                 self.thread_mut(id).after_call = true;
@@ -228,6 +229,9 @@ impl Sandbox {
         self.release_robust_futexes(id)?;
         let process = self.thread(id).process;
         let last = self.processes[&process].threads.len() == 1;
+        if last {
+            self.note_code(process);
+        }
         let leads = self.thread(id).tid == self.processes[&process].tid;
         let tid = self.thread(id).tid;
         let what = What::Call { number: call.number, arguments: call.args, result: 0, data: 0 };
@@ -256,6 +260,7 @@ impl Sandbox {
     pub(super) fn exit_group(&mut self, id: ThreadId, call: &Call) -> Handled {
         let status = (call.args[0] & 0xff) as i32;
         let process = self.thread(id).process;
+        self.note_code(process);
         let what = What::Call { number: call.number, arguments: call.args, result: 0, data: 0 };
         self.log_entry(id, what);
         self.log_entry(id, What::End(status));

@@ -1,0 +1,77 @@
+//! What guests could tell two runs apart by and the sandbox does not own, by name: files of the host that they read, and
+//! programs and libraries that may draw random numbers from the processor.
+
+use super::Sandbox;
+use super::task::ProcessId;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+use tracer::Tid;
+
+impl Sandbox {
+    /// Sources that guests used so far and the sandbox does not own. Of code it is those files that a process has mapped
+    /// when it ends, is replaced or is asked for here.
+    #[must_use]
+    pub fn leaks(&self) -> BTreeSet<String> {
+        let living = self.processes.values().filter(|process| process.ended.is_none());
+        let code = living.flat_map(|process| self.code_that_may_draw(process.tid));
+        self.leaks.iter().cloned().chain(code).collect()
+    }
+
+    /// A process is about to end or to run another program: takes note of what it has mapped.
+    pub(super) fn note_code(&mut self, process: ProcessId) {
+        let Some(tid) = self.processes.get(&process).map(|process| process.tid) else { return };
+        let found = self.code_that_may_draw(tid);
+        self.leaks.extend(found);
+    }
+
+    /// As [`Self::note_code`], for all processes of a node.
+    pub(super) fn note_code_of_node(&mut self, node: usize) {
+        let of_node = self.processes.iter().filter(|(_, process)| process.node == node);
+        for id in of_node.map(|(&id, _)| id).collect::<Vec<_>>() {
+            self.note_code(id);
+        }
+    }
+
+    fn code_that_may_draw(&self, tid: Tid) -> Vec<String> {
+        let mut scans = self.scans.lock().expect("no scan panics");
+        let mut may_draw = |path: &str| {
+            // As the process sees it, in whatever container it is. What cannot be read any more is not told of.
+            File::open(format!("/proc/{tid}/root{path}"))
+                .and_then(|file| scans.may_use(&file))
+                .unwrap_or(false)
+        };
+        let Ok(maps) = std::fs::read_to_string(format!("/proc/{tid}/maps")) else { return Vec::new() };
+        let mapped: BTreeSet<&str> = maps.lines().filter_map(code_of).collect();
+        let drawing = mapped.into_iter().filter(|path| may_draw(path));
+        drawing.map(|path| format!("{} may use RDRAND", self.told_as(path))).collect()
+    }
+
+    /// A file of the room by its place in it, for rooms have different places.
+    fn told_as<'a>(&self, path: &'a str) -> &'a str {
+        Path::new(path).strip_prefix(&self.room).ok().and_then(Path::to_str).unwrap_or(path)
+    }
+}
+
+/// The file of an executable mapping in a line of /proc/PID/maps (proc(5)): `from-to r-xp offset device inode path`.
+fn code_of(line: &str) -> Option<&str> {
+    let permissions = line.split(' ').nth(1)?;
+    let path = &line[line.find('/')?..];
+    permissions.contains('x').then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::code_of;
+
+    #[test]
+    fn only_files_that_are_mapped_as_code_count() {
+        let lines = [
+            "55d0-55d4 r-xp 00002000 fd:00 1312 /usr/bin/a program",
+            "55d4-55d8 rw-p 00002000 fd:00 1312 /usr/bin/a program",
+            "7ffd-7fff r-xp 00000000 00:00 0 [vdso]",
+            "7f00-7f01 rwxp 00000000 00:00 0",
+        ];
+        assert_eq!(lines.map(code_of), [Some("/usr/bin/a program"), None, None, None]);
+    }
+}
