@@ -51,6 +51,10 @@ pub struct HttpSpec {
     /// Statuses that promise that nothing was done, and that another node may do better.
     #[serde(default)]
     pub elsewhere: Vec<u16>,
+    /// Bodies that say that something went wrong, whatever the status says: nobody knows what was done. `*` stands for
+    /// anything.
+    #[serde(default)]
+    pub unclear: Vec<String>,
     /// How each operation is asked for.
     pub ask: Operations<HttpRequest>,
 }
@@ -68,9 +72,12 @@ pub struct HttpRequest {
     #[serde(default)]
     pub body: String,
     /// Where the answer is: keys and positions from the root, each after a `/`; `*` stands for all members of an
-    /// array. Absent: the body is the answer, and for changes the status.
+    /// array. Absent: the body is the answer, without the end of its last line, and for changes the status.
     #[serde(default)]
     pub answer: Option<String>,
+    /// Bodies that say that there is no such key. `*` stands for anything.
+    #[serde(default)]
+    pub absent: Vec<String>,
     /// How the answer's texts are written: `base64`, or plainly.
     #[serde(default)]
     pub encoding: Option<Encoding>,

@@ -1,7 +1,7 @@
 //! Any HTTP and JSON service: requests are templates of the manifest, answers are found by a path into the body.
 //!
 //! 2xx is done; 404 to a read is an absent key; the manifest's `elsewhere` statuses, and no others, send the client to
-//! another node. 408 and 5xx leave a change undecided; other 4xx promise that nothing was done.
+//! another node. Bodies can be told to mean an absent key, or that something went wrong. 408 and 5xx leave a change undecided; other 4xx promise that nothing was done.
 
 use super::http::{self, Response, Responses};
 use super::protocol::{Answer, Found};
@@ -49,6 +49,12 @@ impl Rest {
             format!("{} {}", response.status, body.trim())
         };
         match response.status {
+            200..300
+                if call.function() == Function::Read && is_any(&self.template(call).absent, response) =>
+            {
+                Answer::of(call, Found::Nothing)
+            }
+            200..300 if is_any(&self.spec.unclear, response) => Answer::Unclear(said()),
             200..300 => self.done(call, response).unwrap_or_else(Answer::Unclear),
             status if self.spec.elsewhere.contains(&status) => Answer::Elsewhere(None),
             404 if call.function() == Function::Read => Answer::of(call, Found::Nothing),
@@ -64,7 +70,10 @@ impl Rest {
     fn done(&self, call: &Call, response: &Response) -> Result<Answer, String> {
         let template = self.template(call);
         let Some(path) = &template.answer else {
-            let text = || String::from_utf8_lossy(&response.body).into_owned();
+            let text = || {
+                let text = String::from_utf8_lossy(&response.body);
+                text.strip_suffix('\n').unwrap_or(&text).to_owned()
+            };
             return Ok(Answer::of(
                 call,
                 match call.function() {
@@ -94,6 +103,29 @@ impl Rest {
             },
         ))
     }
+}
+
+/// Whether the body is like one of these texts.
+fn is_any(texts: &[String], response: &Response) -> bool {
+    let body = String::from_utf8_lossy(&response.body);
+    texts.iter().any(|text| is_like(text, body.trim()))
+}
+
+/// Whether the text is `like`, in which each `*` stands for anything.
+fn is_like(like: &str, text: &str) -> bool {
+    let Some((first, rest)) = like.split_once('*') else { return like == text };
+    let Some(mut left) = text.strip_prefix(first) else { return false };
+    let mut pieces = rest.split('*').peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return left.ends_with(piece);
+        }
+        match left.find(piece) {
+            Some(at) => left = &left[at + piece.len()..],
+            None => return false,
+        }
+    }
+    true
 }
 
 /// What a placeholder of an operation's template stands for.
@@ -207,6 +239,37 @@ mod tests {
             say(&all, 200, r#"{"kvs":[{"value":"djE="},{"value":"djI="}]}"#),
             Answer::Done(Call::Elements { key: "k".into(), elements: Some(vec!["v1".into(), "v2".into()]) })
         );
+    }
+
+    #[test]
+    fn bodies_say_what_statuses_do_not() {
+        let spec: HttpSpec = toml::from_str(
+            r#"
+            port = 1
+            unclear = ["Error: *"]
+            [ask.read]
+            path = "/{key}"
+            absent = ["Error: * no rows in *"]
+            [ask.write]
+            path = "/{key}"
+            "#,
+        )
+        .unwrap();
+        let say = |call: &Call, body: &str| {
+            Rest::new(&spec).answer(call, &Response { status: 200, body: body.into(), keep_alive: true })
+        };
+        let write = Call::Write { key: "k1".into(), value: "v1".into() };
+        assert_eq!(say(&read(), "v1\n"), Answer::of(&read(), Found::Text("v1".into())));
+        assert_eq!(say(&read(), "Error: sql: no rows in result set\n"), Answer::of(&read(), Found::Nothing));
+        assert_eq!(say(&read(), "Error: no leader\n"), Answer::Unclear("200 Error: no leader".into()));
+        assert_eq!(say(&write, "Error: no leader\n"), Answer::Unclear("200 Error: no leader".into()));
+        assert_eq!(say(&write, "done\n"), Answer::Done(write.clone()));
+    }
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        let like = ["a", "*", "a*", "*c", "a*c", "a*b*c", "ab*bc", "*x*"].map(|like| is_like(like, "abc"));
+        assert_eq!(like, [false, true, true, true, true, true, false, false]);
     }
 
     #[test]
