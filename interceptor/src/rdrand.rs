@@ -17,6 +17,9 @@ const REACH: usize = 12;
 /// No file that is loaded has more program headers (elf(5) counts them in 16 bits; linkers write a dozen).
 const HEADERS_MAX: usize = 256;
 
+/// How many files are remembered: far more than programs map.
+const KNOWN_MAX: usize = 4096;
+
 /// A file as it is now: device, inode, length, time of its last change.
 type Identity = (u64, u64, u64, i64, i64);
 
@@ -43,6 +46,9 @@ impl Scans {
             let mut bytes = vec![0; usize::try_from(segment.end - segment.start).unwrap_or(0)];
             let got = read(file, &mut bytes, segment.start)?;
             found = found || holds(&bytes[..got]);
+        }
+        if self.known.len() >= KNOWN_MAX {
+            self.known.clear();
         }
         self.known.insert(identity, found);
         Ok(found)

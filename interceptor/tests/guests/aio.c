@@ -205,6 +205,25 @@ static void direct(void) {
     close(fd);
 }
 
+static void *waiting(void *context) {
+    struct io_event event;
+    long got = events_of((aio_context_t)context, 1, 1, &event, NULL);
+    return (void *)(got == -1 ? (long)errno : 0L);
+}
+
+/* Who waits for events of a context that is closed waits no longer. */
+static void closing(void) {
+    aio_context_t context = 0;
+    pthread_t thread;
+    void *error = NULL;
+    EQUAL("a context to wait for", setup(1, &context), 0);
+    EQUAL("a thread that waits", pthread_create(&thread, NULL, waiting, (void *)context), 0);
+    pause_ms(20);
+    EQUAL("closed under it", destroy(context), 0);
+    EQUAL("joined", pthread_join(thread, &error), 0);
+    EQUAL("it was told", (long)error, EINVAL);
+}
+
 /* A child has none of its parent's contexts; one that ends leaves nothing undone. */
 static void processes(void) {
     aio_context_t context = 0;
@@ -235,6 +254,7 @@ int main(void) {
     requests();
     many();
     direct();
+    closing();
     processes();
     return 0;
 }

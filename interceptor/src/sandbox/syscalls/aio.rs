@@ -123,6 +123,8 @@ impl Sandbox {
             self.thread_mut(id).progress = 1;
             return Ok(Outcome::Park(vec![Key::Aio(context)]));
         }
+        // Who waits for its events finds it gone.
+        self.wake(Key::Aio(context));
         let result = self.run_instead(id, call, libc::SYS_munmap, [context.1, tracer::PAGE, 0, 0, 0, 0])?;
         Ok(result.map_or(Outcome::Gone, Outcome::Ran))
     }
