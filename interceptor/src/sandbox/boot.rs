@@ -19,6 +19,10 @@ const AT_NULL: u64 = 0;
 const AT_RANDOM: u64 = 25;
 const AT_SYSINFO: u64 = 32;
 const AT_SYSINFO_EHDR: u64 = 33;
+const AT_MINSIGSTKSZ: u64 = 51;
+/// What a signal handler's stack must hold at least. The kernel's own figure follows the processor's registers, and programs
+/// map stacks by it; no frame without tile registers, which nobody may ask for here, is larger than this.
+const SIGNAL_STACK: u64 = 8_192;
 
 impl Sandbox {
     /// Starts (again) the programs of a node, on its data directory as it is.
@@ -140,6 +144,7 @@ impl Sandbox {
             match kind {
                 AT_NULL => return Ok(()),
                 AT_SYSINFO_EHDR => tid.write(at + 8, &SHARED.to_le_bytes())?,
+                AT_MINSIGSTKSZ => tid.write(at + 8, &SIGNAL_STACK.to_le_bytes())?,
                 AT_SYSINFO => tid.write(at + 8, &0_u64.to_le_bytes())?,
                 AT_RANDOM => {
                     let mut bytes = [0; 16];

@@ -40,6 +40,8 @@ int main(void) {
     CHECK("not the same", memcmp(bytes, more, 16) != 0);
     show("urandom", more, 16);
     show("AT_RANDOM", (unsigned char *)getauxval(AT_RANDOM), 16);
+    CHECK("a signal stack as on any other machine", !sandboxed() || getauxval(51 /* AT_MINSIGSTKSZ */) == 8192);
+    CHECK("and no registers that others lack", !sandboxed() || (syscall(SYS_arch_prctl, 0x1021 /* ARCH_GET_XCOMP_SUPP */, bytes) == -1 && errno == EINVAL));
     int pid = getpid(), tid = syscall(SYS_gettid);
     EQUAL("gettid", tid, pid);
     pid_t other = 0;

@@ -35,6 +35,8 @@ pub(super) fn handle(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handle
         Some(Policy::Refuse(errno)) => Err(errno.into()),
         Some(Policy::Allow) => Ok(Outcome::Continue),
         Some(Policy::AllowPrivate) => sandbox.map_shared_file(id, call),
+        // As a kernel that does not know of such registers.
+        Some(Policy::AllowCommon) => Err(nix::errno::Errno::EINVAL.into()),
         Some(Policy::Emulate) => dispatch(sandbox, id, call),
         None => unknown(sandbox, id, call),
     }

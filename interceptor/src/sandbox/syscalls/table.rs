@@ -13,13 +13,15 @@ pub enum Policy {
     Allow,
     /// It runs without a stop unless it maps a file for shared writing.
     AllowPrivate,
+    /// It runs without a stop unless it asks for registers that not every processor has.
+    AllowCommon,
     /// It stops, and a handler answers it or runs it.
     Emulate,
     /// It fails with this; programs fall back.
     Refuse(Errno),
 }
 
-use Policy::{Allow, AllowPrivate, Emulate, Refuse};
+use Policy::{Allow, AllowCommon, AllowPrivate, Emulate, Refuse};
 
 /// The policy for a call; `None`: there is no row.
 #[must_use]
@@ -39,6 +41,8 @@ pub fn filter(clock: Clock) -> Filter {
                 Rule::Masked { index: 2, mask: libc::PROT_WRITE as u64, value: 0 },
                 Rule::Masked { index: 3, mask: libc::MAP_SHARED as u64, value: 0 },
             ],
+            // Not ARCH_GET_XCOMP_SUPP (0x1021) and its like: arch_prctl(2), argument op.
+            AllowCommon => vec![Rule::Masked { index: 0, mask: 0x20, value: 0 }],
             Emulate | Refuse(_) => continue,
         };
         rules.insert(i64::from(call.id()), rule);
@@ -211,7 +215,7 @@ const TABLE: &[(Sysno, Policy)] = &[
     (Sysno::pivot_root, Refuse(EPERM)),
     (Sysno::_sysctl, Refuse(ENOSYS)),
     (Sysno::prctl, Emulate),
-    (Sysno::arch_prctl, Allow),
+    (Sysno::arch_prctl, AllowCommon),
     (Sysno::adjtimex, Refuse(EPERM)),
     (Sysno::setrlimit, Emulate),
     (Sysno::chroot, Refuse(EPERM)),
