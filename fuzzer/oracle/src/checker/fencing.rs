@@ -9,7 +9,7 @@
 //! token say nothing; if none does, the answer is unknown. Linear in the number of operations, of which it holds those
 //! that are open. Source: Kleppmann, "How to do distributed locking", 2016.
 
-use super::semaphore::{Kind, grant};
+use super::semaphore::{Kind, grant, is_acquire};
 use super::shape::{at_ns, evidence, is_ok, not_understood, of_key};
 use crate::check::{Check, Holds, Source};
 use crate::example::Example;
@@ -40,41 +40,23 @@ pub const CHECK: Check = Check {
     run: |source, _| judge(source),
 };
 
-/// A grant with its token.
-type Granted = Rc<(i128, Op)>;
-
-/// One lock.
-#[derive(Default)]
-struct Lock {
-    /// The grant with the greatest token.
-    highest: Option<Granted>,
-    /// For each acquisition that is open, the greatest when it was asked for.
-    open: BTreeMap<u64, Option<Granted>>,
-    is_broken: bool,
-}
-
 fn judge(source: &mut Source<'_>) -> Result<Judgement, Error> {
     let mut judgement = Judgement::new(CHECK.name);
-    let mut locks: BTreeMap<Option<Value>, Lock> = BTreeMap::new();
+    let mut locks: BTreeMap<Option<Value>, Tokens> = BTreeMap::new();
     let mut pairing = Pairing::default();
     let mut tokens = 0;
     for entry in source {
         match pairing.step(entry?)? {
             Step::Other(_) => {}
             Step::Begun(op) => match op.f.as_str() {
-                "acquire" | "lock" => {
-                    let lock = locks.entry(op.key.clone()).or_default();
-                    lock.open.insert(op.invoke, lock.highest.clone());
-                }
+                "acquire" | "lock" => locks.entry(op.key.clone()).or_default().ask(op),
                 "release" | "unlock" => {}
                 _ => return Err(not_understood(op, "acquire or release")),
             },
             Step::Ended(op) => {
-                let lock = locks.entry(op.key.clone()).or_default();
-                let Some(before) = lock.open.remove(&op.invoke) else { continue };
-                if is_ok(&op) {
-                    tokens += u64::from(lock.granted(before, op, &mut judgement)?);
-                }
+                let token = if is_ok(&op) && is_acquire(&op) { grant(&op, Kind::Mutex)?.token } else { None };
+                tokens += u64::from(token.is_some());
+                locks.entry(op.key.clone()).or_default().end(&Rc::new(op), token, &mut judgement);
             }
         }
     }
@@ -85,18 +67,36 @@ fn judge(source: &mut Source<'_>) -> Result<Judgement, Error> {
     Ok(judgement)
 }
 
-impl Lock {
-    /// The lock was granted; `before` is the greatest that was granted before it was asked for. Whether it bears a token.
-    fn granted(&mut self, before: Option<Granted>, op: Op, judgement: &mut Judgement) -> Result<bool, Error> {
-        let Some(token) = grant(&op, Kind::Mutex)?.token else { return Ok(false) };
+/// A grant with its token.
+type Granted = (i128, Rc<Op>);
+
+/// The tokens of one lock.
+#[derive(Default)]
+pub(super) struct Tokens {
+    /// The grant with the greatest token.
+    highest: Option<Granted>,
+    /// For each acquisition that is open, the greatest when it was asked for.
+    open: BTreeMap<u64, Option<Granted>>,
+    is_broken: bool,
+}
+
+impl Tokens {
+    /// The lock is asked for.
+    pub(super) fn ask(&mut self, op: &Op) {
+        self.open.insert(op.invoke, self.highest.clone());
+    }
+
+    /// The operation ended; a grant may bear a token.
+    pub(super) fn end(&mut self, op: &Rc<Op>, token: Option<i128>, judgement: &mut Judgement) {
+        let Some(before) = self.open.remove(&op.invoke) else { return };
+        let Some(token) = token else { return };
         if let Some(high) = before.filter(|high| high.0 >= token && !self.is_broken) {
             self.is_broken = true;
             let summary = format!("the token {token}{} comes after {}", of_key(op.key.as_ref()), high.0);
-            judgement.violation("token-not-increasing", at_ns(&op), summary, evidence(&[&high.1, &op], []));
+            judgement.violation("token-not-increasing", at_ns(op), summary, evidence(&[&high.1, op], []));
         }
         if self.highest.as_ref().is_none_or(|high| high.0 < token) {
-            self.highest = Some(Rc::new((token, op)));
+            self.highest = Some((token, op.clone()));
         }
-        Ok(true)
     }
 }

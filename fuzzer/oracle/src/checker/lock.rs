@@ -13,7 +13,7 @@
 
 mod hold;
 
-pub(super) use hold::{Hold, Point, Rule, excesses, passed_tokens};
+use hold::{Hold, excess, passed_tokens};
 
 use crate::history::entries_of;
 use crate::op::{Call, Op, Outcome};
@@ -27,11 +27,11 @@ pub const NAME: &str = "lock";
 #[must_use]
 pub fn check(ops: &[Op]) -> Judgement {
     let mut judgement = Judgement::new(NAME);
-    let rule = Rule { permits: 1, reentrant: false, excused: &[] };
     for holds in holds(ops).values() {
         let op = |hold: usize| &ops[holds[hold].op];
-        for excess in excesses(holds, &rule) {
-            let [other, .., hold] = excess.holds[..] else { continue };
+        if let Some(excess) = excess(holds)
+            && let [other, .., hold] = excess.holds[..]
+        {
             let (other, granted) = (op(other), op(hold));
             let summary = format!(
                 "{} was granted to p{} while p{} held it",
@@ -42,7 +42,7 @@ pub fn check(ops: &[Op]) -> Judgement {
         if let Some((high, hold)) = passed_tokens(holds) {
             let token = |hold: usize| holds[hold].token.unwrap_or_default();
             let summary = format!("the token {} comes after {}", token(hold), token(high));
-            let at_ns = holds[hold].from.0;
+            let at_ns = holds[hold].from_ns;
             judgement.violation("token-not-increasing", at_ns, summary, evidence(op(high), op(hold)));
         }
     }
@@ -60,18 +60,17 @@ fn holds(ops: &[Op]) -> BTreeMap<&str, Vec<Hold>> {
                 locks.entry(key).or_default().push(Hold {
                     op: position,
                     process: u64::from(op.process),
-                    permits: 1,
                     token: grant.token.map(i128::from),
                     invoke: op.invoke,
                     complete,
-                    from: (from_ns, 0),
-                    until: (from_ns.saturating_add(lease_ns), 0),
+                    from_ns,
+                    until_ns: from_ns.saturating_add(lease_ns),
                 });
             }
             Call::Release { key } => {
                 let mut own = locks.entry(key).or_default().iter_mut().rev();
                 if let Some(hold) = own.find(|hold| hold.process == u64::from(op.process)) {
-                    hold.until = hold.until.min((op.invoked_ns, 0));
+                    hold.until_ns = hold.until_ns.min(op.invoked_ns);
                 }
             }
             _ => {}

@@ -20,15 +20,21 @@
 //! `overlap-ms` declares that a lease may outlive its loss: in so many milliseconds after each entry of the history that
 //! is no client's (after each with a name in `losses`, if that is given) more may be held, but not longer.
 //!
-//! n log n in the number of operations, with few holders at an instant. Sources: Jepsen's tests of locks and semaphores;
+//! Entries are in the order in which they happened: a time that goes back counts as none that passed. n log n in the number
+//! of operations, with few holders at an instant; held are operations that are open, locks that are held (who never
+//! releases holds for ever), and what may be too many after a loss, until the window closes. With `foreign-release=yes`
+//! what happened since a release that is open waits for its end. Sources: Jepsen's tests of locks and semaphores;
 //! Kleppmann, "How to do distributed locking", 2016.
 
-use super::lock::{Hold, Point, Rule, excesses, passed_tokens};
-use super::shape::{evidence, is_ok, not_understood, of_key, wrong_value};
+mod holders;
+mod losses;
+
+use self::holders::Lock;
+use self::losses::Losses;
+use super::shape::wrong_value;
 use crate::check::{Check, Holds, Options, Setting, Source};
 use crate::example::Example;
-use crate::op::Outcome;
-use crate::raw::{Entry, Error, Op, Pairing, Process};
+use crate::raw::{Entry, Error, Op, Pairing, Process, Step};
 use crate::value::Value;
 use crate::verdict::Judgement;
 use std::collections::BTreeMap;
@@ -64,7 +70,7 @@ pub const MUTEX: Check = Check {
         finds: "mutex/two-holders",
     },
     options: &[LEASE, OVERLAP, LOSSES],
-    holds: Holds::History,
+    holds: Holds::Open,
     run: |source, options| judge(source, options, Kind::Mutex),
 };
 
@@ -94,7 +100,7 @@ pub const SEMAPHORE: Check = Check {
         OVERLAP,
         LOSSES,
     ],
-    holds: Holds::History,
+    holds: Holds::Open,
     run: |source, options| judge(source, options, Kind::Semaphore),
 };
 
@@ -111,145 +117,87 @@ pub(super) struct Grant {
     pub lease_ns: Option<u64>,
 }
 
+/// What holds of all locks.
+struct Rules {
+    kind: Kind,
+    permits: u128,
+    lease_ns: Option<u64>,
+    overlap_ns: Option<u64>,
+    /// The faults that are losses; all without it.
+    losses: Option<Vec<String>>,
+    is_foreign: bool,
+}
+
+impl Rules {
+    fn new(options: &Options, kind: Kind) -> Result<Self, Error> {
+        let ns = |name| Ok(options.number::<u64>(name)?.map(|ms| ms.saturating_mul(MS)));
+        let names = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect();
+        Ok(Self {
+            kind,
+            permits: u128::from(options.number::<u64>("permits")?.unwrap_or(1)),
+            lease_ns: ns("lease-ms")?,
+            overlap_ns: ns("overlap-ms")?,
+            losses: options.text("losses").map(names),
+            is_foreign: options.is_set("foreign-release", false)?,
+        })
+    }
+
+    fn is_loss(&self, entry: &Entry) -> bool {
+        matches!(entry.process, Process::Named(_))
+            && self.losses.as_ref().is_none_or(|names| names.contains(&entry.f))
+    }
+}
+
 /// Reads the history, and judges each lock.
 fn judge(source: &mut Source<'_>, options: &Options, kind: Kind) -> Result<Judgement, Error> {
-    let (check, permits) = match kind {
-        Kind::Mutex => (MUTEX, 1),
-        Kind::Semaphore => (SEMAPHORE, options.number("permits")?.unwrap_or(1)),
-    };
-    let mut judgement = Judgement::new(check.name);
-    let lease_ns = options.number::<u64>("lease-ms")?.map(|ms| ms.saturating_mul(MS));
-    let overlap_ns = options.number::<u64>("overlap-ms")?.map(|ms| ms.saturating_mul(MS));
-    let losses: Option<Vec<&str>> =
-        options.text("losses").map(|names| names.split(',').map(str::trim).collect());
-    let mut excused: Vec<(u64, u64)> = Vec::new();
+    let rules = Rules::new(options, kind)?;
+    let mut judgement = Judgement::new(if kind == Kind::Mutex { MUTEX.name } else { SEMAPHORE.name });
+    let mut locks: BTreeMap<Option<Value>, Lock> = BTreeMap::new();
+    let mut losses = Losses::default();
     let mut pairing = Pairing::default();
-    let mut ops = Vec::new();
+    let (mut now_ns, mut tokens) = (0, 0);
     for entry in source {
         let entry = entry?;
-        let is_loss = matches!(entry.process, Process::Named(_))
-            && losses.as_ref().is_none_or(|names| names.contains(&entry.f.as_str()));
-        if let Some(overlap_ns) = overlap_ns.filter(|_| is_loss) {
-            excuse(&mut excused, &entry, overlap_ns)?;
-        }
-        ops.extend(pairing.push(entry)?);
-    }
-    ops.extend(pairing.finish());
-    ops.sort_by_key(|op| op.invoke);
-    let is_foreign = options.is_set("foreign-release", false)?;
-    let mut tokens = 0;
-    for (key, holds) in holds(&ops, lease_ns, kind, is_foreign)? {
-        let rule = Rule { permits, reentrant: kind == Kind::Mutex, excused: &excused };
-        many_holders(&ops, key, &holds, &rule, kind, &mut judgement);
-        tokens += holds.iter().filter(|hold| hold.token.is_some()).count();
-        if let Some((high, hold)) = passed_tokens(&holds) {
-            let token = |hold: usize| holds[hold].token.unwrap_or_default();
-            let summary = format!("the token {}{} comes after {}", token(hold), of_key(key), token(high));
-            let shows = evidence(&[&ops[holds[high].op], &ops[holds[hold].op]], []);
-            judgement.violation("token-not-increasing", holds[hold].from.0, summary, shows);
+        now_ns = entry.at_ns.map_or(now_ns, |at_ns| at_ns.max(now_ns));
+        let now = (now_ns, entry.index);
+        match pairing.step(entry)? {
+            Step::Other(entry) => {
+                if let Some(overlap_ns) = rules.overlap_ns.filter(|_| rules.is_loss(&entry)) {
+                    losses.add(&entry, now_ns, overlap_ns)?;
+                }
+            }
+            Step::Begun(op) => {
+                let lock = of(&mut locks, op);
+                lock.begin(op, now, &rules)?;
+                lock.go_on(&rules, &losses, &mut judgement);
+            }
+            Step::Ended(op) => {
+                let lock = of(&mut locks, &op);
+                tokens += u64::from(lock.end(op, now, &rules, &mut judgement)?);
+                lock.go_on(&rules, &losses, &mut judgement);
+            }
         }
     }
+    for op in pairing.finish() {
+        let lock = of(&mut locks, &op);
+        lock.end(op, (now_ns, u64::MAX), &rules, &mut judgement)?;
+        lock.go_on(&rules, &losses, &mut judgement);
+    }
+    locks.values_mut().for_each(|lock| lock.settle(u64::MAX, &rules, &losses, &mut judgement));
     judgement.note(format!("{tokens} tokens were judged"));
     Ok(judgement)
 }
 
-/// Adds the window after a loss.
-fn excuse(excused: &mut Vec<(u64, u64)>, loss: &Entry, overlap_ns: u64) -> Result<(), Error> {
-    let Some(at_ns) = loss.at_ns else {
-        let cause = format!("entry {}: `overlap-ms` needs the time of the loss", loss.index);
-        return Err(Error::at(loss.place, cause));
-    };
-    let until_ns = at_ns.saturating_add(overlap_ns);
-    match excused.last_mut() {
-        Some((_, last)) if *last >= at_ns => *last = (*last).max(until_ns),
-        _ => excused.push((at_ns, until_ns)),
+fn of<'a>(locks: &'a mut BTreeMap<Option<Value>, Lock>, op: &Op) -> &'a mut Lock {
+    if !locks.contains_key(&op.key) {
+        locks.insert(op.key.clone(), Lock::default());
     }
-    Ok(())
+    locks.get_mut(&op.key).expect("it was put there")
 }
 
-fn many_holders(
-    ops: &[Op],
-    key: Option<&Value>,
-    holds: &[Hold],
-    rule: &Rule<'_>,
-    kind: Kind,
-    judgement: &mut Judgement,
-) {
-    for excess in excesses(holds, rule) {
-        let concerned: Vec<&Op> = excess.holds.iter().map(|hold| &ops[holds[*hold].op]).collect();
-        let [first, .., last] = concerned[..] else { continue };
-        let (name, who) = match kind {
-            Kind::Mutex => (
-                "two-holders",
-                format!(
-                    "p{} was granted the lock{} while p{} held it",
-                    last.process,
-                    of_key(key),
-                    first.process
-                ),
-            ),
-            _ => (
-                "too-many-holders",
-                format!("{} permits{} were held at once, of {}", excess.permits, of_key(key), rule.permits),
-            ),
-        };
-        let (name, what) = match excess.is_overdue {
-            false => (name, who),
-            true => ("overlap-not-closed", format!("{who}, and this outlasted what is allowed after a loss")),
-        };
-        judgement.violation(name, excess.at_ns, what, evidence(&concerned, []));
-    }
-}
-
-type ByLock<'a> = BTreeMap<Option<&'a Value>, Vec<Hold>>;
-
-/// The holds of each lock, in the order in which they began.
-fn holds(ops: &[Op], lease_ns: Option<u64>, kind: Kind, is_foreign: bool) -> Result<ByLock<'_>, Error> {
-    let mut locks: ByLock<'_> = BTreeMap::new();
-    // Holds that nobody released yet, by lock.
-    let mut open: BTreeMap<Option<&Value>, Vec<usize>> = BTreeMap::new();
-    let point = |ns: Option<u64>, index| -> Point { (ns.unwrap_or_default(), index) };
-    // Grants count when they are answered, releases when they are asked for.
-    let mut events: Vec<(u64, &Op, usize)> = Vec::new();
-    for (position, op) in ops.iter().enumerate() {
-        match (op.f.as_str(), op.complete) {
-            ("acquire" | "lock", Some(complete)) if is_ok(op) => events.push((complete, op, position)),
-            ("acquire" | "lock", _) => {}
-            ("release" | "unlock", _) => events.push((op.invoke, op, position)),
-            _ => return Err(not_understood(op, "acquire or release")),
-        }
-    }
-    events.sort_by_key(|(index, ..)| *index);
-    for (index, op, position) in events {
-        let key = op.key.as_ref();
-        let (holds, open) = (locks.entry(key).or_default(), open.entry(key).or_default());
-        if index == op.invoke {
-            let own = open.iter().rposition(|hold| holds[*hold].process == op.process);
-            let any = (is_foreign && op.outcome != Outcome::Fail && !open.is_empty()).then_some(0);
-            if let Some(at) = own.or(any) {
-                let hold = &mut holds[open.remove(at)];
-                hold.until = hold.until.min(point(op.invoked_ns, index));
-            }
-            continue;
-        }
-        let grant = grant(op, kind)?;
-        let from = point(op.completed_ns, index);
-        let until = match (grant.lease_ns.or(lease_ns), op.completed_ns) {
-            (None, _) => (u64::MAX, u64::MAX),
-            (Some(lease_ns), Some(from_ns)) => (from_ns.saturating_add(lease_ns), 0),
-            (Some(_), None) => return Err(op.error("a lease needs the time of the grant")),
-        };
-        let permits = match (&op.asked, kind) {
-            (Value::Int(count), Kind::Semaphore) => {
-                u64::try_from(*count).map_err(|_| wrong_value(op, &op.asked, "a number of permits"))?
-            }
-            _ => 1,
-        };
-        open.push(holds.len());
-        let (process, token, invoke) = (op.process, grant.token, op.invoke);
-        holds.push(Hold { op: position, process, permits, token, invoke, complete: index, from, until });
-    }
-    Ok(locks)
+/// It asks for the lock.
+pub(super) fn is_acquire(op: &Op) -> bool {
+    matches!(op.f.as_str(), "acquire" | "lock")
 }
 
 /// What a grant says of itself.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::checker::fencing::CHECK as FENCING;
+use crate::checker::shape::is_ok;
 use crate::checker::simulation::{
     Ask, PLAN, Rng, TICK_NS, ask, completions, error, kinds, map, rng, script, simulate,
 };
@@ -88,6 +89,72 @@ fn failures_told_as_grants_are_found_when_they_overlap() {
         assert_eq!(kinds(&SEMAPHORE, &entries, &[("permits", "2")]), expected, "seed {seed}");
     }
     assert!((10..190).contains(&found), "{found}");
+}
+
+/// What is wrong with a lock, by looking at each grant with all of the history at hand.
+fn by_hand(entries: &[Entry], permits: usize, lease_ms: u64, overlap_ms: u64) -> Vec<&'static str> {
+    // (process, from, until), by time
+    let mut holds: Vec<(&Process, u64, u64)> = Vec::new();
+    let mut excused: Vec<(u64, u64)> = Vec::new();
+    for entry in entries {
+        let at = entry.at_ns.unwrap();
+        match (&entry.process, entry.f.as_str(), entry.phase) {
+            (Process::Named(_), ..) => match excused.last_mut() {
+                Some((_, end)) if *end >= at => *end = at + overlap_ms * MS,
+                _ => excused.push((at, at + overlap_ms * MS)),
+            },
+            (process, "acquire", Phase::Ok) => holds.push((process, at, at + lease_ms * MS)),
+            (process, "release", Phase::Invoke) => {
+                let is_own = |hold: &&mut (&Process, u64, u64)| hold.0 == process && hold.2 > at;
+                holds.iter_mut().rev().find(is_own).into_iter().for_each(|hold| hold.2 = at);
+            }
+            _ => {}
+        }
+    }
+    let held = |among: &[(&Process, u64, u64)], at: u64| {
+        among.iter().filter(|(_, from, until)| *from <= at && at < *until).count()
+    };
+    let mut found = std::collections::BTreeSet::new();
+    for (number, (_, from, _)) in holds.iter().enumerate() {
+        let among: Vec<_> = holds[..=number].iter().filter(|hold| hold.2 > *from).copied().collect();
+        match excused.iter().find(|(begin, end)| begin <= from && from <= end) {
+            _ if among.len() <= permits => {}
+            None => drop(found.insert("too-many-holders")),
+            Some((_, end)) if held(&among, *end) > permits => drop(found.insert("overlap-not-closed")),
+            Some(_) => {}
+        }
+    }
+    found.into_iter().collect()
+}
+
+#[test]
+fn what_is_found_while_reading_is_what_all_of_the_history_shows() {
+    let mut found = BTreeMap::new();
+    for seed in 0..500 {
+        let mut entries = history(seed, 2);
+        let failed = completions(&entries, "acquire", Phase::Fail);
+        failed.iter().take(3).for_each(|at| entries[*at].phase = Phase::Ok);
+        let mut rng = rng(seed);
+        for _ in 0..8 {
+            let at = rng.random_range(1..entries.len());
+            let loss =
+                Entry { process: Process::Named("nemesis".into()), f: "kill".into(), ..entries[at].clone() };
+            entries.insert(at, loss);
+        }
+        for (index, entry) in entries.iter_mut().enumerate() {
+            (entry.index, entry.at_ns) = (index as u64, Some(index as u64 * MS));
+        }
+        let (lease_ms, overlap_ms) = (rng.random_range(20..200), rng.random_range(1..25));
+        let told = [
+            ("permits", "2"),
+            ("lease-ms", &*lease_ms.to_string()),
+            ("overlap-ms", &*overlap_ms.to_string()),
+        ];
+        let expected = by_hand(&entries, 2, lease_ms, overlap_ms);
+        assert_eq!(kinds(&SEMAPHORE, &entries, &told), expected, "seed {seed}");
+        *found.entry(expected).or_insert(0) += 1;
+    }
+    assert!(found.len() == 4 && found.values().all(|count| *count > 2), "{found:?}");
 }
 
 #[test]
