@@ -120,7 +120,7 @@ pub fn judge_total(ops: &[Op], options: &Options) -> Result<Judgement, Error> {
             inside.iter().map(|one| one.out.min(one.possible).saturating_sub(one.certain)).sum();
         flow.lost(key, &inside, is_drained, &mut judgement);
         judgement.note(format!(
-            "{} elements{} came out; {recovered} of them recovered, whose enqueue was not acknowledged; \
+            "{} elements came out{}; {recovered} of them recovered, whose enqueue was not acknowledged; \
              {duplicated} duplicated; {unexpected} unexpected",
             flow.out.len(),
             of_key(key)
@@ -232,13 +232,13 @@ impl<'a> Flow<'a> {
         let of_key = of_key(key);
         if waiting > 0 {
             judgement.unknown(format!(
-                "{waiting} acknowledged elements{of_key} did not come out, and the queue was not emptied after them"
+                "{waiting} acknowledged elements did not come out{of_key}, and the queue was not emptied after them"
             ));
         }
         let Some((element, op)) = lost.first() else { return };
         if self.crashed_drains > 0 || lost.len() <= self.crashed {
             judgement.unknown(format!(
-                "{} acknowledged elements{of_key} did not come out; {} dequeues and {} drains whose end is unknown \
+                "{} acknowledged elements did not come out{of_key}; {} dequeues and {} drains whose end is unknown \
                  may have taken them",
                 lost.len(),
                 self.crashed,
@@ -296,6 +296,17 @@ mod tests {
         };
         let drain = vec![ask("drain", Value::Nil)];
         simulate(plan, &mut rng(seed), &mut Store::default(), next, apply, drain)
+    }
+
+    #[test]
+    fn elements_come_out_of_a_queue_with_a_name() {
+        let mut entries = script(&[(0, '+', "enqueue", Value::Int(1)), (0, '=', "enqueue", Value::Int(1))]);
+        entries.iter_mut().for_each(|entry| entry.key = Some(Value::Int(7)));
+        let judgement = crate::checker::simulation::judge(&TOTAL_QUEUE, &entries, &[]).unwrap();
+        let expected =
+            "1 acknowledged elements did not come out of 7, and the queue was not emptied after them";
+        assert_eq!(judgement.unknown, [expected]);
+        assert!(judgement.notes[0].starts_with("0 elements came out of 7; "), "{:?}", judgement.notes);
     }
 
     #[test]
