@@ -171,11 +171,13 @@ fn models_are_listed_and_explained() {
             serde_json::from_str::<serde_json::Value>(line).unwrap()["name"].as_str().unwrap().to_owned()
         })
         .collect();
-    assert_eq!(names.len(), oracle::check::CHECKS.len() + 1 + oracle::check::ANOMALIES.len());
+    let (models, anomalies) = (oracle::check::CHECKS.len() + 1, oracle::check::ANOMALIES.len());
+    assert_eq!(names.len(), models + anomalies + oracle::check::ALIASES.len());
     for name in names {
         let explained = fuzz(dir.path(), &["check", "--explain", &name]);
         let text = stdout(&explained);
         assert_eq!(explained.status.code(), Some(0), "{name}");
+        let name = oracle::check::canonical(&name);
         assert!(
             text.starts_with(&format!("{name}: ")) && text.contains("Example: fuzz check FILE"),
             "{text}"
@@ -207,6 +209,21 @@ fn anomalies_are_explained_by_transactions_that_show_them() {
 }
 
 #[test]
+fn other_names_lead_to_the_same_explanation() {
+    let dir = histories();
+    let begin =
+        |name| stdout(&fuzz(dir.path(), &["check", "--explain", name])).lines().next().unwrap().to_owned();
+    assert!(begin("write-skew").starts_with("G2-item: write skew: "));
+    assert!(begin("read-skew").starts_with("G-single: read skew: "));
+    assert!(begin("G2").starts_with("g2: "));
+    assert!(begin("long-fork").starts_with("long-fork: "));
+    let text = stdout(&fuzz(dir.path(), &["check", "--explain", "cyclic-versions"]));
+    assert!(text.contains("--model rw-register --set linearizable-keys=yes\n"), "{text}");
+    assert!(text.contains("\nrw-register/cyclic-versions: "), "{text}");
+    assert!(stdout(&fuzz(dir.path(), &["check", "--list"])).contains("\nwrite-skew "));
+}
+
+#[test]
 fn any_text_can_be_judged_as_what_a_process_wrote() {
     let dir = histories();
     std::fs::write(dir.path().join("server.log"), "up\n\u{0}FATAL: disk \u{fffd}\nFATAL: test hook\n")
@@ -217,6 +234,9 @@ fn any_text_can_be_judged_as_what_a_process_wrote() {
     assert_eq!(found.status.code(), Some(1));
     assert!(stdout(&found).contains("log in line 2 wrote: \u{0}FATAL: disk"), "{}", stdout(&found));
     assert_eq!(fuzz(dir.path(), &[&check[..], &["sanitizer"]].concat()).status.code(), Some(0));
+    let (code, error) = refusal(dir.path(), &check[..4]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("choose one with --model: sanitizer, log-pattern"), "{error}");
     let (code, error) = refusal(dir.path(), &[&check[..], &["log-pattern"]].concat());
     assert_eq!(code, Some(2));
     assert!(error.contains("setting `pattern` is missing"), "{error}");

@@ -173,7 +173,7 @@ pub const CHECKS: &[Check] = &[
     checker::transaction::serial::SNAPSHOT,
 ];
 
-pub use crate::checker::transaction::known::{ANOMALIES, Anomaly, named as anomaly};
+pub use crate::checker::transaction::known::{ALIASES, ANOMALIES, Anomaly, canonical, named as anomaly};
 
 /// The check with this name.
 #[must_use]

@@ -7,7 +7,8 @@ use super::source::{Source, note_untimed};
 use anyhow::{Context, anyhow, bail};
 use fuzzer::nearest::suggestion;
 use fuzzer::reference;
-use oracle::check::{self, ANOMALIES, Anomaly, CHECKS, Check, Holds, Options};
+use oracle::check::{self, ALIASES, ANOMALIES, Anomaly, CHECKS, Check, Holds, Options};
+use oracle::checker::process::{LOG_PATTERN, SANITIZER};
 use oracle::format::{self, Format, Options as Reading};
 use oracle::guess::{ENTRIES_MAX, Guess};
 use oracle::history::Phase;
@@ -22,6 +23,9 @@ use std::path::Path;
 /// Keys are counted up to here.
 const KEYS_MAX: usize = 1_000_000;
 
+/// What lines that are no entries of operations can be judged by.
+const OF_LINES: [Check; 2] = [SANITIZER, LOG_PATTERN];
+
 /// Checks.
 pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
     if args.list {
@@ -29,6 +33,7 @@ pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
         return Ok(Exit::Clean);
     }
     if let Some(name) = &args.explain {
+        let name = check::canonical(name);
         match check::anomaly(name) {
             Some(anomaly) => explain_anomaly(anomaly, output)?,
             None => explain(model(name)?, output)?,
@@ -43,6 +48,10 @@ pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
     let mut entries = source.entries(Reading { independent: args.independent });
     let (check, mut entries) = match check {
         Some(check) => (check, entries),
+        None if format == Format::Lines => bail!(
+            "{name} as lines is what a process wrote, which tells no single model; choose one with --model: {}",
+            OF_LINES.map(|check| check.name).join(", ")
+        ),
         None => guessed(&name, &mut *entries).map(|(check, first)| (check, chained(first, entries)))?,
     };
     let options = options(check, args, format)?;
@@ -94,6 +103,11 @@ fn list(output: &mut Output) {
         output.json(&json!({ "event": "anomaly", "name": anomaly.name, "about": anomaly.about }));
         output.text(format!("{:<22} {}", anomaly.name, anomaly.about));
     }
+    output.text("\nOther names, which --explain takes too:");
+    for (alias, name) in ALIASES {
+        output.json(&json!({ "event": "alias", "name": alias, "of": name }));
+        output.text(format!("{alias:<26} {name}"));
+    }
     output.text("\nfuzz check --explain NAME tells what each can be told, and shows an example");
 }
 
@@ -103,13 +117,14 @@ fn explain_anomaly(anomaly: &Anomaly, output: &mut Output) -> anyhow::Result<()>
     let mut text = Vec::new();
     format::write(Format::Edn, &mut history.clone().into_iter().map(Ok), &mut text, Reading::default())?;
     let text = String::from_utf8_lossy(&text);
-    let judgement = check.judge(&mut history.into_iter().map(Ok), &Options::default())?;
+    let judgement = check.judge(&mut history.into_iter().map(Ok), &anomaly.options())?;
     output.json(&json!({
         "event": "anomaly", "name": anomaly.name, "about": anomaly.about, "model": check.name,
-        "example": { "history": text, "violations": judgement.violations },
+        "example": { "history": text, "settings": anomaly.options().settings, "violations": judgement.violations },
     }));
     output.text(format!("{}: {}", anomaly.name, anomaly.about));
-    output.text(format!("\nExample: fuzz check FILE --model {}\n", check.name));
+    let told = told(anomaly.settings());
+    output.text(format!("\nExample: fuzz check FILE --model {}{told}\n", check.name));
     text.lines().for_each(|line| output.text(format!("  {line}")));
     output.text("");
     tell_findings(&judgement, output);
@@ -142,13 +157,18 @@ fn explain(check: &Check, output: &mut Output) -> anyhow::Result<()> {
         Holds::Open => "  in memory: operations that are open; a history may be larger than memory",
         Holds::History => "  in memory: something of every operation",
     });
-    let told = |(name, value): &(&str, &str)| format!(" --set {}", for_shell(&format!("{name}={value}")));
-    let told: String = example.settings.iter().map(told).collect();
+    let told = told(example.settings);
     output.text(format!("\nExample: fuzz check FILE --model {}{told}\n", check.name));
     text.lines().for_each(|line| output.text(format!("  {line}")));
     output.text("");
     tell_findings(&judgement, output);
     Ok(())
+}
+
+/// The settings as words of a command.
+fn told(settings: &[(&str, &str)]) -> String {
+    let word = |(name, value): &(&str, &str)| format!(" --set {}", for_shell(&format!("{name}={value}")));
+    settings.iter().map(word).collect()
 }
 
 /// A word as a shell takes it.

@@ -1,8 +1,8 @@
 //! Anomalies by their names, each with a few transactions that show it, and nothing that it does not imply.
 
-use super::append;
 use super::script::{entries, steps};
-use crate::check::Check;
+use super::{append, register};
+use crate::check::{Check, Options};
 use crate::raw::Entry;
 
 /// An anomaly of transactions.
@@ -17,19 +17,42 @@ pub struct Anomaly {
     /// Other anomalies that come with it, which no name implies.
     #[cfg_attr(not(test), expect(dead_code, reason = "tests look for all that is found"))]
     pub(super) also: &'static [&'static str],
+    /// Only registers can show it, and the check of them has to be told this.
+    registers: Option<Settings>,
 }
+
+/// Names and values.
+type Settings = &'static [(&'static str, &'static str)];
 
 impl Anomaly {
     /// A history that shows it.
     #[must_use]
     pub fn history(&self) -> Vec<Entry> {
-        entries(&steps(self.script, true))
+        entries(&steps(self.script, self.is_of_lists()))
+    }
+
+    /// Lists can show it.
+    pub(super) const fn is_of_lists(&self) -> bool {
+        self.registers.is_none()
     }
 
     /// The check that finds it there.
     #[must_use]
     pub const fn check(&self) -> &'static Check {
-        &append::CHECK
+        if self.is_of_lists() { &append::CHECK } else { &register::CHECK }
+    }
+
+    /// What the check has to be told.
+    #[must_use]
+    pub fn settings(&self) -> &'static [(&'static str, &'static str)] {
+        self.registers.unwrap_or_default()
+    }
+
+    /// The same, as the check takes it.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        let settings = self.settings().iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Options { settings: settings.collect(), ..Options::default() }
     }
 }
 
@@ -39,11 +62,10 @@ const fn anomaly(
     script: &'static [&'static str],
     also: &'static [&'static str],
 ) -> Anomaly {
-    Anomaly { name, about, script, also }
+    Anomaly { name, about, script, also, registers: None }
 }
 
-/// All of them, but for `cyclic-versions`, which registers alone can show, and `G2` proper, which takes predicates: see
-/// [`g2`](crate::checker::predicate).
+/// All of them, but for `G2` proper, which takes predicates: see [`g2`](crate::checker::predicate).
 pub const ANOMALIES: &[Anomaly] = &[
     anomaly(
         "G0",
@@ -164,10 +186,62 @@ pub const ANOMALIES: &[Anomaly] = &[
         &["G2-item"],
     ),
     anomaly("thin-air-read", "a read of what nobody ever wrote", &["rx1"], &[]),
+    Anomaly {
+        registers: Some(&[("linearizable-keys", "yes")]),
+        ..anomaly(
+            "cyclic-versions",
+            "versions of a register come before themselves, so it did not follow the order that was vouched for",
+            &["@1 0-1 wx1", "@2 2-3 wx2", "@3 4-5 rx1"],
+            &[],
+        )
+    },
 ];
+
+/// Other names of anomalies, with the names by which they are explained: of an anomaly, or of the check for it alone.
+pub const ALIASES: &[(&str, &str)] = &[
+    ("dirty-write", "G0"),
+    ("aborted-read", "G1a"),
+    ("intermediate-read", "G1b"),
+    ("circular-information-flow", "G1c"),
+    ("read-skew", "G-single"),
+    ("write-skew", "G2-item"),
+    ("G2", "g2"),
+];
+
+/// The name by which it is explained.
+#[must_use]
+pub fn canonical(name: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, canonical)| canonical)
+}
 
 /// The anomaly with this name.
 #[must_use]
 pub fn named(name: &str) -> Option<&'static Anomaly> {
     ANOMALIES.iter().find(|anomaly| anomaly.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_anomaly_is_found_in_its_history() {
+        for anomaly in ANOMALIES {
+            let mut history = anomaly.history().into_iter().map(Ok);
+            let judgement = anomaly.check().judge(&mut history, &anomaly.options()).unwrap();
+            let signature = format!("{}/{}", anomaly.check().name, anomaly.name);
+            let is_found = judgement.violations.iter().any(|one| one.signature == signature);
+            assert!(is_found, "{}: {:?}", anomaly.name, judgement.violations);
+        }
+    }
+
+    #[test]
+    fn every_alias_leads_to_an_explanation_and_is_no_name() {
+        for (alias, name) in ALIASES {
+            assert!(named(name).is_some() || crate::check::named(name).is_some(), "{alias}");
+            assert!(named(alias).is_none() && crate::check::named(alias).is_none(), "{alias}");
+            assert_eq!(canonical(alias), *name);
+        }
+        assert_eq!(canonical("long-fork"), "long-fork");
+    }
 }

@@ -8,7 +8,9 @@ use rand::RngExt;
 
 #[test]
 fn each_planted_anomaly_is_found_and_no_other() {
-    for (seed, Anomaly { name, script, also, .. }) in (0..).zip(ANOMALIES) {
+    for (seed, Anomaly { name, script, also, .. }) in
+        (0..).zip(ANOMALIES.iter().filter(|anomaly| anomaly.is_of_lists()))
+    {
         for round in 0..8 {
             let mut rng = rng(seed * 100 + round);
             let size = Size { txns: 60, clients: 5, keys: 4, mops_max: 4 };
