@@ -1,6 +1,7 @@
 //! Calls: the table, and a handler for each call that is not simply let through, one file a family.
 
 mod aio;
+mod arity;
 mod data;
 mod file;
 mod futex;
@@ -15,6 +16,7 @@ mod stat;
 mod table;
 mod time;
 
+pub use arity::arity;
 pub(super) use identity::MEMORY_BYTES;
 pub use table::{Policy, filter, policy};
 pub(super) use time::span;
