@@ -89,6 +89,8 @@ pub fn main(what: What, repeats: u64) -> anyhow::Result<Exit> {
         }
         bail!("the guest did not end: {}", sandbox.stopped().unwrap_or("its time was over"))
     };
+    // The first run looks at the program as no later one has to.
+    run(0)?;
     let idle = run(0)?;
     #[allow(clippy::print_stdout, reason = "the answer to the parent")]
     {
