@@ -13,7 +13,7 @@ use super::session::{self, Access, Transaction};
 use super::unwritten;
 use crate::raw::{Entry, Error, Place};
 use crate::value::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{BufRead, Write};
 
 /// The entries of a history; holds one transaction.
@@ -204,10 +204,7 @@ pub(super) fn write(
     sink: &mut dyn Write,
 ) -> Result<(), Error> {
     let transactions = session::transactions(history)?;
-    let mut sessions: BTreeMap<u64, Vec<&Transaction>> = BTreeMap::new();
-    for transaction in &transactions {
-        sessions.entry(transaction.session).or_default().push(transaction);
-    }
+    let sessions = session::by_session(&transactions);
     let accesses = transactions.iter().flat_map(|transaction| &transaction.accesses);
     let variables: BTreeSet<&Value> = accesses.map(|access| &access.key).collect();
     let longest = sessions.values().map(Vec::len).max().unwrap_or(0);

@@ -10,7 +10,6 @@ use super::session::{self, Access, Transaction, number, number_of};
 use super::unwritten;
 use crate::raw::{Entry, Error};
 use crate::value::Value;
-use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
 /// The entries of a history; holds one transaction.
@@ -135,10 +134,7 @@ pub(super) fn write(
     sink: &mut dyn Write,
 ) -> Result<(), Error> {
     let transactions = session::transactions(history)?;
-    let mut sessions: BTreeMap<u64, Vec<&Transaction>> = BTreeMap::new();
-    for transaction in &transactions {
-        sessions.entry(transaction.session).or_default().push(transaction);
-    }
+    let sessions = session::by_session(&transactions);
     for (number, session) in sessions.values().enumerate() {
         let mut lines = String::from(if number > 0 { "---\n" } else { "" });
         for transaction in session {

@@ -5,7 +5,7 @@ use crate::history::Phase;
 use crate::op::Outcome;
 use crate::raw::{Entry, Error, Op, Pairing, Place, Process};
 use crate::value::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A read or a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +126,15 @@ fn zeroed(transactions: &[Transaction]) -> BTreeSet<Value> {
     all.filter(|access| access.is_write && access.value == Value::Int(0))
         .map(|access| access.key.clone())
         .collect()
+}
+
+/// The transactions of each session, in their order, by the number of the session.
+pub(super) fn by_session(transactions: &[Transaction]) -> BTreeMap<u64, Vec<&Transaction>> {
+    let mut sessions: BTreeMap<u64, Vec<&Transaction>> = BTreeMap::new();
+    for transaction in transactions {
+        sessions.entry(transaction.session).or_default().push(transaction);
+    }
+    sessions
 }
 
 /// The transactions of a history in the order of invocation; nemeses are left out.
