@@ -148,5 +148,5 @@ fn all_of_them_repeat() {
     let verify =
         ["verify", "--target", "./target.toml", "--schedules", "6", "--horizon", "2s", "--seed", "5"];
     let told = expect(&fuzz(dir.path(), &verify), 0);
-    assert!(told.contains("6 of 6 schedules ran twice with equal event logs"), "{told}");
+    assert!(told.contains("6 of 6 schedules of 1 node ran twice with equal event logs"), "{told}");
 }

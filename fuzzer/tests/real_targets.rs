@@ -31,18 +31,28 @@ fn installed(name: &str, program: &str) -> Option<String> {
 /// Random schedules with faults run the same twice, in another process and under another directory; what is told of that,
 /// if the program is installed.
 fn repeats(name: &str, program: &str) -> Option<String> {
+    repeats_with(name, program, &[])
+}
+
+/// As [`repeats`], with more arguments.
+fn repeats_with(name: &str, program: &str, more: &[&str]) -> Option<String> {
     let target = installed(name, program)?;
     let dir = tempfile::tempdir().unwrap();
     let arguments = ["verify", "--target", &target, "--schedules", "2", "--horizon", "3s", "--seed", "5"];
-    let output = fuzz(dir.path(), &arguments);
+    let output = fuzz(dir.path(), &[&arguments[..], more].concat());
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    assert!(told(&output).contains("2 of 2 schedules ran twice with equal event logs"), "{}", told(&output));
-    Some(told(&output))
+    let told = told(&output);
+    assert!(
+        told.contains("2 of 2 schedules of ") && told.contains("ran twice with equal event logs"),
+        "{told}"
+    );
+    Some(told)
 }
 
 #[test]
-fn etcd_repeats() {
-    repeats("etcd", "/usr/bin/etcd");
+fn five_nodes_of_etcd_repeat() {
+    let told = repeats_with("etcd", "/usr/bin/etcd", &["--nodes", "5"]);
+    assert!(told.is_none_or(|told| told.contains("of 5 nodes")));
 }
 
 #[test]

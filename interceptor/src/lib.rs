@@ -6,12 +6,14 @@
 
 pub mod disk;
 pub mod dissector;
+mod elf;
 pub mod event;
 pub mod net;
-pub mod rdrand;
+mod rdrand;
 pub mod rng;
 pub mod room;
 pub mod sandbox;
+mod scans;
 pub mod summary;
 pub mod time;
 pub mod timeline;

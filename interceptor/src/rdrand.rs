@@ -6,98 +6,11 @@
 //! carry flag (Intel SDM volume 2, "RDRAND"; volume 1, 7.3.17: "software must check CF"). Data among the code can look the
 //! same, and code that is there need not run: the answer is "may".
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
-
 /// How far behind the instruction the carry flag is looked at, in bytes: a store of the number may come between.
 const REACH: usize = 12;
-/// No file that is loaded has more program headers (elf(5) counts them in 16 bits; linkers write a dozen).
-const HEADERS_MAX: usize = 256;
-
-/// How many files are remembered: far more than programs map.
-const KNOWN_MAX: usize = 4096;
-
-/// A file as it is now: device, inode, length, time of its last change.
-type Identity = (u64, u64, u64, i64, i64);
-
-/// What was found of each file so far. A file that has not changed is searched once.
-#[derive(Debug, Default)]
-pub struct Scans {
-    known: BTreeMap<Identity, bool>,
-}
-
-impl Scans {
-    /// Whether the file's code may use the instructions.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn may_use(&mut self, file: &File) -> io::Result<bool> {
-        let metadata = file.metadata()?;
-        let identity =
-            (metadata.dev(), metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
-        if let Some(&known) = self.known.get(&identity) {
-            return Ok(known);
-        }
-        let mut found = false;
-        for segment in code(file)? {
-            let mut bytes = vec![0; usize::try_from(segment.end - segment.start).unwrap_or(0)];
-            let got = read(file, &mut bytes, segment.start)?;
-            found = found || holds(&bytes[..got]);
-        }
-        if self.known.len() >= KNOWN_MAX {
-            self.known.clear();
-        }
-        self.known.insert(identity, found);
-        Ok(found)
-    }
-}
-
-/// Places in the file of the segments that are mapped executable (elf(5)); none when it is no ELF file of 64 bits.
-fn code(file: &File) -> io::Result<Vec<Range<u64>>> {
-    const LOAD: u32 = 1;
-    const EXECUTABLE: u32 = 1;
-    const HEADER: usize = 64;
-    const PROGRAM_HEADER: usize = 56;
-    let len = file.metadata()?.len();
-    let mut header = [0; HEADER];
-    if read(file, &mut header, 0)? < HEADER || !header.starts_with(b"\x7fELF\x02\x01") {
-        return Ok(Vec::new());
-    }
-    let u16_at = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
-    let offset = u64::from_le_bytes(header[32..40].try_into().expect("eight bytes"));
-    let (size, count) = (u16_at(54), u16_at(56).min(HEADERS_MAX));
-    if size < PROGRAM_HEADER {
-        return Ok(Vec::new());
-    }
-    let mut table = vec![0; size * count];
-    let got = read(file, &mut table, offset)?;
-    let segments = table[..got].chunks_exact(size).filter_map(|entry| {
-        let u32_at = |at: usize| u32::from_le_bytes(entry[at..at + 4].try_into().expect("four bytes"));
-        let u64_at = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().expect("eight bytes"));
-        let (from, bytes) = (u64_at(8), u64_at(32));
-        let is_code = u32_at(0) == LOAD && u32_at(4) & EXECUTABLE != 0;
-        is_code.then(|| from.min(len)..from.saturating_add(bytes).min(len))
-    });
-    Ok(segments.collect())
-}
-
-/// As many bytes from `at` as there are.
-fn read(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut got = 0;
-    while got < bytes.len() {
-        match file.read_at(&mut bytes[got..], at + got as u64)? {
-            0 => break,
-            more => got += more,
-        }
-    }
-    Ok(got)
-}
 
 /// Whether code holds one of the instructions, followed by a look at the carry flag.
-fn holds(code: &[u8]) -> bool {
+pub fn holds(code: &[u8]) -> bool {
     code.windows(3).enumerate().any(|(at, bytes)| {
         // 0F C7 /6 (RDRAND) and /7 (RDSEED) on a register: the upper two bits and the middle three.
         let is_drawn = bytes[0] == 0x0f && bytes[1] == 0xc7 && bytes[2] >= 0xf0;
@@ -148,40 +61,5 @@ mod tests {
         ];
         let expected = [true, true, true, true, false, false, false, false, true, false];
         assert_eq!(code.map(holds), expected);
-    }
-
-    #[test]
-    fn only_code_is_searched_and_only_once() {
-        // A header, two program headers, and the same bytes in a segment of code and in one of data.
-        let image = |flags: [u32; 2]| {
-            let mut image = vec![0_u8; 64 + 2 * 56];
-            image[..6].copy_from_slice(b"\x7fELF\x02\x01");
-            image[32..40].copy_from_slice(&64_u64.to_le_bytes());
-            image[54..56].copy_from_slice(&56_u16.to_le_bytes());
-            image[56..58].copy_from_slice(&2_u16.to_le_bytes());
-            for (i, flags) in flags.into_iter().enumerate() {
-                let (at, from) = (64 + i * 56, 176 + i as u64 * 16);
-                image[at..at + 4].copy_from_slice(&1_u32.to_le_bytes());
-                image[at + 4..at + 8].copy_from_slice(&flags.to_le_bytes());
-                image[at + 8..at + 16].copy_from_slice(&from.to_le_bytes());
-                image[at + 32..at + 40].copy_from_slice(&16_u64.to_le_bytes());
-            }
-            image.extend(b"\x0f\xc7\xf0\x73\xfb-----------");
-            image.extend([0x90; 16]);
-            image
-        };
-        let directory = tempfile::tempdir().unwrap();
-        let answer = |name: &str, image: &[u8]| {
-            let path = directory.path().join(name);
-            std::fs::write(&path, image).unwrap();
-            let mut scans = Scans::default();
-            let answers = [(); 2].map(|()| scans.may_use(&File::open(&path).unwrap()).unwrap());
-            assert_eq!((answers[0], scans.known.len()), (answers[1], 1));
-            answers[0]
-        };
-        assert!(answer("code", &image([5, 4])));
-        assert!(!answer("data", &image([4, 5])));
-        assert!(!answer("cut", &image([5, 4])[..150]));
-        assert!(!answer("text", b"#!/bin/sh\n"));
     }
 }

@@ -3,7 +3,7 @@
 //! Where namespaces are permitted it is a private tmpfs that only this process and its guests see and that the
 //! kernel removes with them, however they end. Otherwise it is a directory that the next start clears.
 
-use crate::rdrand::Scans;
+use crate::scans::Scans;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, getgid, getuid};

@@ -52,6 +52,25 @@ fn transfers() {
 }
 
 #[test]
+fn sleeps() {
+    check_guest(&compiled("sleeps.c"), &["go"]);
+}
+
+#[test]
+fn a_sleep_without_a_stop_takes_as_long_as_one_with() {
+    let guest = compiled("sleeps.c");
+    let [go, c] = ["go", "c-"].map(|made| {
+        let ran = sandboxed(&guest, &[made, "times"], 7, Limits::default());
+        assert_clean(&ran);
+        ran
+    });
+    assert_eq!((&go.stdout, go.virtual_ms), (&c.stdout, c.virtual_ms));
+    let calls = |ran: &support::Ran| ran.calls.iter().filter(|call| call.contains(" nanosleep(")).count();
+    assert_eq!(calls(&c), 401);
+    assert!((1..200).contains(&calls(&go)), "{} of 401 were calls", calls(&go));
+}
+
+#[test]
 fn clocks() {
     check_guest(&compiled("clocks.c"), &[]);
 }

@@ -382,6 +382,9 @@ pub struct Verify {
     /// Virtual time during which faults strike
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub horizon: Duration,
+    /// Nodes of a cluster [default: as the target says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub nodes: Option<u8>,
 }
 
 /// `fuzz check`

@@ -37,17 +37,17 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
     }
     let manifest = &rig.target.manifest;
     let bugs = manifest.bugs_named(&args.bugs)?;
+    let nodes = args.nodes.unwrap_or(manifest.nodes);
     output.text(rig::headline(&rig, Some(args.seed)));
     let elsewhere = Elsewhere::make()?;
     let cpus = cpus();
-    let mut quiet =
-        Worker::spawn(0, rig::program()?, rig.setup(&bugs, manifest.nodes, cpus.first().copied()))?;
-    let mut disturbed = elsewhere.worker(rig.setup(&bugs, manifest.nodes, cpus.last().copied()))?;
+    let mut quiet = Worker::spawn(0, rig::program()?, rig.setup(&bugs, nodes, cpus.first().copied()))?;
+    let mut disturbed = elsewhere.worker(rig.setup(&bugs, nodes, cpus.last().copied()))?;
     let agent = agents::build("uniform", &Rig::actions("uniform")?)?;
     quiet.adopt(&agent)?;
     disturbed.adopt(&agent)?;
     let horizon_ms = u64::try_from(args.horizon.as_millis()).unwrap_or(u64::MAX);
-    let mut ground = Ground::new(rig.target.name(), &bugs, manifest.nodes, horizon_ms);
+    let mut ground = Ground::new(rig.target.name(), &bugs, nodes, horizon_ms);
     ground.kinds = manifest.faults.kinds();
     ground.max_down = manifest.faults.max_down;
     ground.families.clone_from(&rig.families);
@@ -78,12 +78,15 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
     let (low, high) = wilson(args.schedules, args.schedules);
     tell_leaks(&leaks, output);
     output.json(&json!({
-        "event": "verified", "schedules": args.schedules, "equal": args.schedules, "rate_low": low, "rate_high": high,
+        "event": "verified", "nodes": nodes, "schedules": args.schedules, "equal": args.schedules, "rate_low": low, "rate_high": high,
         "load": args.load, "leaks": leaks, "elapsed_ms": watch.elapsed_ms(),
     }));
     output.text(format!(
-        "{0} of {0} schedules ran twice with equal event logs{1}: {2:.1}% to 100% are repeatable (95% confidence)",
+        "{0} of {0} schedules of {1} node{2} ran twice with equal event logs{3}: {4:.1}% to 100% are repeatable (95% \
+         confidence)",
         args.schedules,
+        nodes,
+        if nodes == 1 { "" } else { "s" },
         if args.load { ", under load" } else { "" },
         low * 100.0,
     ));

@@ -9,13 +9,15 @@ use crate::event::EventKind;
 use crate::net::{Kind as SocketKind, SocketId};
 use rand::Rng;
 use std::ffi::CString;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use tracer::{Injection, Launch, PAGE, SharedPages, Tid, spawn};
+use tracer::{Injection, Launch, PAGE, SharedPages, Tid, spawn, vdso};
 
-/// Where the shared pages lie in every guest: below the stack, above all libraries.
-pub(super) const SHARED: u64 = 0x7000_0000_0000;
+/// Where the shared pages lie in every guest.
+pub(super) const SHARED: u64 = vdso::ADDRESS;
 
 const AT_NULL: u64 = 0;
+const AT_ENTRY: u64 = 9;
 const AT_RANDOM: u64 = 25;
 const AT_SYSINFO: u64 = 32;
 const AT_SYSINFO_EHDR: u64 = 33;
@@ -125,15 +127,35 @@ impl Sandbox {
         let mut injection = Injection::after_exec(tid)?;
         let path = self.nodes[node].pages_path.clone();
         map_shared(&mut injection, tid, path.as_os_str().as_bytes())?;
-        self.rewrite_vectors(tid, node, injection.stack_pointer())?;
+        let entry = self.rewrite_vectors(tid, node, injection.stack_pointer())?;
+        if !self.time.is_real() {
+            self.lead_sleeps(tid, entry)?;
+        }
         injection.finish()?;
         self.process_of_mut(id).shared = SHARED;
         self.thread_mut(id).after_call = true;
         Ok(())
     }
 
-    /// Walks past the arguments and the environment to the auxiliary vector (getauxval(3)).
-    fn rewrite_vectors(&mut self, tid: Tid, node: usize, stack: u64) -> Result<(), Error> {
+    /// Leads the sleeps of Go's runtime past the calls that they are, see [`vdso::SLEEP`].
+    fn lead_sleeps(&self, tid: Tid, entry: u64) -> Result<(), Error> {
+        let scan = File::open(format!("/proc/{tid}/exe"))
+            .and_then(|file| self.scans.lock().expect("no scan panics").of(&file))
+            .map_err(|source| Error::Io { what: "cannot read a program that starts".into(), source })?;
+        for &distance in &scan.sleeps {
+            // The byte before belongs to the sequence that was found: a word that begins with it lies in the program.
+            let at = entry.wrapping_add_signed(distance) - 1;
+            let mut word = tid.read_u64(at)?.to_le_bytes();
+            word[1..].copy_from_slice(&vdso::CALL_INSTEAD);
+            tid.poke(at, u64::from_le_bytes(word))?;
+        }
+        Ok(())
+    }
+
+    /// Walks past the arguments and the environment to the auxiliary vector (getauxval(3)); the address of the program's
+    /// first instruction, which is told there.
+    fn rewrite_vectors(&mut self, tid: Tid, node: usize, stack: u64) -> Result<u64, Error> {
+        let mut entry = 0;
         let mut at = stack + 8 * (tid.read_u64(stack)? + 2);
         while tid.read_u64(at)? != 0 {
             at += 8;
@@ -142,7 +164,8 @@ impl Sandbox {
         loop {
             let kind = tid.read_u64(at)?;
             match kind {
-                AT_NULL => return Ok(()),
+                AT_NULL => return Ok(entry),
+                AT_ENTRY => entry = tid.read_u64(at + 8)?,
                 AT_SYSINFO_EHDR => tid.write(at + 8, &SHARED.to_le_bytes())?,
                 AT_MINSIGSTKSZ => tid.write(at + 8, &SIGNAL_STACK.to_le_bytes())?,
                 AT_SYSINFO => tid.write(at + 8, &0_u64.to_le_bytes())?,

@@ -45,6 +45,8 @@ pub(super) enum Time {
 const CALL: Span = Span::from_nanos(1_000);
 /// What a clock read costs in virtual time.
 const CLOCK_READ_NS: u64 = 20;
+/// A sleeper wakes later than it asked by the timer slack of Linux (PR_SET_TIMERSLACK, prctl(2)).
+pub(super) const SLACK: Span = Span::from_micros(50);
 /// After so many clock reads the next one is a call.
 const CLOCK_READS_MAX: u64 = 500;
 
@@ -70,10 +72,11 @@ impl Time {
         }
     }
 
-    /// A thread that went on at `last` has stopped, after so many reads of its clock.
-    pub fn after_stop(&self, last: Instant, reads: u64) -> Instant {
+    /// A thread that went on at `last` has stopped, after it slept so long without a stop, and after so many reads of its
+    /// clock since.
+    pub fn after_stop(&self, last: Instant, slept: Span, reads: u64) -> Instant {
         match self {
-            Self::Virtual => last + Span(reads * CLOCK_READ_NS) + CALL,
+            Self::Virtual => last + slept + Span(reads * CLOCK_READ_NS) + CALL,
             Self::Real { .. } => self.now(last),
         }
     }
@@ -139,14 +142,18 @@ impl NodeClock {
         self.since + Span(u64::try_from(ahead).unwrap_or(u64::MAX))
     }
 
-    /// What programs that go on now read without a stop, each read a little later than the one before.
+    /// What programs that go on now read without a stop, each read a little later than the one before. They are `alone` for
+    /// so long: a sleep that ends before needs no stop. It takes what the call and its wait would, on a clock at the true
+    /// rate; on others sleeps are calls.
     #[must_use]
-    pub fn set_terms(&self, now: Instant) -> vdso::Clock {
+    pub fn set_terms(&self, now: Instant, alone: Span) -> vdso::Clock {
         vdso::Clock {
             monotonic_ns: self.read(ClockKind::Monotonic, now),
             realtime_ns: self.read(ClockKind::Realtime, now),
             reads_max: CLOCK_READS_MAX,
             step_ns: CLOCK_READ_NS * u64::from(self.percent) / 100,
+            alone_ns: if self.percent == 100 { alone.0 } else { 0 },
+            oversleep_ns: CALL.0 + SLACK.0,
         }
     }
 

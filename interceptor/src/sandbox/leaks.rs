@@ -38,8 +38,8 @@ impl Sandbox {
         let mut may_draw = |path: &str| {
             // As the process sees it, in whatever container it is. What cannot be read any more is not told of.
             File::open(format!("/proc/{tid}/root{path}"))
-                .and_then(|file| scans.may_use(&file))
-                .unwrap_or(false)
+                .and_then(|file| scans.of(&file))
+                .is_ok_and(|scan| scan.may_draw)
         };
         let Ok(maps) = std::fs::read_to_string(format!("/proc/{tid}/maps")) else { return Vec::new() };
         // The clock's code is ours, in a file that is new in each run.

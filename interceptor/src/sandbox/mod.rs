@@ -39,9 +39,9 @@ use crate::disk::Disk;
 use crate::dissector::{Dissector, DissectorError};
 use crate::event::{Event, EventKind, HostId, LogLine};
 use crate::net::{Net, SocketId};
-use crate::rdrand::Scans;
 use crate::rng::{Rng, split};
 use crate::room::Room;
+use crate::scans::Scans;
 use crate::time::{Instant, Span};
 use crate::timeline::Capture;
 use aio::Aio;
@@ -223,6 +223,8 @@ pub struct Sandbox {
     filter: Filter,
     time: Time,
     now: Instant,
+    /// Until then nothing happens but what the thread does that goes on now, as far as is known.
+    alone_until: Instant,
     nodes: Vec<Node>,
     /// A vfork parent whose call is about to be completed: it waits for its child then.
     suspend_after_call: Option<ThreadId>,
@@ -250,7 +252,7 @@ pub struct Sandbox {
     /// Checksum of the data the current call moved.
     moved: u64,
     leaks: BTreeSet<String>,
-    /// Which files hold code that may draw random numbers; outlives the run.
+    /// What is in the code of files; outlives the run.
     scans: Arc<Mutex<Scans>>,
     stopped: Option<String>,
     locks: Vec<syscalls::locks::FileLock>,
@@ -294,6 +296,7 @@ impl Sandbox {
             filter: syscalls::filter(config.clock),
             time,
             now: Instant::START,
+            alone_until: Instant::START,
             nodes,
             suspend_after_call: None,
             clients,

@@ -5,7 +5,7 @@ use super::log::{Entry, What};
 use super::task::{Call, State, Thread, ThreadId};
 use super::timers::Due;
 use super::{Deadline, Error, Sandbox};
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use tracer::Stop;
 
 /// Why [`Sandbox::run`] returned.
@@ -45,6 +45,10 @@ impl Sandbox {
                 self.now = self.next_deadline().map_or(until, |at| at.min(until)).max(self.now);
             } else {
                 let chosen = self.interleaver.pick(&runnable);
+                self.alone_until = match runnable[..] {
+                    [_] => self.next_deadline().map_or(until, |at| at.min(until)),
+                    _ => self.now,
+                };
                 self.turn(chosen)?;
             }
         }
@@ -115,18 +119,20 @@ impl Sandbox {
     /// A thread of the node is about to run: a clock that does not run by itself is set.
     pub(super) fn set_clock_page(&mut self, node: usize) {
         if !self.time.is_real() {
+            // Only the first time a thread goes on in its turn: what it does then may change what happens next.
+            let alone = std::mem::replace(&mut self.alone_until, self.now).since(self.now);
             let node = &mut self.nodes[node];
-            node.pages.set_clock(node.clock.set_terms(self.now));
+            node.pages.set_clock(node.clock.set_terms(self.now, alone));
         }
     }
 
     pub(super) fn handle_stop(&mut self, id: ThreadId, stop: Stop) -> Result<(), Error> {
         let node = self.thread(id).node;
-        self.now = self.time.after_stop(self.now, self.nodes[node].pages.reads());
+        let pages = &self.nodes[node].pages;
+        self.now = self.time.after_stop(self.now, Span(pages.slept_ns()), pages.reads());
         match stop {
             Stop::BeforeCall => {
-                let registers = self.thread(id).tid.registers()?;
-                let call = Call { number: registers.number(), args: registers.arguments(), registers };
+                let call = self.thread(id).tid.call()?;
                 self.calls += 1;
                 if self.calls > self.config.limits.calls_max {
                     self.stop_run(format!(
@@ -178,9 +184,7 @@ impl Sandbox {
         }
         match outcome {
             Outcome::Return(result) => {
-                let mut registers = call.registers;
-                registers.skip_call(result);
-                self.set_registers(id, &registers)?;
+                self.unless_dying(id, self.thread(id).tid.skip_call(result))?;
                 self.complete(id, call, result);
             }
             Outcome::Ran(result) => {
@@ -189,9 +193,12 @@ impl Sandbox {
             }
             Outcome::Continue => self.complete(id, call, 0),
             Outcome::Restart => {
-                let mut registers = call.registers;
-                registers.restart_call();
-                self.set_registers(id, &registers)?;
+                let tid = self.thread(id).tid;
+                let restarted = tid.registers().and_then(|mut registers| {
+                    registers.restart_call(call);
+                    tid.set_registers(&registers)
+                });
+                self.unless_dying(id, restarted)?;
                 self.complete(id, call, -512);
             }
             Outcome::Park(keys) => {
@@ -203,9 +210,9 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Sets the registers of a thread whose call ends; one that is being killed needs none.
-    fn set_registers(&self, id: ThreadId, registers: &tracer::Registers) -> Result<(), Error> {
-        match self.thread(id).tid.set_registers(registers) {
+    /// Whether the registers of a thread whose call ends could be set; one that is being killed needs none.
+    fn unless_dying(&self, id: ThreadId, set: Result<(), tracer::Error>) -> Result<(), Error> {
+        match set {
             Err(error) if error.is_gone() && self.is_dying(id) => Ok(()),
             other => Ok(other?),
         }

@@ -329,9 +329,8 @@ impl Sandbox {
         if self.pending_signals(id) & wanted != 0 {
             let scratch = self.scratch(id);
             self.store_words(id, scratch, &[0, 0])?;
-            let mut registers = call.registers;
-            registers.replace_call(libc::SYS_rt_sigtimedwait, [set, scratch + 64, scratch, size, 0, 0]);
-            self.thread(id).tid.set_registers(&registers)?;
+            let args = [set, scratch + 64, scratch, size, 0, 0];
+            self.replace_call(id, libc::SYS_rt_sigtimedwait, args)?;
             let Some(signal) = self.run_call(id)? else { return Ok(Outcome::Gone) };
             self.restore_arguments(id, call)?;
             if signal > 0 && info != 0 {
@@ -357,12 +356,9 @@ impl Sandbox {
     /// After another call ran in its place: the registers that a call leaves alone are the caller's again.
     pub(super) fn restore_arguments(&mut self, id: ThreadId, call: &Call) -> Result<(), Error> {
         let tid = self.thread(id).tid;
-        let result = tid.registers()?.result();
-        let mut registers: Registers = call.registers;
-        registers.0.orig_rax = u64::MAX;
-        registers.set_result(result);
-        tid.set_registers(&registers)?;
-        Ok(())
+        let mut registers = tid.registers()?;
+        registers.restore_call(call);
+        Ok(tid.set_registers(&registers)?)
     }
 }
 

@@ -5,7 +5,8 @@ use super::timers::TimerId;
 use crate::time::Span;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use tracer::{Registers, Tid};
+pub use tracer::Call;
+use tracer::Tid;
 
 /// A thread, numbered in the order of creation over the whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,17 +15,6 @@ pub struct ThreadId(pub u32);
 /// A process, numbered in the order of creation over the whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId(pub u32);
-
-/// A call before which a thread stopped.
-#[derive(Clone, Copy, Debug)]
-pub struct Call {
-    /// Its number.
-    pub number: i64,
-    /// Its arguments.
-    pub args: [u64; 6],
-    /// All registers at the stop.
-    pub registers: Registers,
-}
 
 /// What a parked thread waits for. Whatever happens to it makes the thread try its call again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,13 +21,13 @@ pub mod vdso;
 
 pub use clock::{NoTsc, host_ns};
 pub use filter::{Filter, Rule};
-pub use guest::{Registers, Tid};
+pub use guest::{Call, Registers, Tid};
 pub use inject::Injection;
 pub use memory::PAGE;
 pub use namespace::{copy_of_mount, mount_in};
 pub use patience::Patience;
 pub use shared::SharedPages;
-pub use spawn::{Launch, become_subreaper, spawn};
+pub use spawn::{Launch, spawn};
 pub use stop::{Stop, poll_any, wait_any, wait_for};
 
 /// A failure of the mechanism itself: the call that failed, and why.

@@ -51,9 +51,18 @@ impl SharedPages {
         unsafe { self.base.as_ptr().cast::<u8>().add(byte).cast::<u64>() }
     }
 
-    /// Sets what the guests' clock reads return from now on, and forgets the reads counted so far.
+    /// Sets what the guests' clock reads return from now on, and forgets the reads and sleeps counted so far.
     pub fn set_clock(&mut self, clock: vdso::Clock) {
-        let words = [clock.monotonic_ns, clock.realtime_ns, 0, clock.reads_max, clock.step_ns];
+        let words = [
+            clock.monotonic_ns,
+            clock.realtime_ns,
+            0,
+            clock.reads_max,
+            clock.step_ns,
+            0,
+            clock.alone_ns,
+            clock.oversleep_ns,
+        ];
         for (index, value) in words.into_iter().enumerate() {
             // SAFETY: an aligned word of the clock page; guests are stopped, so nobody races.
             unsafe { self.word(index).write_volatile(value) };
@@ -80,7 +89,14 @@ impl SharedPages {
         unsafe { self.word(0).write_volatile(self.word(0).read_volatile().wrapping_add(1)) };
     }
 
-    /// Clock reads since the last `set_clock`.
+    /// Time that guests slept without a stop since the last `set_clock`, in nanoseconds, with the reads before.
+    #[must_use]
+    pub fn slept_ns(&self) -> u64 {
+        // SAFETY: an aligned word of the clock page; guests are stopped, so nobody races.
+        unsafe { self.word(5).read_volatile() }
+    }
+
+    /// Clock reads since the last `set_clock`, or since the last sleep after it.
     #[must_use]
     pub fn reads(&self) -> u64 {
         // SAFETY: an aligned word of the clock page; guests are stopped, so nobody races.
@@ -104,14 +120,22 @@ mod tests {
     fn the_clock_is_in_the_file_where_the_image_reads_it() {
         let path = std::env::temp_dir().join(format!("tracer-shared-{}", std::process::id()));
         let mut pages = SharedPages::create(&path, &vdso::image()).unwrap();
-        pages.set_clock(vdso::Clock { monotonic_ns: 7, realtime_ns: 8, reads_max: 9, step_ns: 20 });
+        let (alone_ns, oversleep_ns) = (30, 4);
+        pages.set_clock(vdso::Clock {
+            monotonic_ns: 7,
+            realtime_ns: 8,
+            reads_max: 9,
+            step_ns: 20,
+            alone_ns,
+            oversleep_ns,
+        });
         let bytes = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let word = |i: usize| {
             let at = PAGE as usize + i * 8;
             u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
         };
-        assert_eq!([0, 1, 2, 3, 4].map(word), [7, 8, 0, 9, 20]);
-        assert_eq!(pages.reads(), 0);
+        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(word), [7, 8, 0, 9, 20, 0, 30, 4]);
+        assert_eq!((pages.reads(), pages.slept_ns()), (0, 0));
     }
 }

@@ -1,5 +1,6 @@
 //! Starting a program as a guest: traced, filtered, with constant addresses and no clock of its own.
 
+use crate::stop::announce_no_stops;
 use crate::{Error, Filter, Stop, Tid, wait_for};
 use nix::errno::Errno;
 use std::ffi::{CStr, CString};
@@ -25,21 +26,12 @@ pub struct Launch<'a> {
     pub owner: Option<(u32, u32)>,
 }
 
-/// Orphans of guests become children of this process, so that none outlives it unseen.
-///
-/// # Errors
-/// When the kernel refuses.
-pub fn become_subreaper() -> Result<(), Error> {
-    // SAFETY: no memory is passed.
-    let done = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
-    if done < 0 { Err(Error::call("becoming a subreaper", Tid(0))) } else { Ok(()) }
-}
-
 /// Starts the program; it stands at its exec stop, before its first instruction.
 ///
 /// # Errors
 /// When the program cannot be started; the child is gone then.
 pub fn spawn(launch: &Launch<'_>) -> Result<Tid, Error> {
+    announce_no_stops();
     let failed =
         |step, source| Error::Spawn { program: launch.program.to_string_lossy().into_owned(), step, source };
     let arguments = pointers(launch.arguments);

@@ -4,10 +4,15 @@
 //! `AT_SYSINFO_EHDR` is pointed at it, so that a clock read stays a plain function call (vdso(7)). Each read
 //! adds a step to the time, and every `reads_max` reads it makes the real call, so that a loop that waits for
 //! time to pass gets there. The other image's functions compute the time from the host's clock, see `running`.
+//!
+//! The image lies at the same low address in every guest, so that code anywhere can call through a word of it with an
+//! instruction of seven bytes: a program's own sleeps are led here, see `sleep`.
 
 mod running;
+mod sleep;
 
 pub use running::{RunningClock, UNSEEN_CLOCK};
+pub use sleep::{CALL_INSTEAD, SLEEP};
 
 use crate::memory::PAGE;
 
@@ -22,7 +27,16 @@ pub struct Clock {
     pub reads_max: u64,
     /// What each read adds, in nanoseconds.
     pub step_ns: u64,
+    /// For so long, in nanoseconds, nothing happens in the room but what the program that goes on now does: a sleep that ends
+    /// earlier needs no stop.
+    pub alone_ns: u64,
+    /// What a sleep takes beyond what was asked for, in nanoseconds.
+    pub oversleep_ns: u64,
 }
+
+/// Where the image lies in every guest: above what the kernel lets nobody map (`vm.mmap_min_addr`), below where linkers
+/// place programs.
+pub const ADDRESS: u64 = 0x10_0000;
 
 // Layout of the image, all offsets from its start.
 const DYNAMIC: usize = 0xb0;
@@ -32,7 +46,11 @@ const SYMBOLS: usize = 0x180;
 const SYMBOL_VERSIONS: usize = 0x1f8;
 const VERSIONS: usize = 0x208;
 const STRINGS: usize = 0x240;
+/// The address of the function that sleeps, if the image has one.
+const SLEEPER: usize = 0x2f8;
 const TEXT: usize = 0x300;
+/// What no dynamic linker looks for.
+const SLEEP_TEXT: usize = 0x800;
 
 const SONAME: &str = "linux-vdso.so.1";
 /// The version of all functions. Go's runtime does not start where an image names none.
@@ -43,7 +61,12 @@ const NAMES: [&str; 6] =
 /// The image for a clock that is set each time a guest goes on: one page.
 #[must_use]
 pub fn image() -> Vec<u8> {
-    image_of([clock_gettime(), gettimeofday(), time(), getcpu()])
+    let mut image = image_of([clock_gettime(), gettimeofday(), time(), getcpu()]);
+    let at = SLEEP_TEXT;
+    let code = patch_data_references(&sleep::sleep(), at);
+    image[at..at + code.len()].copy_from_slice(&code);
+    image[SLEEPER..SLEEPER + 8].copy_from_slice(&(ADDRESS + at as u64).to_le_bytes());
+    image
 }
 
 /// The image for a clock that runs by itself: one page.
@@ -429,6 +452,8 @@ mod tests {
             realtime_ns: 1_700_000_000_000_000_002,
             reads_max: 4,
             step_ns: 20,
+            alone_ns: 0,
+            oversleep_ns: 0,
         });
         let mut ts = [0; 2];
         assert_eq!((clock_gettime(1, &mut ts), ts), (0, [5, 21]));

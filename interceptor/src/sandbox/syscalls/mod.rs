@@ -255,6 +255,19 @@ impl Sandbox {
         Ok(self.run_call(id)?.map_or(Outcome::Gone, Outcome::Ran))
     }
 
+    /// Another call runs instead of that before which the thread stands.
+    pub(super) fn replace_call(
+        &self,
+        id: ThreadId,
+        number: i64,
+        args: [u64; 6],
+    ) -> Result<(), crate::sandbox::Error> {
+        let tid = self.thread(id).tid;
+        let mut registers = tid.registers()?;
+        registers.replace_call(number, args);
+        Ok(tid.set_registers(&registers)?)
+    }
+
     /// Runs another call in the place of this one; afterwards the caller's registers are as it left them.
     fn run_instead(
         &mut self,
@@ -263,9 +276,7 @@ impl Sandbox {
         number: i64,
         args: [u64; 6],
     ) -> Result<Option<i64>, super::guest::Trouble> {
-        let mut registers = call.registers;
-        registers.replace_call(number, args);
-        self.thread(id).tid.set_registers(&registers)?;
+        self.replace_call(id, number, args)?;
         let result = self.run_call(id)?;
         if result.is_some() {
             self.restore_arguments(id, call)?;

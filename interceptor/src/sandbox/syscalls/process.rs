@@ -52,10 +52,8 @@ impl Sandbox {
         }
         // The kernel would hold a vfork parent where nobody can see it; the sandbox does it instead.
         args[0] &= !CLONE_VFORK;
-        let mut registers = call.registers;
-        registers.replace_call(libc::SYS_clone, args);
+        self.replace_call(id, libc::SYS_clone, args)?;
         let tid = self.thread(id).tid;
-        tid.set_registers(&registers).map_err(crate::sandbox::Error::from)?;
         self.set_clock_page(node);
         let child = match self.resume_past_interruption(id)? {
             Stop::Child(child) => child,
@@ -413,9 +411,7 @@ impl Sandbox {
 /// The child, too, finds its argument registers as the caller left them: vfork keeps its return address there.
 fn restore_child(child: Tid, call: &Call) -> Result<(), tracer::Error> {
     let mut registers = child.registers()?;
-    let (r, caller) = (&mut registers.0, &call.registers.0);
-    (r.rdi, r.rsi, r.rdx) = (caller.rdi, caller.rsi, caller.rdx);
-    (r.r10, r.r8, r.r9) = (caller.r10, caller.r8, caller.r9);
+    registers.restore_call(call);
     child.set_registers(&registers)
 }
 

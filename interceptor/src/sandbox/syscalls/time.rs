@@ -1,5 +1,6 @@
 //! Calls about time: the node's clocks, sleeping, timers that send signals.
 
+use crate::sandbox::clock::SLACK;
 use crate::sandbox::guest::{Handled, Outcome, returns};
 use crate::sandbox::signals::bit;
 use crate::sandbox::task::{Call, PosixTimer, ProcessId, SentSignal, ThreadId};
@@ -9,8 +10,6 @@ use crate::time::Span;
 use nix::errno::Errno;
 
 const SECOND: u64 = 1_000_000_000;
-/// A sleeper wakes later than it asked by the timer slack of Linux (PR_SET_TIMERSLACK, prctl(2)).
-const SLACK_NS: u64 = 50_000;
 const SI_TIMER: i32 = -2;
 const SI_KERNEL: i32 = 0x80;
 
@@ -106,11 +105,11 @@ impl Sandbox {
             let span = span(seconds, nanoseconds)?;
             let clock = clock_kind(clock)?;
             if flags as i32 & libc::TIMER_ABSTIME != 0 {
-                self.timed_out_at(id, Deadline { clock, ns: span.0.saturating_add(SLACK_NS) })
+                self.timed_out_at(id, Deadline { clock, ns: span.0.saturating_add(SLACK.0) })
             } else if span == Span::ZERO {
                 true
             } else {
-                self.timed_out(id, ClockKind::Monotonic, Span(span.0.saturating_add(SLACK_NS)))
+                self.timed_out(id, ClockKind::Monotonic, Span(span.0.saturating_add(SLACK.0)))
             }
         };
         if over { returns(0) } else { Ok(Outcome::Park(Vec::new())) }
