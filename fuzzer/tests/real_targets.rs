@@ -159,16 +159,30 @@ fn the_toy_of_the_tutorial_is_found_out_and_mended() {
     assert!(finding.contains("lost"), "{finding}");
     let server = broken.path().join("server.py");
     let text = std::fs::read_to_string(&server).unwrap();
-    let synced = "self.file.flush()\n                os.fsync(self.file.fileno())";
+    let synced = "self.file.flush()\n        os.fsync(self.file.fileno())";
     let text = text.replace("self.file.flush()", synced);
     // The name of a new file is durable once its directory is synced.
-    let named = "self.file.truncate(whole)\n        os.fsync(os.open(directory, os.O_RDONLY))";
-    std::fs::write(&server, text.replace("self.file.truncate(whole)", named)).unwrap();
+    let rename = "os.rename(f\"{directory}/new\", f\"{directory}/log\")";
+    assert!(text.contains(synced) && text.contains(rename));
+    let named = format!("{rename}\n        os.fsync(os.open(directory, os.O_RDONLY))");
+    std::fs::write(&server, text.replace(rename, &named)).unwrap();
     let mended = fuzz(broken.path(), &["replay", "--allow-changed", "--target", "./target.toml", &finding]);
     assert_eq!(mended.status.code(), Some(0), "{}", told(&mended));
     std::fs::remove_dir_all(broken.path().join("out")).unwrap();
-    let clean = search(broken.path(), "15");
+    let clean = search(broken.path(), "40");
     assert_eq!(clean.status.code(), Some(0), "{}", told(&clean));
+}
+
+/// As the last paragraph of the tutorial says: what is appended to a line that was cut short is lost with it.
+#[test]
+fn the_toy_that_goes_on_after_what_it_read_is_found_out() {
+    let anew = "        self.file = open(f\"{directory}/new\", \"wb\")\n        self.append(self.values)\n        \
+                os.rename(f\"{directory}/new\", f\"{directory}/log\")\n";
+    let on = "        self.file = open(f\"{directory}/log\", \"ab\")\n        os.fsync(os.open(directory, os.O_RDONLY))\n";
+    let synced = "self.file.flush()\n        os.fsync(self.file.fileno())";
+    let dir = toy(&[], &[(anew, on), ("self.file.flush()", synced)]);
+    let output = search(dir.path(), "60");
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
 }
 
 /// Exit code 2 and one message that holds all of `parts`.

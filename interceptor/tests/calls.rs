@@ -71,6 +71,20 @@ fn a_sleep_without_a_stop_takes_as_long_as_one_with() {
 }
 
 #[test]
+fn where_a_path_lies_is_not_told_but_what_it_is() {
+    let guest = compiled("paths.c");
+    let [one, other] = ["a", "b"].map(|place| sandboxed(&guest, &[place], 7, Limits::default()));
+    assert_clean(&one);
+    assert_eq!(one.stdout, support::native(&guest, &["a"]));
+    support::assert_same(&one, &other);
+    let opened: Vec<&String> = one.calls.iter().filter(|call| call.contains(" openat(")).collect();
+    let path = |call: &str| call.split(", ").nth(1).map(str::to_owned);
+    let [.., made, gone, there] = &opened[..] else { panic!("{opened:?}") };
+    assert_eq!(path(made), path(gone));
+    assert_ne!(path(made), path(there));
+}
+
+#[test]
 fn clocks() {
     check_guest(&compiled("clocks.c"), &[]);
 }

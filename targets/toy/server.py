@@ -1,4 +1,4 @@
-"""A store of values over HTTP: each change is appended to a file, and read back at the next start.
+"""A store of values over HTTP: each change is appended to a file, which is read and written anew at the next start.
 
     GET /v/KEY                  200 {"value": "..."}, or 404
     PUT /v/KEY {"value": "..."} 200 once it is in the file
@@ -17,16 +17,19 @@ class Store:
     def __init__(self, directory):
         self.lock = Lock()
         self.values = {}
-        self.file = open(f"{directory}/log", "a+b")
-        self.file.seek(0)
-        whole = 0
-        for line in self.file:
-            try:
-                self.values.update(json.loads(line))
-            except ValueError:
-                break  # cut short when the machine stopped: it was not acknowledged
-            whole += len(line)
-        self.file.truncate(whole)
+        if os.path.exists(f"{directory}/log"):
+            for line in open(f"{directory}/log", "rb"):
+                try:
+                    self.values.update(json.loads(line))
+                except ValueError:
+                    break  # cut short when the machine stopped: it was not acknowledged
+        self.file = open(f"{directory}/new", "wb")
+        self.append(self.values)
+        os.rename(f"{directory}/new", f"{directory}/log")
+
+    def append(self, values):
+        self.file.write(json.dumps(values).encode() + b"\n")
+        self.file.flush()
 
     def get(self, key):
         with self.lock:
@@ -35,8 +38,7 @@ class Store:
     def put(self, key, value):
         with self.lock:
             try:
-                self.file.write(json.dumps({key: value}).encode() + b"\n")
-                self.file.flush()
+                self.append({key: value})
             except OSError:
                 os._exit(1)  # whatever is in the file now, the next start will find out
             self.values[key] = value

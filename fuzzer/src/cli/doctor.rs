@@ -29,9 +29,12 @@ pub fn main(args: &Doctor, output: &mut Output) -> anyhow::Result<Exit> {
     }
     output.json(&json!({ "health": worst, "checks": checks }));
     output.text(match worst {
-        Health::Ok => "\nready: fuzz run --target raft-demo --time 60s",
-        Health::Warn => "\nready, with the warnings above",
-        Health::Fail => "\nnot ready: see the failures above",
+        Health::Ok => {
+            let target = args.target.as_deref().unwrap_or("raft-demo");
+            format!("\nready: fuzz run --target {target} --time 60s")
+        }
+        Health::Warn => "\nready, with the warnings above".into(),
+        Health::Fail => "\nnot ready: see the failures above".into(),
     });
     Ok(if worst == Health::Fail { Exit::Usage } else { Exit::Clean })
 }

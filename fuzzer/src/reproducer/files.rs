@@ -40,8 +40,13 @@ pub(super) fn of(finding: &Finding<'_>) -> Files {
     if !detail.calls.is_empty() {
         put("calls.log", detail.calls.join("\n") + "\n");
     }
-    for (host, name) in detail.hosts.iter().enumerate().take(usize::from(execution.schedule.nodes)) {
-        files.insert(format!("logs/{name}.log"), log_of(detail, host));
+    let nodes = usize::from(execution.schedule.nodes);
+    for (host, name) in detail.hosts.iter().enumerate() {
+        let log = log_of(detail, host);
+        // Of clients, those that are programs write.
+        if host < nodes || !log.is_empty() {
+            files.insert(format!("logs/{name}.log"), log);
+        }
     }
     files.extend(crate::report::pictures::of(detail, finding.violation.at_ns));
     files
@@ -56,7 +61,7 @@ fn lines<T: serde::Serialize>(items: &[T]) -> String {
     items.iter().map(|item| serde_json::to_string(item).expect("events are plain data") + "\n").collect()
 }
 
-/// A node's output with virtual times; `err` marks standard error.
+/// A host's output with virtual times; `err` marks standard error.
 fn log_of(detail: &Detail, host: usize) -> String {
     let mut text = String::new();
     for line in detail.logs.iter().filter(|line| line.host == HostId(u16::try_from(host).unwrap_or(u16::MAX)))
@@ -84,8 +89,8 @@ fn readme(finding: &Finding<'_>) -> String {
     format!(
         "# {}\n\n{}\n\nReplay it, from a checkout that has the target `{}`:\n\n    fuzz replay {}\n\n\
          Begin with `story.md`. `schedule.toml` is the smallest schedule known, `original.toml` the first one;\n\
-         `verdict.json` holds the proof, `history.jsonl` what clients asked and heard, `logs/` all output of all nodes\n\
-         since the start with their times, `timeline.jsonl` and `timeline.svg` what they said to each other.\n",
+         `verdict.json` holds the proof, `history.jsonl` what clients asked and heard, `logs/` all output of all nodes,\n\
+         and of clients that are programs, since the start with its times, `timeline.jsonl` and `timeline.svg` what they said to each other.\n",
         violation.signature, violation.summary, finding.execution.schedule.target, finding.slug,
     )
 }

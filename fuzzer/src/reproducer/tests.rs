@@ -33,9 +33,15 @@ fn execution() -> Execution {
         agent_from_ms: None,
         steps: vec![step.clone()],
     };
+    let line = |host, text: &str| LogLine {
+        at: Instant(1_500_000),
+        host: HostId(host),
+        stderr: true,
+        text: text.into(),
+    };
     let detail = Detail {
-        hosts: vec!["n1".into(), "n2".into(), "c1".into()],
-        logs: vec![LogLine { at: Instant(1_500_000), host: HostId(1), stderr: true, text: "hello".into() }],
+        hosts: ["n1", "n2", "c1", "c2"].map(String::from).into(),
+        logs: vec![line(1, "hello"), line(3, "who is there?")],
         events: vec![Event { at: Instant(0), host: HostId(0), kind: EventKind::Start }],
         ..Detail::default()
     };
@@ -79,6 +85,10 @@ fn a_finding_survives_its_directory() {
     assert_eq!(expected.environment.target, "toy");
     assert_eq!(load(&place.join("original.toml")).unwrap().schedule.seed, 8);
     assert_eq!(std::fs::read_to_string(place.join("logs/n2.log")).unwrap(), "0.001500 err hello\n");
+    assert_eq!(std::fs::read_to_string(place.join("logs/n1.log")).unwrap(), "");
+    // The second client is a program and wrote something.
+    assert_eq!(std::fs::read_to_string(place.join("logs/c2.log")).unwrap(), "0.001500 err who is there?\n");
+    assert!(!place.join("logs/c1.log").exists());
     assert!(std::fs::read_to_string(place.join("coverage.json")).unwrap().contains("ffffffffffffffff"));
 }
 

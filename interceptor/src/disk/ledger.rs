@@ -88,7 +88,7 @@ pub(super) enum Fate {
     Volatile,
     /// Synced, but kept because an earlier change is not.
     Durable,
-    /// Its sync failed: may be lost, and no later sync saves it.
+    /// Its sync failed: may be lost, and no later sync saves it, unless another change to the same page is synced with it.
     Never,
 }
 
@@ -126,40 +126,73 @@ impl Ledger {
 
     /// A successful sync: nothing is volatile any more. True when all is durable and the journal can go.
     pub(super) fn settle(&mut self) -> bool {
-        self.turn(Fate::Durable)
+        if self.entries.iter().any(|entry| entry.fate == Fate::Never) {
+            return self.settle_range(&(0..u64::MAX));
+        }
+        self.entries.iter_mut().for_each(|entry| entry.fate = Fate::Durable);
+        true
     }
 
-    /// A failed sync: what was volatile can never be made durable.
+    /// A failed sync: the pages that it could not write are taken for clean.
     pub(super) fn poison(&mut self) {
-        self.turn(Fate::Never);
+        for entry in self.entries.iter_mut().filter(|entry| entry.fate == Fate::Volatile) {
+            entry.fate = Fate::Never;
+        }
     }
 
-    /// A successful sync of part of the file; changes of length are part of every range. True as in
-    /// [`Self::settle`].
+    /// A successful sync of part of the file. Pages are written whole, with all that is in them, be it of a change whose own
+    /// sync failed; changes of length are part of every range. True as in [`Self::settle`].
     pub(super) fn settle_range(&mut self, range: &Range<u64>) -> bool {
+        let written = self.dirty_pages(range);
         let mut split = Vec::with_capacity(self.entries.len());
         for entry in self.entries.drain(..) {
-            let whole = entry.op.range();
-            let inside = whole.start.max(range.start)..whole.end.min(range.end);
-            if entry.fate != Fate::Volatile || inside == whole || matches!(entry.op, DataOp::SetLen(_)) {
-                let fate = if entry.fate == Fate::Volatile { Fate::Durable } else { entry.fate };
-                split.push(Entry { fate, ..entry });
-            } else if inside.is_empty() {
-                split.push(entry);
-            } else {
-                for (part, fate) in [
-                    (whole.start..inside.start, Fate::Volatile),
-                    (inside.clone(), Fate::Durable),
-                    (inside.end..whole.end, Fate::Volatile),
-                ] {
-                    if !part.is_empty() {
-                        split.push(Entry { seq: entry.seq, fate, op: entry.op.part(&part) });
-                    }
-                }
+            if entry.fate == Fate::Durable || matches!(entry.op, DataOp::SetLen(_)) {
+                split.push(Entry { fate: Fate::Durable, ..entry });
+                continue;
             }
+            let whole = entry.op.range();
+            let mut at = whole.start;
+            let mut piece = |part: Range<u64>, fate| {
+                if part == whole {
+                    split.push(Entry { seq: entry.seq, fate, op: entry.op.clone() });
+                } else if !part.is_empty() {
+                    split.push(Entry { seq: entry.seq, fate, op: entry.op.part(&part) });
+                }
+            };
+            for pages in written.iter().filter(|pages| pages.start < whole.end && whole.start < pages.end) {
+                piece(at..pages.start.max(at), entry.fate);
+                piece(pages.start.max(at)..pages.end.min(whole.end), Fate::Durable);
+                at = pages.end.min(whole.end);
+            }
+            piece(at..whole.end, entry.fate);
         }
         self.entries = split;
         self.entries.iter().all(|entry| entry.fate == Fate::Durable)
+    }
+
+    /// The pages within reach of `range` that hold a volatile change, as ranges of bytes in order, apart from each other.
+    fn dirty_pages(&self, range: &Range<u64>) -> Vec<Range<u64>> {
+        let whole_pages = |range: &Range<u64>| {
+            range.start / PAGE * PAGE..range.end.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX)
+        };
+        let reach = whole_pages(range);
+        let volatile = self.entries.iter().filter(|entry| entry.fate == Fate::Volatile);
+        let mut dirty: Vec<Range<u64>> = volatile
+            .map(|entry| entry.op.range())
+            .filter(|bytes| !bytes.is_empty())
+            .map(|bytes| whole_pages(&bytes))
+            .map(|pages| pages.start.max(reach.start)..pages.end.min(reach.end))
+            .filter(|pages| !pages.is_empty())
+            .collect();
+        dirty.sort_by_key(|pages| pages.start);
+        dirty.dedup_by(|next, last| {
+            let touches = next.start <= last.end;
+            if touches {
+                last.end = last.end.max(next.end);
+            }
+            touches
+        });
+        dirty
     }
 
     /// For a mapped file: every page that differs from what the journal expects was stored to through
@@ -182,35 +215,61 @@ impl Ledger {
         }
         Ok(pages)
     }
-
-    fn turn(&mut self, fate: Fate) -> bool {
-        for entry in self.entries.iter_mut().filter(|entry| entry.fate == Fate::Volatile) {
-            entry.fate = fate;
-        }
-        self.entries.iter().all(|entry| entry.fate == Fate::Durable)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_partial_sync_splits_a_write() {
+    fn ledger(writes: &[Range<u64>]) -> Ledger {
         let mut ledger = Ledger::new(InodeKey { dev: 0, ino: 0 }, Image::new(0, None));
-        ledger.push(1, DataOp::Write { offset: 10, data: b"abcdef".to_vec() });
-        assert!(!ledger.settle_range(&(12..14)));
-        let parts: Vec<_> = ledger.entries.iter().map(|e| (e.op.range(), e.fate)).collect();
-        assert_eq!(parts, [(10..12, Fate::Volatile), (12..14, Fate::Durable), (14..16, Fate::Volatile)]);
-        assert!(ledger.settle_range(&(0..100)));
+        for (seq, write) in writes.iter().enumerate() {
+            let data = vec![b'x'; usize_of(write.end - write.start)];
+            ledger.push(seq as u64, DataOp::Write { offset: write.start, data });
+        }
+        ledger
+    }
+
+    fn fates(ledger: &Ledger) -> Vec<(Range<u64>, Fate)> {
+        ledger.entries.iter().map(|entry| (entry.op.range(), entry.fate)).collect()
     }
 
     #[test]
-    fn a_poisoned_change_outlives_later_syncs() {
-        let mut ledger = Ledger::new(InodeKey { dev: 0, ino: 0 }, Image::new(0, None));
-        ledger.push(1, DataOp::SetLen(3));
+    fn a_partial_sync_splits_a_write_between_pages() {
+        let mut ledger = ledger(&[4000..9000, 10..20]);
+        assert!(!ledger.settle_range(&(4100..4101)));
+        let expected = [
+            (4000..4096, Fate::Volatile),
+            (4096..8192, Fate::Durable),
+            (8192..9000, Fate::Volatile),
+            (10..20, Fate::Volatile),
+        ];
+        assert_eq!(fates(&ledger), expected);
+        assert!(ledger.settle_range(&(0..9000)));
+    }
+
+    #[test]
+    fn a_poisoned_change_outlives_later_syncs_of_other_pages() {
+        let mut ledger = ledger(std::slice::from_ref(&(0..5000)));
         ledger.poison();
         assert!(!ledger.settle());
-        assert_eq!(ledger.entries[0].fate, Fate::Never);
+        assert_eq!(fates(&ledger), [(0..5000, Fate::Never)]);
+        // Another change to its second page is written with what is there.
+        ledger.push(2, DataOp::Write { offset: 5000, data: vec![1; 10] });
+        assert!(!ledger.settle());
+        assert_eq!(
+            fates(&ledger),
+            [(0..4096, Fate::Never), (4096..5000, Fate::Durable), (5000..5010, Fate::Durable)]
+        );
+        ledger.push(3, DataOp::Zero { offset: 1, len: u64::MAX });
+        assert!(ledger.settle());
+    }
+
+    #[test]
+    fn a_length_is_written_with_the_next_sync() {
+        let mut ledger = ledger(&[]);
+        ledger.push(1, DataOp::SetLen(3));
+        ledger.poison();
+        assert!(ledger.settle());
     }
 }

@@ -22,8 +22,8 @@ pub enum Loss {
     All,
     /// A seeded prefix of all changes, of data and of names, in the order they were made.
     Prefix,
-    /// Of data a seeded subset in pieces of 512 bytes or 4 KiB, as write-back in any order leaves it; of
-    /// names a seeded prefix, for the journal of names is written in order.
+    /// Of data a seeded subset in pieces of 512 bytes or 4 KiB, as write-back in any order leaves it: each piece as it
+    /// was after some of the changes to it. Of names a seeded prefix, for the journal of names is written in order.
     Subset,
     /// A seeded prefix that ends in a write of which only the beginning survives.
     Torn,
@@ -156,14 +156,12 @@ impl Disk {
             }
             Loss::Subset => {
                 let names = doubtful.iter().filter(|d| d.data.is_none()).count();
-                let mut survivors = Survivors { names: below(rng, names + 1), data: BTreeMap::new() };
+                let names = below(rng, names + 1);
                 let grain = [SECTOR, PAGE][below(rng, 2)].max(atomic);
                 let odds = 1 + below(rng, 3);
-                for place in doubtful.iter().filter_map(|d| d.data) {
-                    let share = some(rng, &self.ledgers[&place.0].entries[place.1].op, grain, odds);
-                    survivors.data.insert(place, share);
-                }
-                survivors
+                let op = |place: (u64, usize)| &self.ledgers[&place.0].entries[place.1].op;
+                let changes: Vec<_> = doubtful.iter().filter_map(|d| Some((d.data?, op(d.data?)))).collect();
+                Survivors { names, data: written_back(rng, &changes, grain, odds) }
             }
         }
     }
@@ -222,29 +220,49 @@ fn prefix(doubtful: &[Doubtful]) -> Survivors {
     Survivors { names, data }
 }
 
-/// Each piece of `op`, cut at multiples of `grain` in the file, survives with `odds` in 4.
-fn some(rng: &mut Rng, op: &DataOp, grain: u64, odds: usize) -> Share {
-    let whole = op.range();
-    if whole.is_empty() {
-        return if below(rng, 4) < odds { Share::Whole } else { Share::None };
-    }
-    let mut parts: Vec<Range<u64>> = Vec::new();
-    let mut at = whole.start;
-    while at < whole.end {
-        let end = ((at / grain + 1) * grain).min(whole.end);
-        if below(rng, 4) < odds {
-            match parts.last_mut().filter(|last| last.end == at) {
-                Some(last) => last.end = end,
-                None => parts.push(at..end),
-            }
+/// What write-back in any order leaves of `changes`, which are in the order they were made. Each piece of a file, `grain`
+/// bytes long, has reached the disk with `odds` in 4, after any number of the changes to it: with a change all earlier ones
+/// to the same piece survive. A change of length survives with these odds, too.
+fn written_back(
+    rng: &mut Rng,
+    changes: &[((u64, usize), &DataOp)],
+    grain: u64,
+    odds: usize,
+) -> BTreeMap<(u64, usize), Share> {
+    let mut shares = BTreeMap::new();
+    let mut pieces: BTreeMap<(u64, u64), Vec<usize>> = BTreeMap::new();
+    for (index, &(place, op)) in changes.iter().enumerate() {
+        let whole = op.range();
+        if whole.is_empty() {
+            shares.insert(place, if below(rng, 4) < odds { Share::Whole } else { Share::None });
+            continue;
         }
-        at = end;
+        shares.insert(place, Share::None);
+        for piece in whole.start / grain..=(whole.end - 1) / grain {
+            pieces.entry((place.0, piece)).or_default().push(index);
+        }
     }
-    match parts.as_slice() {
-        [] => Share::None,
-        [one] if *one == whole => Share::Whole,
-        _ => Share::Parts(parts),
+    for ((_, piece), touching) in pieces {
+        let kept = if below(rng, 4) < odds { 1 + below(rng, touching.len()) } else { 0 };
+        for &index in &touching[..kept] {
+            let (place, op) = changes[index];
+            let whole = op.range();
+            let part = whole.start.max(piece * grain)..whole.end.min((piece + 1) * grain);
+            let share = shares.entry(place).or_insert(Share::None);
+            *share = match std::mem::replace(share, Share::None) {
+                _ if part == whole => Share::Whole,
+                Share::Parts(mut parts) => {
+                    match parts.last_mut().filter(|last| last.end == part.start) {
+                        Some(last) => last.end = part.end,
+                        None => parts.push(part),
+                    }
+                    if parts.as_slice() == [whole] { Share::Whole } else { Share::Parts(parts) }
+                }
+                Share::None | Share::Whole => Share::Parts(vec![part]),
+            };
+        }
     }
+    shares
 }
 
 /// Where a write is torn: between units of `atomic` bytes; where it lies within one, nothing of it survives. If a
@@ -299,6 +317,31 @@ mod tests {
             tears.dedup();
             assert_eq!(tears, expected, "{whole:?}");
         }
+    }
+
+    #[test]
+    fn with_a_change_to_a_sector_all_earlier_ones_survive() {
+        let write = |offset: u64, len: usize| DataOp::Write { offset, data: vec![7; len] };
+        let ops = [write(0, 100), write(100, 100), write(200, 700), write(150, 10)];
+        let changes: Vec<_> = ops.iter().enumerate().map(|(index, op)| ((1, index), op)).collect();
+        let mut rng = split(1, "write back");
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..300 {
+            let shares = written_back(&mut rng, &changes, 512, 2);
+            let kept: Vec<Vec<Range<u64>>> = (0..4)
+                .map(|index| match &shares[&(1, index)] {
+                    Share::None => vec![],
+                    Share::Whole => vec![ops[index].range()],
+                    Share::Parts(parts) => parts.clone(),
+                })
+                .collect();
+            // The first sector holds a part of each of them.
+            let first: Vec<bool> =
+                kept.iter().map(|parts| parts.iter().any(|part| part.start < 512)).collect();
+            assert!(first.is_sorted_by(|earlier, later| earlier >= later), "{kept:?}");
+            seen.insert((first, kept[2].last().is_some_and(|part| part.end == 900)));
+        }
+        assert_eq!(seen.len(), 10, "all there is: five states of the first sector, two of the second");
     }
 
     #[test]

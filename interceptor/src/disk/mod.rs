@@ -13,8 +13,9 @@
 //! - Names (create, link, rename, unlink, mkdir …) are one list in order, like the metadata journal of
 //!   ext4 or xfs. Syncing a directory makes durable every change up to the last one that touches it.
 //! - A failed sync is reported once. As on Linux ("fsyncgate"), the pages it could not write count as clean
-//!   from then on: a later sync succeeds and does not make them durable, though reads still return them. A
-//!   failed sync of a directory only leaves its names volatile.
+//!   from then on: a later sync succeeds and does not make them durable, though reads still return them, until
+//!   something else is written to the same page. A failed sync of a directory only leaves its names volatile.
+//! - Pages are written whole: with a change that reached the disk all earlier ones to the same sector have.
 //! - An inode whose creation is undone is gone, synced or not.
 
 mod corrupt;

@@ -1,10 +1,11 @@
 //! What a call does: moving data between the sandbox and the calling thread.
 
+use super::log::checksum;
 use super::task::{Key, Process, Thread, ThreadId};
 use super::{Error, Sandbox};
 use nix::errno::Errno;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// How a handler leaves a call.
@@ -128,7 +129,12 @@ impl Sandbox {
 
     pub(super) fn load_path(&self, id: ThreadId, address: u64) -> Result<PathBuf, Trouble> {
         let bytes = self.thread(id).tid.read_string(address, libc::PATH_MAX as usize)?;
-        Ok(PathBuf::from(OsString::from_vec(bytes)))
+        let path = PathBuf::from(OsString::from_vec(bytes));
+        // Rooms have different places, and what is in them is the same.
+        let told = path.strip_prefix(&self.room).unwrap_or(&path);
+        let [_, last] = self.paths.get();
+        self.paths.set([last, (address, checksum(told.as_os_str().as_bytes()))]);
+        Ok(path)
     }
 
     /// The buffers of a vectored call.

@@ -28,7 +28,7 @@ pub enum What {
     Call {
         /// The call's number.
         number: i64,
-        /// Its arguments; zeros where it takes none.
+        /// Its arguments; zeros where it takes none, and for a path a checksum of its text.
         arguments: [u64; 6],
         /// What it returned.
         result: i64,

@@ -48,6 +48,7 @@ use aio::Aio;
 use clock::{NodeClock, Time};
 use files::Files;
 use interleaver::Interleaver;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -251,6 +252,8 @@ pub struct Sandbox {
     looked: Instant,
     /// Checksum of the data the current call moved.
     moved: u64,
+    /// Where the last paths lie that the current call was given, and their checksums.
+    paths: Cell<[(u64, u64); 2]>,
     leaks: BTreeSet<String>,
     /// What is in the code of files; outlives the run.
     scans: Arc<Mutex<Scans>>,
@@ -319,6 +322,7 @@ impl Sandbox {
             calls: 0,
             looked: Instant::START,
             moved: 0,
+            paths: Cell::default(),
             leaks: BTreeSet::new(),
             scans: room.scans(),
             stopped: None,

@@ -223,7 +223,12 @@ impl Sandbox {
         let suspended = self.suspend_after_call.take() == Some(id);
         self.unpark(id, if suspended { State::Suspended } else { State::Ready });
         let data = std::mem::take(&mut self.moved);
-        let what = What::Call { number: call.number, arguments: call.args, result, data };
+        // Where a path lies says nothing of what it is, and follows from what a loader makes of the processor.
+        let paths = self.paths.take();
+        let told = |argument: u64| {
+            paths.iter().find(|(at, _)| *at == argument && argument != 0).map_or(argument, |(_, text)| *text)
+        };
+        let what = What::Call { number: call.number, arguments: call.args.map(told), result, data };
         self.log_entry(id, what);
     }
 
@@ -247,6 +252,7 @@ impl Sandbox {
         }
         // What a part of a call has moved counts where it arrives.
         self.moved = 0;
+        self.paths.take();
         let thread = self.thread_mut(id);
         thread.call = Some(*call);
         thread.state = State::Parked(keys);

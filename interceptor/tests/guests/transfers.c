@@ -62,6 +62,15 @@ static void files(void) {
     close(fd), close(to), close(s[0]), close(p[0]), close(p[1]);
 }
 
+/* Three datagrams, each longer than the last, with pauses. */
+static void *send_slowly(void *fd) {
+    for (int i = 1; i <= 3; i++) {
+        pause_ms(20);
+        if (send(*(int *)fd, "sss", i, 0) != i) exit(1);
+    }
+    return NULL;
+}
+
 static void messages(void) {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int in = socket(AF_INET, SOCK_DGRAM, 0), out = socket(AF_INET, SOCK_DGRAM, 0);
@@ -79,7 +88,7 @@ static void messages(void) {
         to[i] = (struct iovec){text[i], 32};
         got[i] = (struct mmsghdr){{.msg_name = from + i, .msg_namelen = sizeof from[i], .msg_iov = to + i, .msg_iovlen = 1}, 0};
     }
-    /* Linux waits for the first one only. */
+    /* With the flag it waits for the first one only. */
     int n = 0;
     while (n < 3) {
         int more = recvmmsg(in, got + n, 4 - n, MSG_WAITFORONE, NULL);
@@ -90,6 +99,11 @@ static void messages(void) {
     CHECK("each for itself", got[0].msg_len == 3 && got[1].msg_len == 13 && got[2].msg_len == 5 && memcmp(text[1], "twoand a half", 13) == 0);
     CHECK("and from whom", from[2].sin_family == AF_INET && from[2].sin_addr.s_addr == htonl(INADDR_LOOPBACK));
     FAILS("none any more", recvmmsg(in, got, 4, MSG_DONTWAIT, NULL), EAGAIN);
+    pthread_t sender;
+    if (pthread_create(&sender, NULL, send_slowly, &out)) exit(1);
+    EQUAL("without a flag it waits for all", recvmmsg(in, got, 3, 0, NULL), 3);
+    CHECK("and has them all", got[0].msg_len == 1 && got[1].msg_len == 2 && got[2].msg_len == 3 && memcmp(text[2], "sss", 3) == 0);
+    pthread_join(sender, NULL);
     EQUAL("of no messages", sendmmsg(out, sent, 0, 0), 0);
     close(in), close(out);
 }

@@ -34,6 +34,41 @@ pub fn spawn(launch: &Launch<'_>) -> Result<Tid, Error> {
     announce_no_stops();
     let failed =
         |step, source| Error::Spawn { program: launch.program.to_string_lossy().into_owned(), step, source };
+    let (tid, gate) = fork_behind_gate(launch)?;
+    let options = libc::PTRACE_O_TRACESECCOMP
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACEEXEC
+        | libc::PTRACE_O_TRACESYSGOOD
+        | libc::PTRACE_O_EXITKILL;
+    // SAFETY: the options are passed by value.
+    let seized = unsafe {
+        libc::ptrace(
+            libc::PTRACE_SEIZE,
+            tid.0,
+            std::ptr::null_mut::<libc::c_void>(),
+            std::ptr::without_provenance_mut::<libc::c_void>(options as usize),
+        )
+    };
+    if seized < 0 {
+        let source = Errno::last();
+        abandon(tid);
+        return Err(failed("tracing it (is ptrace permitted here?)", source));
+    }
+    if let Err(source) = nix::unistd::write(&gate, b"!") {
+        abandon(tid);
+        return Err(failed("opening its gate", source));
+    }
+    drop(gate);
+    wait_for_exec(tid, launch)
+}
+
+/// The child, which waits until a byte comes through the pipe. Should the pipe close instead, for whoever holds it has ended,
+/// the child ends too.
+fn fork_behind_gate(launch: &Launch<'_>) -> Result<(Tid, OwnedFd), Error> {
+    let failed =
+        |step, source| Error::Spawn { program: launch.program.to_string_lossy().into_owned(), step, source };
     let arguments = pointers(launch.arguments);
     let environment = pointers(launch.environment);
     let program = libc::sock_fprog {
@@ -58,38 +93,12 @@ pub fn spawn(launch: &Launch<'_>) -> Result<Tid, Error> {
             program: &program,
             null: null.as_raw_fd(),
             gate: gate_read.as_raw_fd(),
+            opener: gate_write.as_raw_fd(),
         };
         // SAFETY: we are the fresh child; the function ends in exec or _exit.
         unsafe { become_guest(&prepared) }
     }
-    let tid = Tid(pid);
-    let options = libc::PTRACE_O_TRACESECCOMP
-        | libc::PTRACE_O_TRACECLONE
-        | libc::PTRACE_O_TRACEFORK
-        | libc::PTRACE_O_TRACEVFORK
-        | libc::PTRACE_O_TRACEEXEC
-        | libc::PTRACE_O_TRACESYSGOOD
-        | libc::PTRACE_O_EXITKILL;
-    // SAFETY: the options are passed by value.
-    let seized = unsafe {
-        libc::ptrace(
-            libc::PTRACE_SEIZE,
-            pid,
-            std::ptr::null_mut::<libc::c_void>(),
-            std::ptr::without_provenance_mut::<libc::c_void>(options as usize),
-        )
-    };
-    if seized < 0 {
-        let source = Errno::last();
-        abandon(tid);
-        return Err(failed("tracing it (is ptrace permitted here?)", source));
-    }
-    if let Err(source) = nix::unistd::write(&gate_write, b"!") {
-        abandon(tid);
-        return Err(failed("opening its gate", source));
-    }
-    drop(gate_write);
-    wait_for_exec(tid, launch)
+    Ok((Tid(pid), gate_write))
 }
 
 fn abandon(tid: Tid) {
@@ -132,6 +141,8 @@ struct Prepared<'a> {
     program: &'a libc::sock_fprog,
     null: i32,
     gate: i32,
+    /// The other end of the gate, which is the tracer's alone: should it end, the gate reads as closed.
+    opener: i32,
 }
 
 /// Turns the forked child into the guest.
@@ -151,6 +162,7 @@ unsafe fn become_guest(p: &Prepared<'_>) -> ! {
     };
     // SAFETY: plain calls with constants or with memory that the parent prepared before the fork.
     unsafe {
+        libc::close(p.opener);
         let mut byte = 0_u8;
         if libc::read(p.gate, (&raw mut byte).cast(), 1) != 1 {
             fail(1);
@@ -223,4 +235,32 @@ fn open_null() -> Result<OwnedFd, Errno> {
     }
     // SAFETY: the descriptor was just created and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rule;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_child_whose_tracer_ends_before_it_opens_the_gate_ends_too() {
+        let filter = Filter::allowing(&BTreeMap::from([(libc::SYS_getpid, vec![Rule::Always])]));
+        let launch = Launch {
+            program: c"/bin/true",
+            arguments: &[],
+            environment: &[],
+            directory: c"/",
+            filter: &filter,
+            address_space_max: 0,
+            namespace: None,
+            owner: None,
+        };
+        let (tid, gate) = fork_behind_gate(&launch).unwrap();
+        drop(gate);
+        let mut status = 0;
+        // SAFETY: the kernel writes one integer.
+        assert_eq!(unsafe { libc::waitpid(tid.0, &raw mut status, 0) }, tid.0);
+        assert_eq!(libc::WEXITSTATUS(status) >> 5, 1, "the gate is what it failed at");
+    }
 }

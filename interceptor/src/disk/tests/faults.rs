@@ -27,19 +27,46 @@ fn an_append_is_torn_inside() {
 }
 
 #[test]
-fn a_failed_fsync_is_reported_once_and_never_made_good() {
-    let mut node = Node::new(1);
-    node.durable("a", b"old");
-    node.disk.set_faults(DiskFaults { fsync_error: Some(1), ..DiskFaults::default() });
-    node.write("a", 0, b"new");
-    assert_eq!(node.sync("a"), Err(Errno::EIO));
-    assert_eq!(node.sync("a"), Ok(()));
-    node.write("a", 3, b"er");
-    assert_eq!(node.sync("a"), Ok(()));
-    assert_eq!(node.disk.landed(), Landed { syncs_failed: 1, ..Landed::default() });
-    assert_eq!(node.shown(), "a=newer");
-    node.disk.power_loss(Loss::All).unwrap();
-    assert_eq!(node.shown(), "a=older");
+fn a_failed_fsync_is_reported_once_and_made_good_by_a_change_to_the_same_page_only() {
+    for (next, then, left) in [(3, "newer", "newer"), (4096, "new", "old")] {
+        let mut node = Node::new(1);
+        node.durable("a", b"old");
+        node.disk.set_faults(DiskFaults { fsync_error: Some(1), ..DiskFaults::default() });
+        node.write("a", 0, b"new");
+        assert_eq!(node.sync("a"), Err(Errno::EIO));
+        assert_eq!(node.sync("a"), Ok(()));
+        node.write("a", next, b"er");
+        assert_eq!(node.sync("a"), Ok(()));
+        assert_eq!(node.disk.landed(), Landed { syncs_failed: 1, ..Landed::default() });
+        let begins = |node: &Node, with: &str| node.shown().starts_with(&format!("a={with}"));
+        assert!(begins(&node, then), "{}", node.shown());
+        node.disk.power_loss(Loss::All).unwrap();
+        assert!(begins(&node, left), "{}", node.shown());
+        assert!(node.shown().ends_with("er"));
+    }
+}
+
+/// What a log does after a failed sync: it goes on behind the line that is in memory only. In the same page that line is
+/// written with the next.
+#[test]
+fn a_log_that_goes_on_after_a_failed_sync_has_no_hole_within_a_page() {
+    for loss in [Loss::All, Loss::Prefix, Loss::Torn, Loss::Subset] {
+        for seed in 0..40 {
+            let mut node = Node::new(seed);
+            node.durable("log", b"one ");
+            node.disk.set_faults(DiskFaults { fsync_error: Some(1), ..DiskFaults::default() });
+            node.append("log", b"two ");
+            assert_eq!(node.sync("log"), Err(Errno::EIO));
+            node.append("log", b"three ");
+            assert_eq!(node.sync("log"), Ok(()));
+            node.append("log", b"four ");
+            node.append("log", b"five ");
+            node.disk.power_loss(loss).unwrap();
+            let log = node.shown();
+            assert!(log.starts_with("log=one two three "), "{log} after {loss:?}");
+            assert!("log=one two three four five ".starts_with(&log), "{log} after {loss:?}");
+        }
+    }
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub(super) struct Change {
 
 pub(super) type Names = BTreeMap<String, Inode>;
 
+/// What Linux writes at once.
+const PAGE: usize = 4096;
+
 /// Everything that ever happened since the last loss; nothing is dropped, nothing is undone.
 #[derive(Default)]
 pub(super) struct Model {
@@ -109,17 +112,31 @@ impl Model {
     }
 
     pub(super) fn sync(&mut self, file: usize, fails: bool, range: std::ops::Range<usize>) {
-        for change in self.changes[file].iter_mut().filter(|change| !change.failed) {
-            let start = match change.edit {
-                Edit::Write { offset, .. } => offset,
-                Edit::SetLen(_) => range.start,
-            };
-            if fails {
-                change.failed = !change.durable.iter().all(|durable| *durable);
-            } else {
-                for (at, durable) in change.durable.iter_mut().enumerate() {
-                    *durable |= range.contains(&(start + at));
+        let changes = &mut self.changes[file];
+        if fails {
+            for change in changes {
+                change.failed |= !change.durable.iter().all(|durable| *durable);
+            }
+            return;
+        }
+        // Pages within reach that hold a byte which no sync has tried to write yet.
+        let reach = range.start / PAGE..range.end.div_ceil(PAGE);
+        let mut dirty = std::collections::BTreeSet::new();
+        for change in changes.iter().filter(|change| !change.failed) {
+            if let Edit::Write { offset, .. } = change.edit {
+                let volatile = change.durable.iter().enumerate().filter(|(_, durable)| !**durable);
+                dirty
+                    .extend(volatile.map(|(at, _)| (offset + at) / PAGE).filter(|page| reach.contains(page)));
+            }
+        }
+        for change in changes {
+            match change.edit {
+                Edit::Write { offset, .. } => {
+                    for (at, durable) in change.durable.iter_mut().enumerate() {
+                        *durable |= dirty.contains(&((offset + at) / PAGE));
+                    }
                 }
+                Edit::SetLen(_) => change.durable[0] = true,
             }
         }
     }
@@ -224,8 +241,8 @@ pub(super) fn judge(loss: Loss, model: &Model, tree: &Tree) -> Result<(), TestCa
     Ok(())
 }
 
-/// Every sector of the file is the durable one with some of the pending changes laid over it in order, each
-/// run of bytes that a sync did not split either whole within the sector or not at all.
+/// Every sector of the file is the durable one with the first of the pending changes to it laid over it, up to any of them.
+/// Changes of length are metadata: each may be there or not.
 fn explained(model: &Model, file: usize, bytes: &[u8]) -> bool {
     (0..bytes.len()).step_by(512).all(|start| {
         let sector = start..(start + 512).min(bytes.len());
@@ -233,8 +250,19 @@ fn explained(model: &Model, file: usize, bytes: &[u8]) -> bool {
         let old = model.start[file].get(start..).unwrap_or_default();
         let known = old.len().min(sector.len());
         start_bytes[..known].copy_from_slice(&old[..known]);
-        let edits: Vec<Laid> = model.changes[file].iter().flat_map(|change| laid(change, &sector)).collect();
-        reaches(&start_bytes, &edits, &bytes[sector])
+        let runs: Vec<(usize, Laid)> = (model.changes[file].iter().enumerate())
+            .flat_map(|(index, change)| laid(change, &sector).into_iter().map(move |run| (index, run)))
+            .collect();
+        let mut pending: Vec<usize> =
+            runs.iter().filter(|(_, run)| run.must == Must::Pending).map(|(index, _)| *index).collect();
+        pending.dedup();
+        (0..=pending.len()).any(|written| {
+            let there = |(index, run): &&(usize, Laid)| {
+                run.must != Must::Pending || pending[..written].contains(index)
+            };
+            let edits: Vec<&Laid> = runs.iter().filter(there).map(|(_, run)| run).collect();
+            reaches(&start_bytes, &edits, &bytes[sector.clone()])
+        })
     })
 }
 
@@ -242,24 +270,35 @@ fn explained(model: &Model, file: usize, bytes: &[u8]) -> bool {
 struct Laid {
     at: usize,
     bytes: Vec<u8>,
-    durable: bool,
+    must: Must,
+}
+
+/// Whether a run is in its sector.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Must {
+    Be,
+    /// With all earlier ones like it, or not.
+    Pending,
+    /// Or not.
+    May,
 }
 
 fn laid(change: &Change, sector: &std::ops::Range<usize>) -> Vec<Laid> {
     match &change.edit {
         Edit::SetLen(len) if *len < sector.end => {
             let at = len.max(&sector.start) - sector.start;
-            vec![Laid { at, bytes: vec![0; sector.len() - at], durable: change.durable[0] }]
+            let must = if change.durable[0] { Must::Be } else { Must::May };
+            vec![Laid { at, bytes: vec![0; sector.len() - at], must }]
         }
         Edit::SetLen(_) => Vec::new(),
         Edit::Write { offset, data } => {
             let mut runs: Vec<Laid> = Vec::new();
             for at in (*offset).max(sector.start)..(offset + data.len()).min(sector.end) {
-                let durable = change.durable[at - offset];
-                match runs.last_mut().filter(|run| run.durable == durable) {
+                let must = if change.durable[at - offset] { Must::Be } else { Must::Pending };
+                match runs.last_mut().filter(|run| run.must == must) {
                     Some(run) => run.bytes.push(data[at - offset]),
                     None => {
-                        runs.push(Laid { at: at - sector.start, bytes: vec![data[at - offset]], durable });
+                        runs.push(Laid { at: at - sector.start, bytes: vec![data[at - offset]], must });
                     }
                 }
             }
@@ -268,16 +307,15 @@ fn laid(change: &Change, sector: &std::ops::Range<usize>) -> Vec<Laid> {
     }
 }
 
-/// Can `sector` become `wanted` by the durable edits and some of the others, in order? Looked at from the end:
-/// an edit that agrees with `wanted` where no later one decides may as well be taken, for that only leaves
-/// fewer bytes to explain.
-fn reaches(sector: &[u8], edits: &[Laid], wanted: &[u8]) -> bool {
+/// Can `sector` become `wanted` by these edits, in order, those left out that may be? Looked at from the end: an edit that
+/// agrees with `wanted` where no later one decides may as well be taken, for that only leaves fewer bytes to explain.
+fn reaches(sector: &[u8], edits: &[&Laid], wanted: &[u8]) -> bool {
     let mut decided = vec![false; wanted.len()];
     for edit in edits.iter().rev() {
         let mut places = (edit.at..).zip(&edit.bytes);
         if places.all(|(at, byte)| decided[at] || wanted[at] == *byte) {
             decided[edit.at..edit.at + edit.bytes.len()].fill(true);
-        } else if edit.durable {
+        } else if edit.must != Must::May {
             return false;
         }
     }

@@ -30,12 +30,12 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
     let name = || 0..NAMES.len();
     let call = prop_oneof![
         4 => (name(), any::<bool>()).prop_map(|(name, truncate)| Call::Open { name, truncate }),
-        6 => (name(), 0..3000u16, 1..2000u16, 1..=255u8)
+        6 => (name(), 0..7000u16, 1..2000u16, 1..=255u8)
             .prop_map(|(name, offset, len, fill)| Call::Write { name, offset, len, fill }),
         3 => (name(), 1..1500u16, 1..=255u8).prop_map(|(name, len, fill)| Call::Append { name, len, fill }),
         2 => (name(), 0..4000u16).prop_map(|(name, len)| Call::Truncate { name, len }),
         2 => (name(), prop::bool::weighted(0.3)).prop_map(|(name, fails)| Call::Sync { name, fails }),
-        1 => (name(), 0..3000u16, 1..2000u16).prop_map(|(name, offset, len)| Call::SyncRange { name, offset, len }),
+        1 => (name(), 0..7000u16, 1..2000u16).prop_map(|(name, offset, len)| Call::SyncRange { name, offset, len }),
         2 => name().prop_map(|name| Call::SyncDir { name }),
         1 => Just(Call::SyncAll),
         2 => name().prop_map(|name| Call::Mkdir { name }),

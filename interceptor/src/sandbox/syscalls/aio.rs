@@ -2,7 +2,7 @@
 //!
 //! Sources: io_submit(2), io_getevents(2), and fs/aio.c of Linux for what these leave open.
 
-use super::data::Manner;
+use super::disk::Manner;
 use crate::event::EventKind;
 use crate::sandbox::Sandbox;
 use crate::sandbox::aio::{Completion, ContextId, Request, Sync};

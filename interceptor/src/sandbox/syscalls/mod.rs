@@ -3,11 +3,13 @@
 mod aio;
 mod arity;
 mod data;
+mod disk;
 mod file;
 mod futex;
 mod identity;
 pub mod locks;
 mod names;
+mod pipe;
 mod poll;
 mod process;
 mod signal;

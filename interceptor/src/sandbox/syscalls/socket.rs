@@ -290,35 +290,45 @@ impl Sandbox {
     /// `struct mmsghdr`: a msghdr and the number of bytes, padded to 64.
     pub(super) fn sendmmsg(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [fd, messages, count, flags, ..] = call.args;
-        self.each_message(id, messages, count, |s, message| s.sendmsg(id, fd, message, flags))
+        self.each_message(id, messages, count, false, |s, message| s.sendmsg(id, fd, message, flags))
     }
 
+    /// Without a flag it waits until all messages are there (recvmmsg(2)). With a time-out, which Linux looks at only when a
+    /// message comes, those that are there have to do.
     pub(super) fn recvmmsg(&mut self, id: ThreadId, call: &Call) -> Handled {
-        let [fd, messages, count, flags, _timeout, _] = call.args;
-        self.each_message(id, messages, count, |s, message| s.recvmsg(id, fd, message, flags))
+        let [fd, messages, count, flags, timeout, _] = call.args;
+        let waits = timeout == 0 && flags as i32 & libc::MSG_WAITFORONE == 0;
+        self.each_message(id, messages, count, waits, |s, message| s.recvmsg(id, fd, message, flags))
     }
 
+    /// Does the same with each message in turn; for later ones than the first it waits if it is to.
     fn each_message(
         &mut self,
         id: ThreadId,
         messages: u64,
         count: u64,
+        waits: bool,
         mut one: impl FnMut(&mut Self, u64) -> Handled,
     ) -> Handled {
-        let mut done = 0;
-        for i in 0..count.min(MESSAGES_MAX) {
-            let message = messages + 64 * i;
+        // Where it waited, some are done.
+        let mut done = if waits { self.thread(id).progress } else { 0 };
+        while (done as u64) < count.min(MESSAGES_MAX) {
+            let message = messages + 64 * done as u64;
             match one(self, message) {
                 Ok(Outcome::Return(len)) => {
                     self.store(id, message + 56, &(len as u32).to_le_bytes())?;
                     done += 1;
+                }
+                Ok(Outcome::Park(keys)) if waits => {
+                    self.thread_mut(id).progress = done;
+                    return Ok(Outcome::Park(keys));
                 }
                 // What was done so far counts; the wait or the error is for the next call.
                 Ok(Outcome::Park(_)) | Err(Trouble::Fails(_)) if done > 0 => break,
                 other => return other,
             }
         }
-        returns(done)
+        returns(done as u64)
     }
 
     pub(super) fn getsockopt(&mut self, id: ThreadId, call: &Call) -> Handled {
