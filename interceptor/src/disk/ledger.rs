@@ -153,9 +153,7 @@ impl Ledger {
             let whole = entry.op.range();
             let mut at = whole.start;
             let mut piece = |part: Range<u64>, fate| {
-                if part == whole {
-                    split.push(Entry { seq: entry.seq, fate, op: entry.op.clone() });
-                } else if !part.is_empty() {
+                if !part.is_empty() {
                     split.push(Entry { seq: entry.seq, fate, op: entry.op.part(&part) });
                 }
             };
