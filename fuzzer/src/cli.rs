@@ -6,6 +6,7 @@ mod arguments;
 mod bench;
 mod check;
 mod doctor;
+mod exec;
 mod exit;
 mod gauge;
 mod history;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::main(args, &mut output),
         Command::Check(args) => check::main(args, &mut output),
         Command::History(args) => history::main(args, &mut output),
+        Command::Exec(args) => exec::main(args, &mut output),
         Command::Init(args) => init::main(args, &mut output),
         Command::Targets(args) => targets::main(args, &mut output),
         Command::Doctor(args) => doctor::main(args, &mut output),

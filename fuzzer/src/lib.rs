@@ -5,6 +5,7 @@ pub mod campaign;
 pub mod codec;
 pub mod compose;
 pub mod doctor;
+pub mod exec;
 pub mod execution;
 pub mod executor;
 #[cfg(test)]

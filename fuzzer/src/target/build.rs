@@ -141,7 +141,9 @@ impl Target {
     }
 }
 
-fn in_path(name: &Path) -> Option<PathBuf> {
+/// The first file of this name in the directories of PATH.
+#[must_use]
+pub fn in_path(name: &Path) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }

@@ -20,6 +20,7 @@ mod leaks;
 mod life;
 mod log;
 mod operations;
+mod refusals;
 mod run;
 mod signals;
 mod stops;
@@ -33,6 +34,7 @@ pub use clock::{Clock, ClockKind};
 pub use home::{Home, Homes};
 pub use log::{Entry, EventLog, What};
 pub use operations::{ClientEvent, Operation};
+pub use refusals::Refusal;
 pub use run::Pause;
 
 use crate::disk::Disk;
@@ -255,6 +257,7 @@ pub struct Sandbox {
     /// Where the last paths lie that the current call was given, and their checksums.
     paths: Cell<[(u64, u64); 2]>,
     leaks: BTreeSet<String>,
+    refusals: BTreeMap<Refusal, u64>,
     /// What is in the code of files; outlives the run.
     scans: Arc<Mutex<Scans>>,
     stopped: Option<String>,
@@ -324,6 +327,7 @@ impl Sandbox {
             moved: 0,
             paths: Cell::default(),
             leaks: BTreeSet::new(),
+            refusals: BTreeMap::new(),
             scans: room.scans(),
             stopped: None,
             locks: Vec::new(),

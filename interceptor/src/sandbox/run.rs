@@ -159,6 +159,7 @@ impl Sandbox {
         let outcome = match super::syscalls::handle(self, id, call) {
             Ok(outcome) => outcome,
             Err(Trouble::Fails(errno)) => {
+                self.note_refusal(id, call, errno);
                 let failed = -i64::from(errno as i32);
                 if self.threads.get(&id).is_some_and(|thread| thread.after_call) {
                     Outcome::Ran(failed)

@@ -74,8 +74,6 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
             s.load_vector(id, b, c).and_then(|v| s.write(id, call, &v, at))
         }
         libc::SYS_sendfile => s.sendfile(id, call),
-        libc::SYS_copy_file_range => Err(nix::errno::Errno::EXDEV.into()),
-        libc::SYS_splice | libc::SYS_tee | libc::SYS_vmsplice => Err(nix::errno::Errno::EINVAL.into()),
         libc::SYS_lseek => s.lseek(id, call),
         libc::SYS_fsync | libc::SYS_fdatasync => s.fsync(id, a),
         libc::SYS_sync_file_range => s.fsync(id, a),
@@ -119,7 +117,6 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_linkat => s.hard_link(id, (a, b), (c, d)),
         libc::SYS_symlink => s.symlink(id, call, here, b),
         libc::SYS_symlinkat => s.symlink(id, call, b, c),
-        libc::SYS_mknod | libc::SYS_mknodat => Err(nix::errno::Errno::EPERM.into()),
         libc::SYS_chdir | libc::SYS_fchdir => s.chdir(id, call),
         libc::SYS_getcwd => s.getcwd(id, call),
         libc::SYS_readlink => s.readlink(id, call, here, a, b, c),
@@ -194,7 +191,6 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         // futex.rs
         libc::SYS_futex => s.futex(id, call),
         libc::SYS_set_robust_list => s.set_robust_list(id, a),
-        libc::SYS_get_robust_list => Err(nix::errno::Errno::ENOSYS.into()),
         libc::SYS_set_tid_address => s.set_tid_address(id, a),
         libc::SYS_sched_yield => super::guest::returns(0),
         // process.rs

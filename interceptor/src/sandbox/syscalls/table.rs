@@ -1,7 +1,7 @@
 //! The table: a row for every call of x86-64 Linux. There is no default; a call without a row stops the run.
 
 use crate::sandbox::Clock;
-use nix::errno::Errno::{self, ENOSYS, EOPNOTSUPP, EPERM};
+use nix::errno::Errno::{self, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, EXDEV};
 use std::collections::BTreeMap;
 use syscalls::Sysno;
 use tracer::{Filter, Rule, vdso};
@@ -190,7 +190,7 @@ const TABLE: &[(Sysno, Policy)] = &[
     (Sysno::rt_sigsuspend, Emulate),
     (Sysno::sigaltstack, Allow),
     (Sysno::utime, Emulate),
-    (Sysno::mknod, Emulate),
+    (Sysno::mknod, Refuse(EPERM)),
     (Sysno::uselib, Refuse(ENOSYS)),
     (Sysno::personality, Refuse(EPERM)),
     (Sysno::ustat, Refuse(ENOSYS)),
@@ -316,7 +316,7 @@ const TABLE: &[(Sysno, Policy)] = &[
     (Sysno::migrate_pages, Refuse(ENOSYS)),
     (Sysno::openat, Emulate),
     (Sysno::mkdirat, Emulate),
-    (Sysno::mknodat, Emulate),
+    (Sysno::mknodat, Refuse(EPERM)),
     (Sysno::fchownat, Emulate),
     (Sysno::futimesat, Emulate),
     (Sysno::newfstatat, Emulate),
@@ -331,11 +331,11 @@ const TABLE: &[(Sysno, Policy)] = &[
     (Sysno::ppoll, Emulate),
     (Sysno::unshare, Refuse(EPERM)),
     (Sysno::set_robust_list, Emulate),
-    (Sysno::get_robust_list, Emulate),
-    (Sysno::splice, Emulate),
-    (Sysno::tee, Emulate),
+    (Sysno::get_robust_list, Refuse(ENOSYS)),
+    (Sysno::splice, Refuse(EINVAL)),
+    (Sysno::tee, Refuse(EINVAL)),
     (Sysno::sync_file_range, Emulate),
-    (Sysno::vmsplice, Emulate),
+    (Sysno::vmsplice, Refuse(EINVAL)),
     (Sysno::move_pages, Refuse(ENOSYS)),
     (Sysno::utimensat, Emulate),
     (Sysno::epoll_pwait, Emulate),
@@ -383,7 +383,7 @@ const TABLE: &[(Sysno, Policy)] = &[
     (Sysno::userfaultfd, Refuse(ENOSYS)),
     (Sysno::membarrier, Allow),
     (Sysno::mlock2, Allow),
-    (Sysno::copy_file_range, Emulate),
+    (Sysno::copy_file_range, Refuse(EXDEV)),
     (Sysno::preadv2, Emulate),
     (Sysno::pwritev2, Emulate),
     (Sysno::pkey_mprotect, Allow),

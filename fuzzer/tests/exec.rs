@@ -1,0 +1,113 @@
+//! `fuzz exec` from outside: what its help promises.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Exit code, standard output and standard error of `fuzz exec` in a directory.
+fn exec_in(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_fuzz"))
+        .current_dir(dir)
+        .arg("exec")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .env_remove("FUZZ_LOG")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn exec(arguments: &[&str]) -> (i32, String, String) {
+    exec_in(tempfile::tempdir().unwrap().path(), arguments)
+}
+
+fn shell(script: &str) -> [&str; 4] {
+    ["--", "sh", "-c", script]
+}
+
+#[test]
+fn what_a_program_writes_is_on_its_streams_and_its_end_is_told() {
+    let (code, out, err) = exec(&shell("echo out; echo err >&2; exit 3"));
+    assert_eq!((code, out.as_str()), (1, "out\n"), "{err}");
+    assert!(err.starts_with("err\nended with status 3\n"), "{err}");
+    let (code, _, err) = exec(&shell("kill -SEGV $$"));
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("ended by signal 11"), "{err}");
+    let (code, _, err) = exec(&shell("true"));
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains(" calls · hash ") && !err.contains("refused"), "{err}");
+}
+
+#[test]
+fn time_is_its_own_and_bounded() {
+    let (code, out, err) = exec(&["--time", "2h", "--", "sh", "-c", "sleep 3600; echo over"]);
+    assert_eq!((code, out.as_str()), (0, "over\n"), "{err}");
+    let (code, out, err) = exec(&["--time", "1s", "--", "sh", "-c", "sleep 3600; echo over"]);
+    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+    assert!(err.contains("was still running after 1s; --time gives it more"), "{err}");
+}
+
+#[test]
+fn equal_seeds_give_equal_runs_and_others_do_not() {
+    let draw = ["--", "sh", "-c", "od -An -N8 -tx1 /dev/urandom; date +%N"];
+    let run = |flags: &[&str]| exec(&[flags, &draw].concat());
+    let (code, first, err) = run(&["--times", "3"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("3 runs, all the same"), "{err}");
+    assert_eq!(first, run(&["--seed", "1"]).1);
+    assert_ne!(first, run(&["--seed", "2"]).1);
+}
+
+#[test]
+fn calls_that_are_not_carried_are_told_by_name() {
+    let script = "import socket\ntry: socket.socket(16, 3, 0)\nexcept OSError: pass\n";
+    let (code, _, err) = exec(&["--", "python3", "-c", script]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("refused: socket (domain 16, type 3, protocol 0): EAFNOSUPPORT"), "{err}");
+}
+
+#[test]
+fn nodes_know_their_places_and_find_their_files() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("greeting"), "hello").unwrap();
+    let flags = ["--node-count", "2", "--file", "greeting=etc/greeting", "--env", "WHO=node {id}"];
+    let script = "echo $(cat etc/greeting) $WHO {ip} of {nodes}";
+    let (code, out, err) = exec_in(dir.path(), &[&flags[..], &shell(script)[..]].concat());
+    assert_eq!(code, 0, "{err}");
+    let mut lines: Vec<&str> = out.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["n1 hello node 1 10.0.0.1 of 2", "n2 hello node 2 10.0.0.2 of 2"]);
+}
+
+#[test]
+fn its_calls_are_written_and_machines_read_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, err) =
+        exec_in(dir.path(), &["--json", "--calls", "calls.log", "--", "sh", "-c", "echo out; exit 1"]);
+    assert_eq!(code, 1, "{err}");
+    let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines[0]["event"].as_str(), lines[0]["text"].as_str()), (Some("line"), Some("out")));
+    let ran = &lines[1]["result"];
+    assert_eq!((&ran["ends"][0]["status"], ran["hash"].as_str().unwrap().len()), (&serde_json::json!(1), 64));
+    let calls = std::fs::read_to_string(dir.path().join("calls.log")).unwrap();
+    assert!(calls.contains("write(0x1, ") && calls.contains("exit_group(0x1)"), "{calls}");
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_by_name() {
+    for (arguments, told) in [
+        (&["--", "no-such-program"][..], "no program `no-such-program` in PATH"),
+        (&["--", "./nothing"], "no such file"),
+        (&["--env", "X", "--", "true"], "write NAME=VALUE"),
+        (&["--file", "nothing=x", "--", "true"], "cannot read nothing"),
+        (&["--file", "nothing=../x", "--", "true"], "inside the data directory"),
+        (&["--times", "2", "--clock", "real", "--", "true"], "compares nothing"),
+        (&[], "PROGRAM"),
+    ] {
+        let (code, _, err) = exec(arguments);
+        assert_eq!(code, 2, "{arguments:?}: {err}");
+        assert!(err.contains(told), "{arguments:?}: {err}");
+    }
+}
