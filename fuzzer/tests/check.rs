@@ -338,3 +338,69 @@ fn help_teaches_with_examples() {
         assert!(help.contains("Examples:\n  fuzz ") && help.contains("plume"), "{help}");
     }
 }
+
+/// Two sessions that each see the other's write before their own, and 126 others that have nothing to do with them.
+fn circle_of_sessions() -> String {
+    let circle = "w(900,1,0,0)\nr(900,2,0,1)\nw(900,2,1,2)\nr(900,1,1,3)\n";
+    let others = (1..=126).map(|number| format!("w({number},1,2,{})\n", number + 3));
+    circle.to_owned() + &others.collect::<String>()
+}
+
+#[test]
+fn sessions_count_where_a_format_has_them() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("circle.txt"), circle_of_sessions()).unwrap();
+    for model in ["serializable", "snapshot-isolation"] {
+        let found = fuzz(dir.path(), &["check", "circle.txt", "--format", "plume", "--model", model]);
+        let text = stdout(&found);
+        assert_eq!(found.status.code(), Some(1), "{text}");
+        assert!(
+            text.contains(&format!("{model}/no-order: no order of these 4 transactions explains")),
+            "{text}"
+        );
+        assert!(text.contains("T4 = ") && !text.contains("T5"), "{text}");
+        assert!(text.contains("so T1 would come before itself: T1, "), "{text}");
+        let without = ["check", "circle.txt", "--format", "plume", "--model", model, "--set", "order=none"];
+        assert_eq!(fuzz(dir.path(), &without).status.code(), Some(0));
+    }
+    let (code, told) =
+        refusal(dir.path(), &["check", "circle.txt", "--format", "plume", "--model", "strict-serializable"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        told.contains("strict-serializable asks for real time, and plume has sessions without it"),
+        "{told}"
+    );
+    let explained = stdout(&fuzz(dir.path(), &["check", "--explain", "serializable"]));
+    assert!(
+        explained.contains("process where a format has sessions (plume, awdit, dbcop, hist)"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn values_of_many_writes_are_no_matter_if_nobody_can_have_mixed_them_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut text = String::new();
+    // twenty writes and twenty reads of them at the same time, and one value that is written twice and not read
+    let entry = |process: usize, phase: &str, f: &str, value: usize| {
+        format!("{{:process {process}, :type :{phase}, :f :{f}, :value {value}}}\n")
+    };
+    for phase in ["invoke", "ok"] {
+        for n in 0..20 {
+            text += &entry(n, phase, "write", n + 1);
+            text += &entry(n + 20, phase, "read", (n * 7) % 20 + 1);
+        }
+        text += &entry(40, phase, "write", 99);
+        text += &entry(41, phase, "write", 99);
+        text += &entry(42, phase, "read", 0);
+    }
+    std::fs::write(dir.path().join("register.edn"), text).unwrap();
+    let valid = fuzz(
+        dir.path(),
+        &["check", "register.edn", "--model", "register", "--set", "initial=0", "--steps", "1"],
+    );
+    assert_eq!(
+        (valid.status.code(), verdict(&valid).as_str()),
+        (Some(0), "valid: 43 operations as register")
+    );
+}

@@ -117,6 +117,8 @@ Formats (--format, where the beginning of the file does not tell):
   plume   lines r(key,value,session,transaction), of Plume and PolySI
   awdit   lines `r key value` between lines of - and =, AWDIT's test format
   dbcop   sessions of transactions of events, dbcop's JSON
+The last three have sessions, not real time: serializable and snapshot-isolation keep the order of each session there,
+as those tools do, unless told otherwise (--set order=none).
 
 Exit code 0: nothing is wrong; 1: a violation, with its evidence; 2: the input is bad, with line and column;
 4: it could not be decided, in the --steps given for instance.";

@@ -9,6 +9,7 @@ use fuzzer::nearest::suggestion;
 use fuzzer::reference;
 use oracle::check::{self, ALIASES, ANOMALIES, Anomaly, CHECKS, Check, Holds, Options};
 use oracle::checker::process::{LOG_PATTERN, SANITIZER};
+use oracle::checker::transaction::serial::STRICT;
 use oracle::format::{self, Format, Options as Reading};
 use oracle::guess::{ENTRIES_MAX, Guess};
 use oracle::history::Phase;
@@ -242,8 +243,15 @@ fn options(check: &Check, args: &Arguments, format: Format) -> anyhow::Result<Op
         }
         options.settings.insert(name.to_owned(), value.to_owned());
     }
+    if !format.is_timed() && check.name == STRICT.name {
+        bail!(
+            "{} asks for real time, and {} has sessions without it; check it with --model serializable",
+            check.name,
+            format.name()
+        );
+    }
     // without real time, a check that can do without it has to
-    let lacks = [("realtime", "no"), ("consistency", "sequential")];
+    let lacks = [("realtime", "no"), ("consistency", "sequential"), ("order", "process")];
     if let Some((name, value)) = lacks.into_iter().find(|(name, _)| known.contains(name))
         && !format.is_timed()
         && !options.settings.contains_key(name)

@@ -24,6 +24,7 @@ pub mod queue;
 pub mod raft;
 pub mod recovery;
 pub mod sanitizer;
+mod seen;
 pub mod semaphore;
 pub mod set;
 mod shape;

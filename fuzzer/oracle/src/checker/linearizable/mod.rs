@@ -25,7 +25,6 @@ pub mod raw;
 mod reduce;
 mod register;
 pub mod search;
-mod seen;
 pub mod sequential;
 pub mod session;
 pub mod staleness;

@@ -14,7 +14,7 @@
 //!
 //! Memory is linear in the operations, beside the cache of configurations, which has a bound.
 
-use super::seen::Seen;
+use crate::checker::seen::Seen;
 use crate::model::Model;
 use crate::model::intern::Interner;
 

@@ -9,7 +9,7 @@
 //! operation is placed or passed over.
 
 use super::search::Item;
-use super::seen::Seen;
+use crate::checker::seen::Seen;
 use crate::model::Model;
 use crate::model::intern::Interner;
 

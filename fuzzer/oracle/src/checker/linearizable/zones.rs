@@ -1,11 +1,15 @@
-//! Registers whose writes all leave different values, in n log n (Gibbons and Korach, "Testing shared memories", SIAM
-//! Journal on Computing 26, 1997, section 4.1).
+//! Registers of which each read can have seen one write only, in n log n (Gibbons and Korach, "Testing shared memories",
+//! SIAM Journal on Computing 26, 1997, section 4.1).
 //!
-//! A write and the reads that saw its value follow each other in any order of the whole, so each value has a stretch of
-//! time of its own. Its zone lies between the first completion and the last invocation among them. If the completion
-//! comes first the zone is *forward*: the register held the value all through it. Else it is *backward*: some instant
-//! in it will do. There is an order if and only if no read ends before its write begins, no two forward zones
-//! overlap, and no backward zone lies inside a forward one.
+//! A write and the reads that saw it follow each other in any order of the whole, so each write has a stretch of time of
+//! its own. Its zone lies between the first completion and the last invocation among them. If the completion comes
+//! first the zone is *forward*: the register held the value all through it. Else it is *backward*: some instant in it
+//! will do. There is an order if and only if no read ends before its write begins, no two forward zones overlap, and no
+//! backward zone lies inside a forward one.
+//!
+//! Where every value is written once, each read's write is known. It is so too if the other writes of the value began
+//! after the read had ended, or were certainly replaced before it began: by a write of the same value that came after
+//! them and was over by then. Who else wrote what nobody read does not matter.
 //!
 //! A write without completion that nobody saw is left out; one that was seen ended, at the latest, with the first read
 //! of its value. What the register holds first was written before everything.
@@ -17,7 +21,7 @@ use crate::model::register::{Action, Value};
 /// No position.
 const NOBODY: u32 = u32::MAX;
 
-/// The operations on one value. Indices are one more than those of entries, so that 0 is before all.
+/// A write and the reads that saw it. Indices are one more than those of entries, so that 0 is before all.
 #[derive(Clone, Copy)]
 struct Cluster {
     write: u32,
@@ -54,22 +58,15 @@ impl Cluster {
     }
 }
 
-/// Judges reads and writes; unclear if a value may have been written twice or there are other operations. Values are
-/// best numbered from 0 on without holes.
+/// Judges reads and writes; unclear if a read may have seen one of several writes, or there are other operations.
 pub(super) fn judge(items: &[Item<Action>]) -> Quick {
-    let Some(clusters) = clusters(items) else { return Quick::Unclear };
+    let clusters = match clusters(items) {
+        Ok(clusters) => clusters,
+        Err(answer) => return answer,
+    };
     let mut forward: Vec<&Cluster> = Vec::new();
     let mut backward: Vec<&Cluster> = Vec::new();
-    for (value, cluster) in clusters.iter().enumerate() {
-        if cluster.is_read && cluster.write == NOBODY && value != 0 {
-            return Quick::Impossible(vec![cluster.first_ret.1 as usize]);
-        }
-        if !cluster.is_read && !cluster.is_complete {
-            continue;
-        }
-        if cluster.write != NOBODY && cluster.first_ret.0 <= items[cluster.write as usize].call {
-            return Quick::Impossible(cluster.witness().take(2).collect());
-        }
+    for cluster in clusters.iter().filter(|cluster| cluster.is_read || cluster.is_complete) {
         if cluster.is_forward() { &mut forward } else { &mut backward }.push(cluster);
     }
     forward.sort_unstable_by_key(|cluster| cluster.first_ret);
@@ -93,35 +90,111 @@ pub(super) fn judge(items: &[Item<Action>]) -> Quick {
     Quick::Valid
 }
 
-/// One a value, by number; `None` if the algorithm does not apply.
-fn clusters(items: &[Item<Action>]) -> Option<Vec<Cluster>> {
+/// One for what is there first, then one a position, of which only those of writes count; else the answer.
+fn clusters(items: &[Item<Action>]) -> Result<Vec<Cluster>, Quick> {
+    let writers = Writers::new(items).ok_or(Quick::Unclear)?;
     let mut clusters = vec![EMPTY; items.len() + 1];
     clusters[0].first_ret = (0, NOBODY);
-    let initial = Value::ABSENT.number() as usize;
+    let mut unwritten: Option<Vec<usize>> = None;
     for (position, item) in items.iter().enumerate() {
-        let (Action::Read(value) | Action::Write(value)) = item.action else { return None };
-        let value = value.number() as usize;
-        if value >= clusters.len() {
-            // 2^16 holes are no matter, a bad numbering is
-            let length = (value < items.len() * 2 + (1 << 16)).then_some(value + 1)?;
-            clusters.resize(length, EMPTY);
-        }
-        let cluster = &mut clusters[value];
-        let position = u32::try_from(position).ok().filter(|position| *position != NOBODY)?;
-        let (call, ret) = (item.call + 1, item.ret.map_or(u64::MAX, |ret| ret + 1));
-        if matches!(item.action, Action::Write(_)) {
-            if value == initial || cluster.write != NOBODY {
-                return None;
+        let (call, ret) = times(item);
+        let cluster = match item.action {
+            Action::Write(_) => {
+                let cluster = &mut clusters[position + 1];
+                cluster.write = position as u32;
+                cluster.is_complete = item.ret.is_some();
+                cluster
             }
-            cluster.write = position;
-            cluster.is_complete = item.ret.is_some();
-        } else {
-            if item.ret.is_none() {
-                continue;
-            }
-            cluster.is_read = true;
-        }
-        cluster.add(position, call, ret);
+            Action::Read(value) if item.ret.is_some() => match writers.seen(value, call, ret) {
+                Sources::None(later) => {
+                    unwritten.get_or_insert_with(|| later.into_iter().chain([position]).collect());
+                    continue;
+                }
+                Sources::One(writer) => {
+                    let cluster = &mut clusters[writer.map_or(0, |position| position + 1)];
+                    cluster.is_read = true;
+                    cluster
+                }
+                // nothing is said of histories that begin like this one either
+                Sources::Several => return Err(Quick::Unclear),
+            },
+            _ => continue,
+        };
+        cluster.add(position as u32, call, ret);
     }
-    Some(clusters)
+    unwritten.map_or(Ok(clusters), |witness| Err(Quick::Impossible(witness)))
+}
+
+/// Invocation and completion; one more than the indices of entries.
+fn times(item: &Item<Action>) -> (u64, u64) {
+    (item.call + 1, item.ret.map_or(u64::MAX, |ret| ret + 1))
+}
+
+/// Whom a read can have seen: positions of writes; nobody for what was there first.
+enum Sources {
+    /// None, for the value's first write, if there is any, begins after it.
+    None(Option<usize>),
+    One(Option<usize>),
+    Several,
+}
+
+/// Writes by value, in the order of their invocations and of their completions.
+struct Writers {
+    /// Value, invocation, position.
+    begun: Vec<(Value, u64, u32)>,
+    /// Value, completion, and the last invocation of those of the value that were over by then.
+    over: Vec<(Value, u64, u64)>,
+}
+
+impl Writers {
+    /// `None` if there are other operations than reads and writes.
+    fn new(items: &[Item<Action>]) -> Option<Self> {
+        u32::try_from(items.len()).ok().filter(|count| *count != NOBODY)?;
+        let mut begun = vec![(Value::ABSENT, 0, NOBODY)];
+        let mut over = vec![(Value::ABSENT, 0, 0)];
+        for (position, item) in (0..).zip(items) {
+            match item.action {
+                Action::Read(_) => {}
+                Action::Write(value) => {
+                    let (call, ret) = times(item);
+                    begun.push((value, call, position));
+                    over.push((value, ret, call));
+                }
+                Action::Swap(..) | Action::Refuse(_) => return None,
+            }
+        }
+        begun.sort_unstable();
+        over.sort_unstable();
+        for of_value in over.chunk_by_mut(|a, b| a.0 == b.0) {
+            let mut last = 0;
+            for (.., call) in of_value {
+                last = last.max(*call);
+                *call = last;
+            }
+        }
+        Some(Self { begun, over })
+    }
+
+    /// The writes of this value that a read may have seen.
+    fn seen(&self, value: Value, call: u64, ret: u64) -> Sources {
+        let first = self.begun.partition_point(|writer| writer.0 < value);
+        let begun = self.begun.partition_point(|writer| (writer.0, writer.1) < (value, ret)) - first;
+        if begun == 0 {
+            let later = self.begun.get(first).filter(|writer| writer.0 == value);
+            return Sources::None(later.map(|writer| writer.2 as usize));
+        }
+        // the last one that was over before the read began: what was over before that one began is replaced
+        let first_over = self.over.partition_point(|writer| writer.0 < value);
+        let before =
+            |at: u64| self.over.partition_point(|writer| (writer.0, writer.1) < (value, at)) - first_over;
+        let last = before(call).checked_sub(1).map(|at| self.over[first_over + at].2);
+        let replaced = last.map_or(0, before);
+        if begun - replaced > 1 {
+            return Sources::Several;
+        }
+        let at = last
+            .map_or(first, |last| self.begun.partition_point(|writer| (writer.0, writer.1) < (value, last)));
+        let position = self.begun[at].2;
+        Sources::One((position != NOBODY).then_some(position as usize))
+    }
 }

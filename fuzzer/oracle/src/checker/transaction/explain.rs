@@ -18,28 +18,48 @@ pub(super) type Why<'a> = dyn Fn(Named<'_>, Named<'_>, Kind) -> Option<String> +
 
 /// The evidence of a cycle: operations, sentences and the picture; `None` if an edge cannot be explained.
 pub(super) fn cycle(history: &History, cycle: &Cycle, why: &Why<'_>) -> Option<Evidence> {
+    let txns: Vec<u32> = cycle.iter().map(|(txn, _)| *txn).collect();
+    let edges: Vec<(usize, usize, Kind)> =
+        (0..).zip(cycle).map(|(at, (_, kind))| (at, at + 1, *kind)).collect();
+    edges_of(history, &txns, &edges, why)
+}
+
+/// The evidence of edges between these transactions, by position; the last one leads back to the first transaction.
+pub(super) fn edges_of(
+    history: &History,
+    txns: &[u32],
+    edges: &[(usize, usize, Kind)],
+    why: &Why<'_>,
+) -> Option<Evidence> {
     let mut evidence = Evidence::default();
     let mut graph = Graph::default();
-    for (at, (txn, _)) in cycle.iter().enumerate() {
+    for (at, txn) in txns.iter().enumerate() {
         let op = history.op(*txn);
         evidence.lines.push(format!("T{} = {op}", at + 1));
         graph.nodes.push(format!("T{}: {op}", at + 1));
         evidence.ops.push(op);
     }
-    for (at, (txn, kind)) in cycle.iter().enumerate() {
-        let next = (at + 1) % cycle.len();
-        let (a, b) = (format!("T{}", at + 1), format!("T{}", next + 1));
-        let why = edge(history, (*txn, &a), (cycle[next].0, &b), *kind, why)?;
-        let but = if next == 0 { "but " } else { "" };
+    for (at, (from, to, kind)) in edges.iter().enumerate() {
+        let is_last = at + 1 == edges.len();
+        let to = if is_last { 0 } else { *to };
+        let (a, b) = (format!("T{}", from + 1), format!("T{}", to + 1));
+        let why = edge(history, (txns[*from], &a), (txns[to], &b), *kind, why)?;
+        let but = if is_last { "but " } else { "" };
         evidence.lines.push(format!("{but}{a} comes before {b} ({}): {why}", kind.name()));
-        graph.edges.push(Edge { from: at, to: next, kind: kind.name().to_owned(), why });
+        graph.edges.push(Edge { from: *from, to, kind: kind.name().to_owned(), why });
     }
     evidence.graph = Some(graph);
     Some(evidence)
 }
 
 /// Why `a` comes before `b`, in a sentence; `None` if the history does not say so.
-fn edge(history: &History, a: Named<'_>, b: Named<'_>, kind: Kind, why: &Why<'_>) -> Option<String> {
+pub(super) fn edge(
+    history: &History,
+    a: Named<'_>,
+    b: Named<'_>,
+    kind: Kind,
+    why: &Why<'_>,
+) -> Option<String> {
     let (first, second) = (&history.txns[a.0 as usize], &history.txns[b.0 as usize]);
     if a.0 == b.0 || !history.counts[a.0 as usize] || !history.counts[b.0 as usize] {
         return None;

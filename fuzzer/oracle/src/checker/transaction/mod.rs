@@ -9,6 +9,7 @@
 
 mod anomaly;
 pub mod append;
+mod closure;
 mod depend;
 mod direct;
 mod explain;

@@ -12,10 +12,10 @@
 //! processes.
 
 use super::depend::{self, Groups, group};
-use super::direct;
 use super::explain::{self, Named, Why};
 use super::graph::{Arc, Components, Graph, Kind, Kinds};
 use super::history::{Action, Datatype, History};
+use super::{closure, direct};
 use super::{intake, search};
 use crate::check::{Check, Holds, Options, Source as Entries};
 use crate::example::Example;
@@ -93,8 +93,9 @@ const LANES: usize = 8;
 /// So many clocks of that many processes are a step.
 const STEP: u64 = 16;
 
+/// How much a transaction has to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
+pub(super) enum Level {
     Committed,
     Atomic,
     Causal,
@@ -112,29 +113,35 @@ impl Level {
 
 fn run(entries: &mut Entries<'_>, options: &Options, level: Level) -> Result<Judgement, Error> {
     let history = intake::read(entries, Datatype::Register)?;
-    let mut judgement = Judgement::new(level.name());
-    for (name, finding) in direct::findings(&history) {
+    Ok(judge(level.name(), &history, level, options.steps_max))
+}
+
+/// What a level forbids, as a judgement of this oracle.
+pub(super) fn judge(oracle: &str, history: &History, level: Level, steps_max: u64) -> Judgement {
+    let mut judgement = Judgement::new(oracle);
+    for (name, finding) in direct::findings(history) {
         if matches!(name, "G1a" | "G1b" | "thin-air-read" | "future-read") {
             judgement.violation(name, finding.at_ns, finding.summary, finding.evidence);
         }
     }
-    let facts = Facts::new(&history);
+    let facts = Facts::new(history);
     facts.own_writes(&mut judgement);
     let mut demands = Demands::default();
     match level {
         Level::Committed => facts.committed(&mut demands),
         Level::Atomic => facts.atomic(&mut demands),
         Level::Causal => {
-            if let Err(cost) = facts.causal(&mut demands, options.steps_max) {
-                judgement.unknown(format!("{cost} steps are needed, {} are allowed", options.steps_max));
+            if let Err(cost) = facts.causal(&mut demands, steps_max) {
+                judgement.unknown(format!("{cost} steps are needed, {steps_max} are allowed"));
             }
         }
     }
     demands.made.sort_unstable();
     demands.made.dedup_by_key(|demand| (demand.from, demand.to));
-    facts.first_states(&demands, &mut judgement);
-    facts.cycle(&demands, &mut judgement);
-    Ok(judgement)
+    let ways = Ways::new(&facts, level);
+    facts.first_states(&ways, &demands, &mut judgement);
+    facts.cycle(&ways, &demands, &mut judgement);
+    judgement
 }
 
 /// One transaction must be committed before another.
@@ -212,19 +219,20 @@ impl<'a> Facts<'a> {
                     let key = self.history.key_name(mop.key);
                     let summary =
                         format!("T1 read {key} = {} after it wrote {value}", self.history.seen(mop));
-                    self.report(judgement, "own-write-unseen", &[txn], summary);
+                    self.report(judgement, "own-write-unseen", &[txn], Vec::new(), summary);
                 }
             }
         }
     }
 
-    fn report(&self, judgement: &mut Judgement, kind: &str, txns: &[u32], summary: String) {
+    fn report(&self, judgement: &mut Judgement, kind: &str, txns: &[u32], why: Vec<String>, summary: String) {
         let mut evidence = Evidence::default();
         for (at, txn) in txns.iter().enumerate() {
             let op = self.history.op(*txn);
             evidence.lines.push(format!("T{} = {op}", at + 1));
             evidence.ops.push(op);
         }
+        evidence.lines.extend(why);
         evidence.lines.push(summary.clone());
         let at_ns = txns.iter().map(|txn| self.history.ended_ns(*txn)).max().unwrap_or(0);
         judgement.violation(kind, at_ns, summary, evidence);
@@ -416,16 +424,34 @@ impl<'a> Facts<'a> {
     }
 
     /// Reads of first states by who saw somebody that had written the key.
-    fn first_states(&self, demands: &Demands, judgement: &mut Judgement) {
-        for (seen, reader, key) in &demands.first_states {
-            let key = self.history.key_name(*key);
-            let summary =
-                format!("T2 read {key} in its first state, though T1 had written it, whose effects T2 sees");
-            self.report(judgement, "first-state-read", &[*seen, *reader], summary);
+    fn first_states(&self, ways: &Ways, demands: &Demands, judgement: &mut Judgement) {
+        let ended = |(seen, reader, _): &&(u32, u32, u32)| {
+            (self.history.ended_ns(*seen).max(self.history.ended_ns(*reader)), *reader)
+        };
+        let Some((seen, reader, key)) = demands.first_states.iter().min_by_key(ended) else { return };
+        let way = ways.between(*seen, *reader);
+        let mut txns = vec![*seen, *reader];
+        let why = told(&mut txns, &way);
+        let key = self.history.key_name(*key);
+        let summary =
+            format!("T2 read {key} in its first state, though T1 had written it, whose effects T2 sees");
+        let mut lines = Vec::new();
+        for (from, to, kind) in why {
+            let (a, b) = (format!("T{}", from + 1), format!("T{}", to + 1));
+            let (before, after) = ((txns[from], a.as_str()), (txns[to], b.as_str()));
+            let why = explain::edge(self.history, before, after, kind, &|a, b, _| self.seen(a, b));
+            lines.extend(why.map(|why| format!("{a} comes before {b} ({}): {why}", kind.name())));
         }
+        self.report(judgement, "first-state-read", &txns, lines, summary);
     }
 
-    fn cycle(&self, demands: &Demands, judgement: &mut Judgement) {
+    /// That the second read what the first wrote, in a sentence.
+    fn seen(&self, a: Named<'_>, b: Named<'_>) -> Option<String> {
+        let read = self.reads(b.0).find(|read| read.writer == Some(a.0))?;
+        Some(format!("{} read {} from {}", b.1, self.history.key_name(read.key), a.1))
+    }
+
+    fn cycle(&self, ways: &Ways, demands: &Demands, judgement: &mut Judgement) {
         let mut arcs = self.arcs();
         arcs.extend(demands.made.iter().map(|demand| Arc {
             from: demand.from,
@@ -436,23 +462,38 @@ impl<'a> Facts<'a> {
         let Some(cycle) = search::shortest(&Graph::new(txns, txns, &arcs), order().with(Kind::Commit)) else {
             return;
         };
+        // the circle, and before it how who made a demand came to see what it saw
+        let demand_of = |from: u32, to: u32| {
+            let at = demands.made.partition_point(|demand| (demand.from, demand.to) < (from, to));
+            demands.made.get(at).filter(|demand| (demand.from, demand.to) == (from, to))
+        };
+        let mut members: Vec<u32> = cycle.iter().map(|(txn, _)| *txn).collect();
+        let mut edges = Vec::new();
+        for (at, (from, kind)) in cycle.iter().enumerate() {
+            let to = cycle[(at + 1) % cycle.len()].0;
+            if *kind == Kind::Commit
+                && let Some(demand) = demand_of(*from, to)
+            {
+                edges.extend(told(&mut members, &ways.between(*from, demand.reader)));
+            }
+        }
+        edges.dedup();
+        edges.extend((0..).zip(&cycle).map(|(at, (_, kind))| (at, at + 1, *kind)));
         let why: &Why<'_> = &|a: Named<'_>, b: Named<'_>, kind: Kind| {
             if kind == Kind::Wr {
-                let read = self.reads(b.0).find(|read| read.writer == Some(a.0))?;
-                return Some(format!("{} read {} from {}", b.1, self.history.key_name(read.key), a.1));
+                return self.seen(a, b);
             }
-            let at = demands.made.partition_point(|demand| (demand.from, demand.to) < (a.0, b.0));
-            let demand = demands.made.get(at).filter(|demand| (demand.from, demand.to) == (a.0, b.0))?;
+            let demand = demand_of(a.0, b.0)?;
             let mut reads = self.reads(demand.reader);
             let is_so = self.has_written(a.0, demand.key)
                 && reads.any(|read| (read.key, read.writer) == (demand.key, Some(b.0)));
-            let (key, reader) =
-                (self.history.key_name(demand.key), self.history.txns[demand.reader as usize].invoke);
+            let reader = members.iter().position(|txn| *txn == demand.reader)? + 1;
+            let key = self.history.key_name(demand.key);
             is_so.then(|| {
-                format!("#{reader} saw effects of {}, which wrote {key}, and read {key} from {}", a.1, b.1)
+                format!("T{reader} saw effects of {}, which wrote {key}, and read {key} from {}", a.1, b.1)
             })
         };
-        let Some(evidence) = explain::cycle(self.history, &cycle, why) else {
+        let Some(evidence) = explain::edges_of(self.history, &members, &edges, why) else {
             judgement.unknown("a cycle of commits could not be explained, and is not reported");
             return;
         };
@@ -461,6 +502,47 @@ impl<'a> Facts<'a> {
             format!("no order of commits explains what was read: {} transactions in a circle", cycle.len());
         judgement.violation("commit-cycle", at_ns, summary, evidence);
     }
+}
+
+/// How transactions come to see effects of others.
+struct Ways {
+    txns: u32,
+    arcs: Vec<Arc>,
+}
+
+impl Ways {
+    fn new(facts: &Facts<'_>, level: Level) -> Self {
+        let mut arcs = facts.arcs();
+        if level == Level::Committed {
+            arcs.retain(|arc| arc.kind == Kind::Wr);
+        }
+        Self { txns: facts.history.txns.len() as u32, arcs }
+    }
+
+    /// A shortest way; a process that goes on is one step.
+    fn between(&self, from: u32, to: u32) -> Vec<Arc> {
+        let pairs: Vec<(u32, u32)> = self.arcs.iter().map(|arc| (arc.from, arc.to)).collect();
+        let way = closure::path(self.txns, &pairs, from, to, |_| true).unwrap_or_default();
+        let mut steps: Vec<Arc> = Vec::new();
+        for arc in way.into_iter().map(|arc| self.arcs[arc as usize]) {
+            match steps.last_mut() {
+                Some(last) if last.kind == Kind::Process && arc.kind == Kind::Process => last.to = arc.to,
+                _ => steps.push(arc),
+            }
+        }
+        steps
+    }
+}
+
+/// The steps of a way by positions in `txns`, to which transactions are added where they are new.
+fn told(txns: &mut Vec<u32>, way: &[Arc]) -> Vec<(usize, usize, Kind)> {
+    let mut place = |txn: u32| {
+        txns.iter().position(|other| *other == txn).unwrap_or_else(|| {
+            txns.push(txn);
+            txns.len() - 1
+        })
+    };
+    way.iter().map(|arc| (place(arc.from), place(arc.to), arc.kind)).collect()
 }
 
 const fn order() -> Kinds {

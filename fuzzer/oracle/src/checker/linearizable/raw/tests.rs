@@ -222,27 +222,31 @@ fn what_is_not_understood_is_told_with_its_place() {
 
 #[test]
 fn out_of_budget_says_what_is_known() {
-    let script = "1 write 1 @ 0..1\n1 write 1 @ 2..3\n1 read -> 1 @ 4..5";
+    let script = "1 write 1 @ 0..1\n2 write 1 @ 2..4\n1 read -> 1 @ 3..5";
     let expected = "the 3 operations could not be ordered in 0 steps; raise the budget or use more keys; \
                     the 0 complete before entry 1 have an order; it got no further than p1 write 1  ok  #0..1";
     assert_eq!(judge_in(0, script), expected);
 }
 
 fn judge_in(steps_max: u64, script: &str) -> String {
-    let lines = script.lines().map(|line| {
+    let mut lines: Vec<(u64, String)> = Vec::new();
+    for line in script.lines() {
         let (what, when) = line.split_once(" @ ").unwrap();
         let (from, to) = when.split_once("..").unwrap();
         let (asked, answer) = what.split_once(" -> ").unwrap_or((what, ""));
         let words: Vec<&str> = asked.split(' ').collect();
         let value = words.get(2).unwrap_or(&"nil");
         let answer = if answer.is_empty() { value } else { answer };
-        format!(
-            "{{:process {0}, :type :invoke, :f :{1}, :value {value}, :index {from}}}\n\
-             {{:process {0}, :type :ok, :f :{1}, :value {answer}, :index {to}}}\n",
-            words[0], words[1]
-        )
-    });
-    let text: String = lines.collect();
+        for (index, phase, value) in [(from, "invoke", value), (to, "ok", &answer)] {
+            let (process, f) = (words[0], words[1]);
+            lines.push((
+                index.parse().unwrap(),
+                format!("{{:process {process}, :type :{phase}, :f :{f}, :value {value}, :index {index}}}\n"),
+            ));
+        }
+    }
+    lines.sort();
+    let text: String = lines.into_iter().map(|(_, line)| line).collect();
     let mut source = format::read(Format::Edn, text.as_bytes(), format::Options::default());
     let options = Options { steps_max, ..Options::default() };
     (named("register").unwrap().run)(&mut source, &options).unwrap().unknown.join("\n")

@@ -52,10 +52,29 @@ fn a_circle_of_commits_is_told_in_sentences() {
     let violation = &judgement.violations[0];
     assert_eq!(violation.signature, "read-atomic/commit-cycle");
     assert_eq!(
-        violation.evidence.lines[2..],
+        violation.evidence.lines[3..],
         [
-            "T1 comes before T2 (co): #2 saw effects of T1, which wrote y, and read y from T2",
-            "but T2 comes before T1 (co): #2 saw effects of T2, which wrote x, and read x from T1",
+            "T1 comes before T3 (wr): T3 read x from T1",
+            "T2 comes before T3 (wr): T3 read y from T2",
+            "T1 comes before T2 (co): T3 saw effects of T1, which wrote y, and read y from T2",
+            "but T2 comes before T1 (co): T3 saw effects of T2, which wrote x, and read x from T1",
+        ]
+    );
+}
+
+#[test]
+fn what_led_to_a_first_state_that_is_gone_is_told() {
+    let script = ["@1 0-1 wx1", "@1 2-3 wz1", "@1 4-5 wy1", "@2 6-7 ry1", "@2 8-9 rx"];
+    let judgement = judge(&weak::CAUSAL, &steps(&script, false), &[]);
+    let violation = &judgement.violations[0];
+    assert_eq!(violation.signature, "causal-consistency/first-state-read");
+    assert_eq!(
+        violation.evidence.lines[4..],
+        [
+            "T1 comes before T3 (process): process 1 did T1, then T3",
+            "T3 comes before T4 (wr): T4 read y from T3",
+            "T4 comes before T2 (process): process 2 did T4, then T2",
+            "T2 read x in its first state, though T1 had written it, whose effects T2 sees",
         ]
     );
 }

@@ -7,21 +7,21 @@ use rand::RngExt;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
-enum Mop {
+pub enum Mop {
     Write(usize, i64),
     Read(usize, Vec<i64>),
 }
 
 #[derive(Clone, Debug)]
-struct Txn {
-    process: u64,
-    from: u64,
-    to: u64,
-    mops: Vec<Mop>,
+pub struct Txn {
+    pub process: u64,
+    pub from: u64,
+    pub to: u64,
+    pub mops: Vec<Mop>,
 }
 
 /// Two to four transactions on two keys; what they read is drawn, and may be anything that was written.
-fn tiny(rng: &mut Rng, is_list: bool) -> Vec<Txn> {
+pub fn tiny(rng: &mut Rng, is_list: bool) -> Vec<Txn> {
     let count = rng.random_range(2..5);
     let mut txns: Vec<Txn> = Vec::new();
     let mut written: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
@@ -86,7 +86,7 @@ fn tiny(rng: &mut Rng, is_list: bool) -> Vec<Txn> {
     txns
 }
 
-fn steps_of(txns: &[Txn], is_list: bool) -> Vec<Step> {
+pub fn steps_of(txns: &[Txn], is_list: bool) -> Vec<Step> {
     let step = |txn: &Txn| {
         let mops = txn.mops.iter().map(|mop| match mop {
             Mop::Write(key, value) => micro(true, *key, *value, None, is_list),
@@ -97,8 +97,9 @@ fn steps_of(txns: &[Txn], is_list: bool) -> Vec<Step> {
     txns.iter().map(step).collect()
 }
 
+/// What an order must hold besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Held {
+pub enum Held {
     Nothing,
     Process,
     Realtime,
@@ -146,7 +147,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
     all
 }
 
-fn is_serial(txns: &[Txn], held: Held, is_list: bool) -> bool {
+pub fn is_serial(txns: &[Txn], held: Held, is_list: bool) -> bool {
     orders(txns.len()).into_iter().any(|order| {
         let holds = order.iter().enumerate().all(|(at, txn)| {
             order[at + 1..].iter().all(|later| !is_before(&txns[*later], &txns[*txn], held))
@@ -157,7 +158,7 @@ fn is_serial(txns: &[Txn], held: Held, is_list: bool) -> bool {
 }
 
 /// Events are placed one by one: each transaction takes its snapshot, and later commits.
-fn is_snapshot(txns: &[Txn], held: Held, is_list: bool) -> bool {
+pub fn is_snapshot(txns: &[Txn], held: Held, is_list: bool) -> bool {
     fn go(txns: &[Txn], held: Held, is_list: bool, phase: &mut [u8], state: &State) -> bool {
         if phase.iter().all(|phase| *phase == 2) {
             return true;

@@ -1,4 +1,4 @@
-//! The configurations a search has met, packed into words one after the other.
+//! The states that a search has met, packed into words one after the other.
 
 /// A set of word sequences with a bound on its memory. Once it is full it forgets to take new ones, which costs a
 /// search time and never truth.

@@ -1,0 +1,197 @@
+//! Whether a history has an order, and if not, few transactions that have none.
+
+use super::super::closure::Closure;
+use super::Held;
+use super::access::Accesses;
+use super::infer::{Inferred, infer};
+use super::instance::Instance;
+use super::part::{Part, parts};
+use super::search::{Answer, search};
+use crate::op::Outcome;
+
+/// Steps of a first try, for each event.
+const FIRST_STEPS: u64 = 8;
+/// Steps of each try once it is known what every order holds, for each event, before one of them takes the rest.
+const GUESS_STEPS: u64 = 64;
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// There is an order.
+    Order,
+    /// There is none, not even of these, which are as few as steps allowed.
+    None(Part),
+    /// Steps ran out: so many transactions are not decided, and of the hardest part so many of its events had an order.
+    Unknown { txns: usize, placed: usize, events: usize },
+}
+
+/// What is asked.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub accesses: &'a Accesses<'a>,
+    pub held: Held,
+    pub is_snapshot: bool,
+}
+
+impl Question<'_> {
+    /// Decides a whole history in about `steps`; as many again go into making a contradiction small.
+    pub fn decide(&self, steps_max: u64) -> Decision {
+        let mut steps = steps_max;
+        let mut unknown: Option<(usize, usize, usize)> = None;
+        for part in parts(self.accesses, self.held) {
+            let size = part.txns.len();
+            match self.of_part(&part, &mut steps) {
+                Fate::Order => {}
+                Fate::None(txns) => {
+                    let part = Part { txns, keys: None };
+                    return Decision::None(self.shrink(part, &mut steps_max.clone()));
+                }
+                Fate::Unknown { placed, events } => {
+                    let (txns, worst, of) = unknown.unwrap_or((0, placed, events));
+                    let (worst, of) =
+                        if events - placed > of - worst { (placed, events) } else { (worst, of) };
+                    unknown = Some((txns + size, worst, of));
+                }
+            }
+        }
+        match unknown {
+            None => Decision::Order,
+            Some((txns, placed, events)) => Decision::Unknown { txns, placed, events },
+        }
+    }
+
+    pub fn instance(&self, part: &Part) -> Instance {
+        Instance::new(self.accesses, part, self.held, self.is_snapshot)
+    }
+
+    fn of_part(&self, part: &Part, steps: &mut u64) -> Fate {
+        let instance = self.instance(part);
+        let events = instance.events() as usize;
+        let mut guesses = self.guesses(&instance);
+        // a history that is in order is so most often about as it was recorded
+        let given: Vec<(u32, u32)> = instance.given.iter().map(|given| (given.from, given.to)).collect();
+        let mut is_none = false;
+        for ranks in &guesses {
+            match quick(&instance, &given, None, ranks, FIRST_STEPS, steps) {
+                Answer::Order => return Fate::Order,
+                Answer::None => {
+                    is_none = true;
+                    break;
+                }
+                Answer::Unknown(_) => {}
+            }
+        }
+        let (arcs, closure) = match infer(&instance, steps) {
+            Inferred::Contradiction(proof) => {
+                let txns = proof.txns(&instance);
+                return Fate::None(txns.into_iter().map(|txn| instance.txns[txn as usize]).collect());
+            }
+            Inferred::Known { .. } if is_none => return Fate::None(part.txns.clone()),
+            Inferred::Known { arcs, closure } => (arcs, closure),
+        };
+        if let Some(closure) = &closure {
+            let place = |event: u32| (u64::from(closure.place[event as usize]), u64::from(event));
+            guesses.push((0..events as u32).map(place).collect());
+        }
+        let mut best: Option<(usize, usize)> = None;
+        for (number, ranks) in guesses.iter().enumerate() {
+            match quick(&instance, &arcs, closure.as_ref(), ranks, GUESS_STEPS, steps) {
+                Answer::Order => return Fate::Order,
+                Answer::None => return Fate::None(part.txns.clone()),
+                Answer::Unknown(placed) if best.is_none_or(|(most, _)| placed > most) => {
+                    best = Some((placed, number));
+                }
+                Answer::Unknown(_) => {}
+            }
+        }
+        let guess = best.map_or(0, |(_, number)| number);
+        match search(&instance, &arcs, closure.as_ref(), &guesses[guess], steps) {
+            Answer::Order => Fate::Order,
+            Answer::None => Fate::None(part.txns.clone()),
+            Answer::Unknown(placed) => Fate::Unknown { placed, events },
+        }
+    }
+
+    /// Orders in which events may be tried: by the time of completion, and under snapshot isolation also with begins by
+    /// the time of invocation.
+    fn guesses(&self, instance: &Instance) -> Vec<Vec<(u64, u64)>> {
+        let history = self.accesses.history;
+        let txn = |event: u32| instance.txns[instance.txn_of(event) as usize] as usize;
+        // what is known of a transaction's time is when it was over; if nobody knows, when it was read first
+        let mut over: Vec<u64> =
+            (0..instance.txns.len()).map(|at| history.txns[instance.txns[at] as usize].complete).collect();
+        for version in instance.keys.iter().flat_map(|key| &key.versions) {
+            let Some(writer) = version.writer else { continue };
+            if history.txns[instance.txns[writer as usize] as usize].outcome == Outcome::Info {
+                for reader in &version.readers {
+                    over[writer as usize] = over[writer as usize].min(over[*reader as usize]);
+                }
+            }
+        }
+        let events = instance.events();
+        let by_end = |event: u32| (over[instance.txn_of(event) as usize], u64::from(event));
+        let by_begin = |event: u32| {
+            let is_begin = event.is_multiple_of(2);
+            if is_begin { (history.txns[txn(event)].invoke, u64::from(event)) } else { by_end(event) }
+        };
+        let mut guesses = vec![(0..events).map(by_end).collect()];
+        if instance.is_snapshot {
+            guesses.push((0..events).map(by_begin).collect());
+        }
+        guesses
+    }
+
+    /// Leaves out transactions, in ever smaller blocks, as long as the others have no order.
+    fn shrink(&self, mut part: Part, steps: &mut u64) -> Part {
+        let mut block = part.txns.len().div_ceil(2).max(1);
+        loop {
+            let mut is_smaller = false;
+            let mut start = 0;
+            while start < part.txns.len() {
+                let end = (start + block).min(part.txns.len());
+                let rest = [&part.txns[..start], &part.txns[end..]].concat();
+                let rest = Part { txns: rest, keys: part.keys.clone() };
+                *steps = steps.saturating_sub(rest.txns.len() as u64);
+                match self.of_part(&rest, steps) {
+                    Fate::None(txns) => {
+                        is_smaller = true;
+                        part.txns = txns;
+                    }
+                    Fate::Order => start = end,
+                    Fate::Unknown { .. } if *steps == 0 => return part,
+                    Fate::Unknown { .. } => start = end,
+                }
+            }
+            if block == 1 && !is_smaller {
+                return part;
+            }
+            block = (block / 2).max(1);
+        }
+    }
+}
+
+/// A search in so many steps an event, and no more than an eighth of what is left.
+fn quick(
+    instance: &Instance,
+    arcs: &[(u32, u32)],
+    closure: Option<&Closure>,
+    ranks: &[(u64, u64)],
+    steps_each: u64,
+    steps: &mut u64,
+) -> Answer {
+    let all = (u64::from(instance.events()) * steps_each).min(*steps / 8);
+    let mut left = all;
+    let answer = search(instance, arcs, closure, ranks, &mut left);
+    *steps -= all - left;
+    answer
+}
+
+enum Fate {
+    Order,
+    /// There is none, not even of these.
+    None(Vec<u32>),
+    Unknown {
+        placed: usize,
+        events: usize,
+    },
+}
