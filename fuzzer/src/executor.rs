@@ -61,6 +61,9 @@ pub enum ExecutorError {
         /// What went wrong.
         why: String,
     },
+    /// The user wants the program to end.
+    #[error("it was interrupted")]
+    Interrupted,
     /// A worker process ended or fell silent while it ran the schedule, twice.
     #[error("worker {worker} died twice on one schedule: {why}")]
     WorkerDied {

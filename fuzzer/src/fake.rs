@@ -46,6 +46,11 @@ impl Fake {
         Self::judging(|_| Verdict::Valid)
     }
 
+    /// Cannot be judged.
+    pub fn undecided() -> Self {
+        Self::judging(|_| Verdict::Unknown { why: "node n2, thread 1: it ran 3012 ms".into() })
+    }
+
     /// Never runs the same way twice.
     pub fn fickle() -> Self {
         Self { fickle: true, ..Self::clean() }

@@ -169,7 +169,9 @@ impl Attempts<'_> {
         self.executions += 1;
         match self.executor.run(schedule, options) {
             Ok(run) => Ok(Some(run).filter(|run| violates(run, self.signature))),
-            Err(ExecutorError::Run { .. } | ExecutorError::WorkerDied { .. }) => Ok(None),
+            Err(
+                ExecutorError::Run { .. } | ExecutorError::WorkerDied { .. } | ExecutorError::Interrupted,
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -18,6 +18,8 @@ pub enum Outcome {
     Judged,
     /// The run is the recorded one, but these oracles judge it otherwise.
     JudgedOtherwise,
+    /// The run was ended early, so it is no other one than the recorded: there is nothing to compare.
+    Undecided,
     /// The run is not the recorded one.
     Diverged {
         /// The hash that was recorded.
@@ -61,6 +63,7 @@ pub fn replay(
             Verdict::Violation(violation) if violation.signature == expected.signature => Outcome::Reproduced,
             _ => Outcome::JudgedOtherwise,
         },
+        Some(_) if matches!(first.verdict, Verdict::Unknown { .. }) => Outcome::Undecided,
         Some(expected) => {
             let second = executor.run(&reproducer.schedule, options)?;
             let calls = |detail: &Option<Box<crate::execution::Detail>>| {
@@ -155,6 +158,7 @@ mod tests {
         assert_eq!(outcome(&mut Fake::breaking("toy/bug"), Some("h"), false), "Reproduced");
         assert_eq!(outcome(&mut Fake::breaking("toy/other"), Some("h"), false), "JudgedOtherwise");
         assert_eq!(outcome(&mut Fake::clean(), None, false), "Judged");
+        assert_eq!(outcome(&mut Fake::undecided(), Some("other"), false), "Undecided");
         assert_eq!(outcome(&mut Fake::clean(), Some("other"), true), "Judged");
         let diverged = outcome(&mut Fake::breaking("toy/bug"), Some("other"), false);
         assert_eq!(diverged, "Diverged { expected: \"other\", stable: true, difference: None }");

@@ -2,6 +2,7 @@
 
 use crate::executor::{Executor, ExecutorError, RunOptions};
 use crate::schedule::Schedule;
+use oracle::Verdict;
 use serde::Serialize;
 
 /// Lines of context before the first difference.
@@ -85,6 +86,16 @@ pub fn twice<L>(
     drop(weight);
     let second = second?;
     let leaks = first.statistics.leaks.clone();
+    let cut = [&first, &second].into_iter().find_map(|run| match &run.verdict {
+        Verdict::Unknown { why } => Some(why.clone()),
+        _ => None,
+    });
+    if let Some(why) = cut.filter(|_| first.hash != second.hash) {
+        // By a measure of the host: that says nothing of how a run that is let be repeats.
+        return Err(ExecutorError::Run {
+            why: format!("it was ended early, so there is nothing to compare: {why}"),
+        });
+    }
     if first.hash == second.hash {
         return Ok(Compared { divergence: None, leaks });
     }

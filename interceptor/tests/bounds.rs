@@ -2,19 +2,21 @@
 
 mod support;
 
+use interceptor::event::{EventKind, Exit};
 use interceptor::room::Room;
-use interceptor::sandbox::{Limits, Sandbox};
+use interceptor::sandbox::{Limits, Operation, Sandbox};
 use support::{cluster, compiled, run_while_up};
 
 /// Small bounds, so that the tests are quick. Who takes memory makes no call either, and may be slow at it.
 fn small(what: &str) -> Limits {
+    let spins = ["spin", "uid", "protect", "wait"].contains(&what);
     Limits {
         calls_max: 20_000,
         output_max: 1 << 20,
         threads_max: 24,
         memory_max: 96 << 20,
         disk_max: 1 << 20,
-        spin_ms_max: if what == "spin" { 150 } else { Limits::default().spin_ms_max },
+        spin_ms_max: if spins { 150 } else { Limits::default().spin_ms_max },
     }
 }
 
@@ -29,12 +31,28 @@ fn processes_with(mark: &str) -> Vec<String> {
     numbered.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(has_it).collect()
 }
 
+/// The process whose command line ends with these words.
+fn process_called(words: &str) -> Option<String> {
+    let entries = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.find(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).ends_with(words)
+    })
+}
+
 /// Runs a greedy guest next to a modest one; why the run was stopped.
 fn stopped(what: &str) -> String {
+    stopped_with(&[what], |_| ())
+}
+
+/// As [`stopped`], with these arguments, and after something was done to the cluster.
+fn stopped_with(arguments: &[&str], first: impl FnOnce(&mut Sandbox)) -> String {
+    let what = arguments[0];
     let greedy = compiled("greedy.c");
     let modest = compiled("cluster.c");
     let room = Room::directory().expect("a room for the test");
-    let mut config = cluster(&[(&modest, &["ticker"]), (&greedy, &[what])], 3, small(what));
+    let mut config = cluster(&[(&modest, &["ticker"]), (&greedy, arguments)], 3, small(what));
     let mark = format!("GUEST_OF=bounds-{}-{what}", std::process::id());
     for node in &mut config.nodes {
         let (name, value) = mark.split_once('=').expect("it has one");
@@ -44,8 +62,11 @@ fn stopped(what: &str) -> String {
     sandbox.start(0).expect("the modest guest starts");
     sandbox.start(1).expect("the greedy guest starts");
     assert!(!processes_with(&mark).is_empty(), "the search finds guests");
+    first(&mut sandbox);
     run_while_up(&mut sandbox, 1, 60);
     let why = sandbox.stopped().unwrap_or("not at all").to_owned();
+    let ends = sandbox.events().iter().filter(|event| matches!(event.kind, EventKind::Exit(Exit::Signal(_))));
+    assert_eq!(ends.count(), 0, "no crash is told of {what}");
     drop(sandbox);
     assert_eq!(processes_with(&mark), [""; 0], "still running after {what}");
     let left = std::fs::read_dir(room.root()).expect("the room is there").flatten();
@@ -64,7 +85,60 @@ fn check(what: &str, expected: &str) {
 
 #[test]
 fn spinning_without_a_call() {
-    check("spin", "without a system call");
+    check("spin", "of its processor time without a stop, at instruction 0x");
+    let why = stopped("spin");
+    assert!(why.contains("thread 1") && why.contains("in /") && why.contains("--clock real"), "{why}");
+    assert!(!why.contains("0x0 "), "{why}");
+}
+
+#[test]
+fn spinning_after_a_restart_is_no_crash_either() {
+    let why = stopped_with(&["spin"], |sandbox| {
+        // Before its turn has come.
+        assert!(sandbox.operate(Operation::Kill(1)).expect("the sandbox works") > 0);
+        assert_eq!(sandbox.operate(Operation::Start(1)).expect("the sandbox works"), 1);
+    });
+    assert!(why.contains("node n2, thread 1: it ran"), "{why}");
+}
+
+#[test]
+fn spinning_with_calls_that_need_no_stop() {
+    check("uid", "of its processor time without a stop");
+    check("protect", "of its processor time without a stop");
+}
+
+#[test]
+fn stops_that_are_no_calls() {
+    check("counter", "more than 20000 calls; node n2 was reading the processor's counter");
+    check("faults", "more than 20000 calls; node n2 was taking signal 11");
+    check("traps", "more than 20000 calls; node n2 was taking signal 5");
+    check("alarms", "more than 20000 calls; node n2 was");
+}
+
+#[test]
+fn calls_by_other_tables() {
+    check("int80", "another table than that of x86-64");
+    check("x32", "does not know: number 1073741863");
+}
+
+#[test]
+fn waiting_in_a_call_of_the_host() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let pipe = directory.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe with a name");
+    let why = stopped_with(&["wait", pipe.to_str().expect("a path of ours")], |_| ());
+    assert!(why.contains("n2") && why.contains("a call of the host that does not end"), "{why}");
+}
+
+#[test]
+fn killed_from_outside() {
+    let why = stopped_with(&["rest"], |sandbox| {
+        support::run_until_ms(sandbox, 10);
+        let victim = process_called("greedy\0rest\0").expect("the guest runs");
+        let killed = std::process::Command::new("kill").args(["-9", &victim]).status();
+        assert!(killed.expect("there is a kill").success());
+    });
+    assert!(why.contains("n2") && why.contains("killed from outside the run"), "{why}");
 }
 
 #[test]
@@ -91,6 +165,14 @@ fn threads_without_end() {
 #[test]
 fn memory_without_end() {
     check("memory", "bytes of memory");
+    check("populate", "bytes of memory");
+    check("memfd", "bytes of memory");
+}
+
+#[test]
+fn memory_is_counted_over_all_processes_and_what_they_share_once() {
+    check("together", "bytes of memory together");
+    assert_eq!(stopped("shared"), "not at all");
 }
 
 #[test]

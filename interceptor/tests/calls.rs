@@ -42,6 +42,39 @@ fn threads() {
 }
 
 #[test]
+fn threads_that_outlive_the_main_one() {
+    check_guest(&compiled("main-gone.c"), &[]);
+}
+
+#[test]
+fn stopped_processes() {
+    check_guest(&compiled("jobs.c"), &[]);
+}
+
+#[test]
+fn storms_of_faults_timers_and_signals() {
+    check_guest(&compiled("storms.c"), &[]);
+}
+
+#[test]
+fn numbers_of_processes() {
+    check_guest(&compiled("numbers.c"), &[]);
+}
+
+#[test]
+fn processes_of_the_host_are_out_of_reach() {
+    let mut victim = std::process::Command::new("sleep").arg("1000").spawn().expect("a process of the host");
+    let limits = || std::fs::read_to_string(format!("/proc/{}/limits", victim.id())).expect("it lives");
+    let before = limits();
+    let ran = sandboxed(&compiled("numbers.c"), &[&victim.id().to_string()], 7, Limits::default());
+    assert_clean(&ran);
+    assert_eq!(limits(), before);
+    assert!(victim.try_wait().expect("it is ours").is_none(), "it lives");
+    victim.kill().expect("it is ours");
+    victim.wait().expect("it is ours");
+}
+
+#[test]
 fn sockets() {
     check_guest(&compiled("sockets.c"), &[]);
 }

@@ -54,6 +54,21 @@ fn clocks() {
 }
 
 #[test]
+fn threads_that_outlive_the_main_one() {
+    check("main-gone.c");
+}
+
+#[test]
+fn stopped_processes() {
+    check("jobs.c");
+}
+
+#[test]
+fn storms_of_faults_timers_and_signals() {
+    check("storms.c");
+}
+
+#[test]
 fn threads_that_run_at_once() {
     check("free.c");
 }

@@ -140,6 +140,17 @@ pub enum CampaignEvent {
         /// How often it was repeated.
         runs: u32,
     },
+    /// A run could not be judged.
+    Undecided {
+        /// Executions so far.
+        executions: u64,
+        /// Why.
+        why: String,
+        /// The schedule.
+        schedule: Box<Schedule>,
+        /// Where it is kept; the first ones are.
+        kept: Option<PathBuf>,
+    },
     /// A worker process died and was started again.
     WorkerRestarted {
         /// Its number, from 0.

@@ -10,7 +10,7 @@ use super::run::{Sink, violation};
 use crate::execution::Execution;
 use crate::executor::{ExecutorError, RunOptions};
 use interceptor::sandbox::Clock;
-use oracle::Violation;
+use oracle::{Verdict, Violation};
 
 /// Most repetitions of a schedule by the host's clock before the search goes on.
 const REPETITIONS_MAX: u32 = 4;
@@ -68,6 +68,12 @@ impl Campaign {
         let second_signature = violation(&again).map(|violation| violation.signature.clone());
         if again.hash == execution.hash && second_signature.as_deref() == Some(signature) {
             return Ok(Some(again));
+        }
+        if let Verdict::Unknown { why } = &again.verdict {
+            // Ended early, by a measure of the host: it does not show that runs differ.
+            self.memory.counters.unknown += 1;
+            self.tell_undecided(&execution.schedule, why, sink)?;
+            return Ok(None);
         }
         self.memory.counters.diverged += 1;
         sink(&CampaignEvent::Diverged {

@@ -65,28 +65,42 @@ impl Campaign {
         };
         sink(&self.started());
         self.news.drain(..).for_each(|event| sink(&event));
-        self.control(sink)?;
-        let reason = loop {
-            if let Some(reason) = self.over(&session, stop) {
-                break reason;
-            }
-            if let Err(error) = self.batch(&mut session, sink) {
-                // The error matters more than whether this works too.
-                let _ = self.save();
-                return Err(error);
-            }
-            if session.save_soon || session.saved.elapsed() >= self.config.save_every {
-                sink(&self.save()?);
-                session.saved = Stopwatch::start();
-                session.save_soon = false;
-            }
+        let reason = match self.control(sink) {
+            Ok(()) => loop {
+                if let Some(reason) = self.over(&session, stop) {
+                    break reason;
+                }
+                match self.batch(&mut session, sink) {
+                    Ok(()) => {}
+                    // Half a batch is none: the campaign goes on from where it was saved.
+                    Err(CampaignError::Executor(ExecutorError::Interrupted)) => {
+                        return Ok(self.end(&mut session, StopReason::Interrupted, sink));
+                    }
+                    Err(error) => {
+                        // The error matters more than whether this works too.
+                        let _ = self.save();
+                        return Err(error);
+                    }
+                }
+                if session.save_soon || session.saved.elapsed() >= self.config.save_every {
+                    sink(&self.save()?);
+                    session.saved = Stopwatch::start();
+                    session.save_soon = false;
+                }
+            },
+            Err(CampaignError::Executor(ExecutorError::Interrupted)) => StopReason::Interrupted,
+            Err(error) => return Err(error),
         };
         sink(&self.save()?);
-        let summary = self.summary(&session);
+        Ok(self.end(&mut session, reason, sink))
+    }
+
+    fn end(&mut self, session: &mut Session, reason: StopReason, sink: Sink<'_>) -> Summary {
+        let summary = self.summary(session);
         sink(&CampaignEvent::Stopped { reason, summary: summary.clone() });
         self.memory.counters.elapsed_ms += self.watch.elapsed_ms();
         self.watch = Stopwatch::start();
-        Ok(summary)
+        summary
     }
 
     /// How far the master agent is from uniform, over the states it has been in.
@@ -130,7 +144,10 @@ impl Campaign {
                 told: told(&first),
             });
         }
-        let other = runs.iter().find(|run| repeats && run.hash != first.hash);
+        // A run that was ended early by a measure of the host says nothing of the others.
+        let is_whole = |run: &Execution| !matches!(run.verdict, Verdict::Unknown { .. });
+        let other =
+            runs.iter().find(|run| repeats && run.hash != first.hash && is_whole(run) && is_whole(&first));
         if let Some(other) = other {
             self.memory.counters.diverged += 1;
             sink(&CampaignEvent::Diverged {
@@ -166,6 +183,9 @@ impl Campaign {
         let jobs: Vec<_> = candidates.iter().map(|c| (c.schedule.clone(), c.options)).collect();
         let results = run_all(&mut self.executors, &jobs);
         self.tell_restarts(sink);
+        if results.iter().any(|result| matches!(result, Err(ExecutorError::Interrupted))) {
+            return Err(ExecutorError::Interrupted.into());
+        }
         let mut episodes = Vec::new();
         for (candidate, result) in candidates.into_iter().zip(results) {
             session.executions += 1;
@@ -220,6 +240,9 @@ impl Campaign {
         counters.landed += execution.landings.iter().filter(|landing| landing.touched > 0).count() as u64;
         let executions = counters.executions;
         self.engine.remember(event_keys(&execution));
+        if let Verdict::Unknown { why } = &execution.verdict {
+            self.tell_undecided(&execution.schedule, why, sink)?;
+        }
         let is_finding = match violation(&execution) {
             Some(violation) => self.judge(&execution, violation, sink)?,
             None => false,
@@ -254,6 +277,19 @@ impl Campaign {
         Ok(learned)
     }
 
+    /// A run could not be judged: it is told, and its schedule kept.
+    pub(super) fn tell_undecided(
+        &mut self,
+        schedule: &Schedule,
+        why: &str,
+        sink: Sink<'_>,
+    ) -> Result<(), CampaignError> {
+        let kept = self.store.write_undecided(schedule)?;
+        let (executions, why) = (self.memory.counters.executions, why.to_owned());
+        sink(&CampaignEvent::Undecided { executions, why, schedule: Box::new(schedule.clone()), kept });
+        Ok(())
+    }
+
     /// A schedule that could not be run; too many in a row, or a reason that will not pass, end the campaign.
     pub(super) fn skip(
         &mut self,
@@ -262,7 +298,10 @@ impl Campaign {
         sink: Sink<'_>,
     ) -> Result<(), CampaignError> {
         self.failures += 1;
-        let is_lasting = matches!(error, ExecutorError::SetUp { .. } | ExecutorError::Worker { .. });
+        let is_lasting = matches!(
+            error,
+            ExecutorError::SetUp { .. } | ExecutorError::Worker { .. } | ExecutorError::Interrupted
+        );
         if is_lasting || self.failures >= FAILURES_MAX {
             return Err(error.into());
         }

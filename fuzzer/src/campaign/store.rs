@@ -5,6 +5,7 @@
 //! OUT/campaign.state    everything else that is remembered, one frame
 //! OUT/corpus/*.toml     executed schedules that showed something new, for people too
 //! OUT/quarantine/       damaged files
+//! OUT/undecided/        schedules of the first runs that could not be judged
 //! OUT/lock              held while a campaign runs
 //! ```
 //!
@@ -28,7 +29,10 @@ const FORMAT: u32 = 1;
 /// What files begin with until they are whole.
 const TEMPORARY: &str = ".tmp-";
 /// What may lie in the directory of a campaign that is about to begin.
-const COMPANIONS: [&str; 6] = ["lock", "corpus", "quarantine", "findings", "events.jsonl", "report.html"];
+const COMPANIONS: [&str; 7] =
+    ["lock", "corpus", "quarantine", "undecided", "findings", "events.jsonl", "report.html"];
+/// So many schedules of runs that could not be judged are kept.
+const UNDECIDED_MAX: usize = 8;
 
 /// Which campaign a directory holds. All of it must be the same for a resumption.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +141,19 @@ impl Store {
         let name = format!("{}.toml", entry_name(schedule));
         write(&self.out.join("corpus").join(&name), schedule.to_toml().as_bytes(), false)?;
         Ok(name)
+    }
+
+    /// Keeps the schedule of a run that could not be judged, if it is one of the first.
+    pub(super) fn write_undecided(&self, schedule: &Schedule) -> Result<Option<PathBuf>, CampaignError> {
+        let directory = self.out.join("undecided");
+        fs::create_dir_all(&directory).map_err(CampaignError::io("make", &directory))?;
+        let kept = fs::read_dir(&directory).map_err(CampaignError::io("read", &directory))?.count();
+        if kept >= UNDECIDED_MAX {
+            return Ok(None);
+        }
+        let path = directory.join(format!("{}.toml", entry_name(schedule)));
+        write(&path, schedule.to_toml().as_bytes(), false)?;
+        Ok(Some(path))
     }
 
     /// All corpus entries by name. Damaged ones are set aside; one whose content is not what its name says was

@@ -275,6 +275,42 @@ fn stopping_is_honoured_between_batches() {
 }
 
 #[test]
+fn runs_that_end_early_are_told_and_kept_and_are_no_findings() {
+    let directory = tempfile::tempdir().unwrap();
+    let flaws = Flaws { ends_on: Some(Kind::Kill), ..Flaws::default() };
+    let (summary, lines) = session(&config(directory.path()), 2, &flaws);
+    assert_eq!((summary.findings.len(), summary.diverged, summary.skipped), (0, 0, 0));
+    assert!(summary.unknown > 0, "{summary:?}");
+    let told = of_kind(&lines, "undecided");
+    assert_eq!(told.len() as u64, summary.unknown);
+    assert!(told[0].contains("node n2, thread 1: it ran"), "{}", told[0]);
+    let kept: Vec<_> = fs::read_dir(directory.path().join("undecided")).unwrap().collect();
+    assert!((1..=8).contains(&kept.len()), "{kept:?}");
+    for entry in kept {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let schedule = Schedule::parse(&text).unwrap();
+        assert!(schedule.steps.iter().any(|step| step.fault.kind() == Kind::Kill), "{text}");
+    }
+}
+
+#[test]
+fn a_batch_that_is_interrupted_counts_for_nothing() {
+    let directories = [0, 1].map(|_| tempfile::tempdir().unwrap());
+    let mut configs = directories.each_ref().map(|directory| config(directory.path()));
+    configs.iter_mut().for_each(|config| config.save_every = std::time::Duration::ZERO);
+    let (whole, _) = session(&configs[0], 2, &Flaws::default());
+    // Two for the control, twice; then in the middle of a batch.
+    let flaws = Flaws { interrupted_at: Some(25), ..Flaws::default() };
+    let (part, lines) = session(&configs[1], 2, &flaws);
+    assert!(of_kind(&lines, "stopped")[0].contains("\"reason\":\"interrupted\""));
+    assert_eq!((part.skipped, part.diverged), (0, 0));
+    configs[1].limits.executions = Some(whole.executions - part.executions);
+    let (rest, _) = session(&configs[1], 2, &Flaws::default());
+    assert_eq!((rest.executions, rest.features), (whole.executions, whole.features));
+    assert_eq!(corpus(directories[0].path()), corpus(directories[1].path()));
+}
+
+#[test]
 fn events_are_read_back_from_their_lines() {
     let directory = tempfile::tempdir().unwrap();
     let mut campaign = open(&config(directory.path()), 1, &Flaws::default()).unwrap();

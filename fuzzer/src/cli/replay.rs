@@ -52,7 +52,7 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
             ));
             verdict
         }
-        Outcome::Judged => verdict,
+        Outcome::Judged | Outcome::Undecided => verdict,
         Outcome::JudgedOtherwise => {
             output.text(
                 "the same run, bit for bit, but these oracles judge it otherwise than the recorded ones",

@@ -1,6 +1,7 @@
 //! From arguments to what runs schedules: a target, built; its bugs; worker processes.
 
 use super::arguments::{LauncherName, Which};
+use super::interrupt;
 use super::output::{coloured, note};
 use agents::ActionSpace;
 use anyhow::{Context, bail};
@@ -212,7 +213,7 @@ impl Rig {
 /// When the system does not tell where this program is.
 pub fn program() -> anyhow::Result<Program> {
     let path = std::env::current_exe().context("cannot find this program to start workers")?;
-    Ok(Program { path, arguments: vec!["worker".into()], log: None })
+    Ok(Program { path, arguments: vec!["worker".into()], log: None, stop: interrupt::wish() })
 }
 
 type Build = fn(&Target, &mut dyn FnMut(&str)) -> Result<(), TargetError>;

@@ -246,7 +246,11 @@ impl<'a> Keeper<'a> {
         let watch = Stopwatch::start();
         let mut progress = |progress| terminal.busy(&shrink::line(progress));
         let go_on = || watch.elapsed() < SHRINK_TIME_MAX && !self.stop.load(Ordering::Relaxed);
-        Ok(found.shrink(&self.findings, self.limits, worker, &mut progress, &go_on)?)
+        match found.shrink(&self.findings, self.limits, worker, &mut progress, &go_on) {
+            // What was written before stays; the user wants no more of it.
+            Err(_) if self.stop.load(Ordering::Relaxed) => Ok(found.write(&self.findings)?),
+            other => Ok(other?),
+        }
     }
 }
 

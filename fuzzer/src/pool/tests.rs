@@ -134,7 +134,7 @@ fn a_schedule_that_kills_twice_is_given_up() {
 fn programs_that_are_no_workers_are_refused() {
     let spawn = |path: &str, arguments: &[&str]| {
         let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
-        let program = Program { path: path.into(), arguments, log: None };
+        let program = Program { path: path.into(), arguments, log: None, stop: None };
         let error = Worker::spawn(0, program, Setup::default()).err().unwrap();
         assert!(matches!(error, ExecutorError::Worker { worker: 0, .. }), "{error}");
         error.to_string()

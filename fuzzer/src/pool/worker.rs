@@ -14,11 +14,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How long a worker may be silent, in milliseconds of its processor time: no run takes that long, but for the time that
 /// passes by the host's clock until its horizon. On a machine that is busy otherwise it may be much longer for the host;
 /// a worker that gets nothing done for so long hangs.
 const SILENCE_MS_MAX: i32 = 120_000;
+/// How often it is looked whether the user wants all to end, in milliseconds of the host.
+const SLICE_MS: i32 = 50;
+/// How long a run may go on when the user does.
+const STOP_MS_MAX: i32 = 800;
 /// How long it may take to end when asked to, in milliseconds of the host.
 const QUIT_MS_MAX: i32 = 2_000;
 
@@ -31,6 +37,8 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// Where its standard error goes, appended; absent: to ours.
     pub log: Option<PathBuf>,
+    /// Set when the user wants all of it to end: a worker that does not answer soon is given up then.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl Program {
@@ -53,7 +61,9 @@ impl Program {
         let missing = || io::Error::other("a pipe of the worker is missing");
         let input = child.stdin.take().ok_or_else(missing)?.into();
         let output = child.stdout.take().ok_or_else(missing)?.into();
-        Ok(Link::new(Some(child), input, output))
+        let mut link = Link::new(Some(child), input, output);
+        link.output.get_mut().stop.clone_from(&self.stop);
+        Ok(link)
     }
 }
 
@@ -71,7 +81,8 @@ impl Link {
     #[must_use]
     pub fn new(child: Option<Child>, input: OwnedFd, output: OwnedFd) -> Self {
         let process = child.as_ref().map(Child::id);
-        let output = BufReader::new(Patient { file: output.into(), limit_ms: SILENCE_MS_MAX, process });
+        let output =
+            BufReader::new(Patient { file: output.into(), limit_ms: SILENCE_MS_MAX, process, stop: None });
         Self { child, input: Some(input.into()), output }
     }
 
@@ -81,6 +92,11 @@ impl Link {
         let closed = || CodecError::Io(io::ErrorKind::BrokenPipe.into());
         write_frame(self.input.as_mut().ok_or_else(closed)?, request)?;
         read_frame(&mut self.output)?.ok_or_else(closed)
+    }
+
+    /// The user's wish, if there is one: then it matters no more how the worker ended.
+    fn interrupted(&self) -> Option<ExecutorError> {
+        self.output.get_ref().is_stopped().then_some(ExecutorError::Interrupted)
     }
 
     /// How it ended; a process that has not is killed.
@@ -119,30 +135,53 @@ struct Patient {
     limit_ms: i32,
     /// Who writes, where it is known: as long as it works, its time counts, and not the host's.
     process: Option<u32>,
+    /// Set when nothing is worth waiting for any more.
+    stop: Option<Arc<AtomicBool>>,
+}
+
+impl Patient {
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// Waits until something arrives: whether it does in time. A worker that is told to end has a moment to get done.
+    fn waits_for(&self) -> io::Result<bool> {
+        let mut waited_ms = 0;
+        let mut since_stop_ms = 0;
+        while waited_ms < self.limit_ms {
+            let slice_ms =
+                if self.stop.is_some() { SLICE_MS.min(self.limit_ms - waited_ms) } else { self.limit_ms };
+            let timeout = PollTimeout::try_from(slice_ms).unwrap_or(PollTimeout::MAX);
+            let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, timeout) {
+                Ok(0) => {}
+                Ok(_) => return Ok(true),
+                Err(nix::errno::Errno::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            waited_ms += slice_ms;
+            since_stop_ms += if self.is_stopped() { slice_ms } else { 0 };
+            if since_stop_ms >= STOP_MS_MAX {
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "it was interrupted"));
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let limit = PollTimeout::try_from(self.limit_ms).unwrap_or(PollTimeout::MAX);
         let worked = || self.process.and_then(worked_ms);
         let mut marks = worked().map(|now| Marks { begin: now, last: now });
-        loop {
-            let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, limit) {
-                Ok(0)
-                    if marks
-                        .as_mut()
-                        .zip(worked())
-                        .is_some_and(|(marks, now)| marks.works(now, self.limit_ms)) => {}
-                Ok(0) => {
-                    let why = format!("no answer for {} s", self.limit_ms / 1000);
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, why));
-                }
-                Ok(_) => return self.file.read(buffer),
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
+        while !self.waits_for()? {
+            let works =
+                marks.as_mut().zip(worked()).is_some_and(|(marks, now)| marks.works(now, self.limit_ms));
+            if !works {
+                let why = format!("no answer for {} s", self.limit_ms / 1000);
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
             }
         }
+        self.file.read(buffer)
     }
 }
 
@@ -224,7 +263,12 @@ impl Worker {
                 Ok(Reply::Done) => {}
                 Ok(Reply::Failed(error)) => return Err(error),
                 Ok(Reply::Ran(_)) => return Err(self.unusable("it answered something else than was asked")),
-                Err(error) => return Err(self.unusable(format!("{error}; {}", link.end()))),
+                Err(error) => {
+                    let end = link.end();
+                    return Err(link
+                        .interrupted()
+                        .unwrap_or_else(|| self.unusable(format!("{error}; {end}"))));
+                }
             }
         }
         Ok(self.link.insert(link))
@@ -256,8 +300,9 @@ impl Worker {
             Ok(reply) => Ok(Ok(reply)),
             Err(error) => {
                 let why = format!("{error}; {}", link.end());
+                let interrupted = link.interrupted();
                 self.link = None;
-                Ok(Err(why))
+                interrupted.map_or(Ok(Err(why)), Err)
             }
         }
     }

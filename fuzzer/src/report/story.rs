@@ -38,8 +38,12 @@ struct Line {
 /// two lines.
 #[must_use]
 pub fn tell(execution: &Execution, again: Option<Rate>) -> String {
-    let Verdict::Violation(violation) = &execution.verdict else {
-        return format!("# No violation\n\n{}\n", setting(execution));
+    let violation = match &execution.verdict {
+        Verdict::Violation(violation) => violation,
+        Verdict::Valid => return format!("# No violation\n\n{}\n", setting(execution)),
+        Verdict::Unknown { why } => {
+            return format!("# Undecided\n\nThe run could not be judged: {why}.\n\n{}\n", setting(execution));
+        }
     };
     let mut text =
         format!("# {}\n\n{}\n\n{}\n\n", violation.signature, violation.summary, setting(execution));

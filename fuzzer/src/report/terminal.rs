@@ -157,6 +157,9 @@ fn notable(event: &CampaignEvent) -> Option<String> {
         CampaignEvent::WorkerRestarted { worker, why } => {
             format!("warning: worker {worker} was started again: {why}")
         }
+        CampaignEvent::Undecided { executions, why, kept: Some(kept), .. } => {
+            format!("undecided in execution {executions}: {why}\n  kept in {}", kept.display())
+        }
         CampaignEvent::Skipped { why, .. } => format!("warning: a schedule could not be run: {why}"),
         CampaignEvent::Quarantined { file, why, .. } => {
             format!("warning: {} was set aside: {why}", file.display())

@@ -106,7 +106,8 @@ impl Session {
         }
         start_nodes(&mut sandbox, nodes, input.seed)?;
         let manifest = &runner.manifest;
-        pass_gate(&mut sandbox, &manifest.ready, nodes, usize::from(input.workload.clients))?;
+        let probe = usize::from(input.workload.clients);
+        pass_gate(&mut sandbox, &manifest.ready, nodes, probe, runner.was_ready)?;
         let mut observer = Observer::new(nodes, hosts);
         let taken = sandbox.events().len();
         sandbox.events().iter().for_each(|event| observer.take(event, sandbox.logs()));
@@ -151,7 +152,9 @@ impl Session {
     /// When the sandbox fails.
     pub fn finish(mut self) -> Result<Execution, ExecutorError> {
         // The first window ends as the run begins: what led to readiness is the state of the first choice.
-        self.do_what_is_due()?;
+        if self.sandbox.stopped().is_none() {
+            self.do_what_is_due()?;
+        }
         while self.stage != Stage::Over {
             let pause = self.sandbox.run(self.next_stop()).map_err(broken)?;
             self.take_events()?;

@@ -32,9 +32,24 @@ impl Sandbox {
     /// # Errors
     /// When a program cannot be started at all.
     pub fn start(&mut self, node: usize) -> Result<(), Error> {
-        if !self.nodes[node].roots.is_empty() {
+        if !self.nodes[node].roots.is_empty() || self.stopped.is_some() {
             return Ok(());
         }
+        let started = self.switch_on(node);
+        match started {
+            // It could be started before: what is in its way now is its own doing.
+            Err(Error::Tracer(error @ tracer::Error::Died { .. })) if self.nodes[node].was_started => {
+                self.stop_run(format!("node n{} cannot be started again: {error}", node + 1));
+                return Ok(());
+            }
+            other if self.nodes[node].was_started => self.contain(other, ())?,
+            other => other?,
+        }
+        self.nodes[node].was_started = true;
+        Ok(())
+    }
+
+    fn switch_on(&mut self, node: usize) -> Result<(), Error> {
         self.move_in(node)?;
         self.nodes[node].next_vpid = 1;
         let host = self.nodes[node].host;

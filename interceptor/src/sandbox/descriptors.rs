@@ -3,11 +3,13 @@
 use super::files::{Description, DescriptionId, FilesId, Kind, Pipe, PipeId};
 use super::guest::Trouble;
 use super::task::{Key, ThreadId};
+use super::timers::Due;
 use super::{ClockKind, Deadline, Sandbox};
 use crate::event::{EventKind, LogLine, Report};
 use crate::time::Span;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 
 pub(super) const IN: u32 = libc::EPOLLIN as u32;
 pub(super) const OUT: u32 = libc::EPOLLOUT as u32;
@@ -20,8 +22,26 @@ const NESTING_MAX: u32 = 5;
 impl Sandbox {
     /// What `fd` of the calling thread stands for.
     pub(super) fn description(&self, id: ThreadId, fd: u64) -> Result<DescriptionId, Trouble> {
-        let files = self.process_of(id).files;
+        let files = self.files_of(id);
         Ok(self.files.slot(files, fd as i32).ok_or(Errno::EBADF)?.description)
+    }
+
+    /// The table of descriptors that a thread uses.
+    pub(super) fn files_of(&self, id: ThreadId) -> FilesId {
+        self.thread(id).own_files.unwrap_or_else(|| self.process_of(id).files)
+    }
+
+    /// A duplicate of a descriptor of the calling thread's.
+    pub(super) fn copy_of_descriptor(&self, id: ThreadId, fd: i32) -> Result<OwnedFd, Trouble> {
+        Ok(self.thread(id).tid.duplicate_descriptor(self.process_of(id).tid, fd)?)
+    }
+
+    /// Nobody of these uses the table any more: the last one closes what is in it.
+    pub(super) fn leave_files(&mut self, files: FilesId) {
+        for fd in self.files.leave(files) {
+            self.close_descriptor(files, fd);
+        }
+        self.files.drop_table(files);
     }
 
     /// Poll bits that are true of a description now.
@@ -102,6 +122,7 @@ impl Sandbox {
             epoll.forget(id);
         }
         self.release_locks(id);
+        self.in_memory.remove(&id);
         match description.kind {
             Kind::Socket(socket) => {
                 self.note_disconnect(socket);
@@ -135,25 +156,30 @@ impl Sandbox {
         }
     }
 
-    /// A timer descriptor's time has come.
+    /// A timer descriptor's time has come. Until somebody reads of that, it is not set again (timerfd_create(2)).
     pub(super) fn timer_descriptor_fires(&mut self, id: DescriptionId) {
-        let now = self.now;
         let Some(description) = self.files.get_mut(id) else { return };
         let node = description.node;
         let Kind::Timer(timer) = &mut description.kind else { return };
         timer.timer = None;
-        timer.expirations += 1;
-        let next = timer.next_ns.filter(|_| timer.interval > Span::ZERO).map(|ns| ns + timer.interval.0);
-        timer.next_ns = next;
-        if let Some(ns) = next {
-            let clock = timer.clock;
-            let at = self.nodes[node].clock.instant_of(clock, ns).max(now);
-            let pending = self.timers.set(at, super::timers::Due::Descriptor(id));
-            if let Some(Kind::Timer(timer)) = self.files.get_mut(id).map(|d| &mut d.kind) {
-                timer.timer = Some(pending);
-            }
-        }
+        timer.expirations += timer.beat.catch_up(self.nodes[node].clock.read(timer.clock, self.now));
         self.notify(id, IN);
+    }
+
+    /// What has expired of a timer descriptor is taken note of: from now on it runs again.
+    pub(super) fn take_expirations(&mut self, id: DescriptionId) -> Option<u64> {
+        let description = self.files.get_mut(id)?;
+        let clock = &self.nodes[description.node].clock;
+        let Kind::Timer(timer) = &mut description.kind else { return None };
+        if timer.expirations == 0 {
+            return None;
+        }
+        let passed = timer.beat.catch_up(clock.read(timer.clock, self.now));
+        if let Some(next) = timer.beat.next_ns {
+            let at = clock.instant_of(timer.clock, next).max(self.now);
+            timer.timer = Some(self.timers.set(at, Due::Descriptor(id)));
+        }
+        Some(std::mem::take(&mut timer.expirations) + passed)
     }
 
     /// Sets the calling thread's deadline `span` from now, if it has none yet; whether it has passed.

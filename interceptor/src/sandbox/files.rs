@@ -5,9 +5,8 @@
 
 use super::clock::ClockKind;
 use super::epoll::Epoll;
-use super::timers::TimerId;
+use super::timers::{Beat, TimerId};
 use crate::net::SocketId;
-use crate::time::Span;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::path::PathBuf;
@@ -98,13 +97,11 @@ pub enum Kind {
 pub struct TimerDescriptor {
     /// The clock it follows.
     pub clock: ClockKind,
-    /// When it fires next, by its clock.
-    pub next_ns: Option<u64>,
-    /// Its interval; zero: once.
-    pub interval: Span,
+    /// When it expires.
+    pub beat: Beat,
     /// Expirations nobody has read.
     pub expirations: u64,
-    /// The pending timer.
+    /// The pending timer; none while there are expirations to read.
     pub timer: Option<TimerId>,
 }
 

@@ -7,7 +7,6 @@
 
 use super::clock::Time;
 use super::task::{State, Thread, ThreadId};
-use super::watchdog::resident_bytes;
 use super::{Error, Sandbox};
 use crate::time::{Instant, Span};
 use tracer::{Stop, Tid, poll_any};
@@ -91,22 +90,21 @@ impl Sandbox {
         };
         match self.handle_stop(id, stop) {
             Err(Error::Tracer(error)) if error.is_gone() && self.is_dying(id) => Ok(()),
-            other => other,
+            Ok(Some(signal)) => self.go_on(id, signal),
+            other => other.map(|_| ()),
         }
     }
 
-    /// Ends the run if a process uses more memory than it may.
+    /// Ends the run if its processes use more memory than they may.
     fn bound_memory(&mut self) {
         if self.now < self.looked + LOOK_EVERY {
             return;
         }
         self.looked = self.now;
-        let running = self.processes.values().filter(|process| process.ended.is_none());
-        let greedy = running.filter_map(|process| Some((process.node, resident_bytes(process.tid.0)?)));
-        if let Some((node, bytes)) =
-            greedy.into_iter().find(|&(_, bytes)| bytes > self.config.limits.memory_max)
-        {
-            self.stop_run(format!("node n{}: a process uses {bytes} bytes of memory", node + 1));
+        let max = self.config.limits.memory_max;
+        let bytes = self.watchdog.used(max);
+        if bytes > max {
+            self.stop_run(self.told_memory(bytes));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! programs and libraries that may draw random numbers from the processor.
 
 use super::Sandbox;
-use super::task::ProcessId;
+use super::task::{Process, ProcessId};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
@@ -14,13 +14,15 @@ impl Sandbox {
     #[must_use]
     pub fn leaks(&self) -> BTreeSet<String> {
         let living = self.processes.values().filter(|process| process.ended.is_none());
-        let code = living.flat_map(|process| self.code_that_may_draw(process.tid));
+        let code = living.flat_map(|process| self.code_that_may_draw(self.living_thread(process)));
         self.leaks.iter().cloned().chain(code).collect()
     }
 
     /// A process is about to end or to run another program: takes note of what it has mapped.
     pub(super) fn note_code(&mut self, process: ProcessId) {
-        let Some(tid) = self.processes.get(&process).map(|process| process.tid) else { return };
+        let Some(tid) = self.processes.get(&process).map(|process| self.living_thread(process)) else {
+            return;
+        };
         let found = self.code_that_may_draw(tid);
         self.leaks.extend(found);
     }
@@ -31,6 +33,12 @@ impl Sandbox {
         for id in of_node.map(|(&id, _)| id).collect::<Vec<_>>() {
             self.note_code(id);
         }
+    }
+
+    /// A thread that has not called exit: what /proc tells of a process it tells of such a one only.
+    fn living_thread(&self, process: &Process) -> Tid {
+        let living = process.threads.iter().map(|&id| self.thread(id)).find(|thread| !thread.left);
+        living.map_or(process.tid, |thread| thread.tid)
     }
 
     fn code_that_may_draw(&self, tid: Tid) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use super::boot::SHARED;
 use super::log::What;
+use super::syscalls::LIMITS;
 use super::task::{Key, Process, ProcessId, State, Thread, ThreadId};
 use super::{Error, Sandbox};
 use crate::event::{EventKind, Exit};
@@ -19,6 +20,7 @@ impl Sandbox {
     pub(super) fn await_stop(&mut self, id: ThreadId) -> Result<Stop, Error> {
         let tid = self.thread(id).tid;
         self.watchdog.watch(tid, self.process_of(id).tid);
+        let mut over = false;
         let stop = loop {
             if let Some(stop) = self.stops.take_of(tid) {
                 break stop;
@@ -30,7 +32,14 @@ impl Sandbox {
             match stop {
                 Stop::Exited(_) | Stop::Killed(_) if !self.time.is_real() => {
                     if let Some(&other) = self.by_tid.get(&who.0) {
-                        self.forget_thread(other);
+                        let is_apart = self.thread(other).process != self.thread(id).process;
+                        if is_apart && self.heed_host(other, stop) {
+                            // Whoever clears up waits for it.
+                            self.stops.push(who, stop);
+                            over = true;
+                        } else {
+                            self.forget_thread(other);
+                        }
                     }
                 }
                 // A thread other than the leader called exec and took over the leader's id.
@@ -44,9 +53,13 @@ impl Sandbox {
             }
         };
         self.watchdog.rest();
-        if let Some(why) = self.watchdog.take_verdict() {
-            let node = self.thread(id).node;
-            self.stop_run(format!("node n{}: {why}", node + 1));
+        over |= self.heed_watchdog() || self.heed_host(id, stop);
+        if over {
+            if stop.is_end() {
+                // Whoever clears up waits for it.
+                self.stops.push(self.thread(id).tid, stop);
+            }
+            return Err(Error::Over);
         }
         Ok(stop)
     }
@@ -127,9 +140,12 @@ impl Sandbox {
                 actions: BTreeMap::new(),
                 sent: VecDeque::new(),
                 ended: None,
+                fatal: None,
                 stopped: false,
+                change: None,
                 alarm: None,
                 timers: BTreeMap::new(),
+                limits: LIMITS,
                 shared: SHARED,
             },
         );
@@ -163,10 +179,13 @@ impl Sandbox {
                 saved_mask: None,
                 after_call: true,
                 progress: 0,
+                receives: 0,
+                own_files: None,
                 left: false,
             },
         );
         self.by_tid.insert(tid.0, id);
+        self.watchdog.born(self.processes[&process].tid);
         id
     }
 
@@ -230,6 +249,9 @@ impl Sandbox {
         let Some(thread) = self.threads.remove(&id) else { return };
         self.by_tid.remove(&thread.tid.0);
         self.stops.forget(thread.tid);
+        if let Some(files) = thread.own_files {
+            self.leave_files(files);
+        }
         if let Some(process) = self.processes.get_mut(&thread.process) {
             process.threads.remove(&id);
         }
@@ -254,11 +276,7 @@ impl Sandbox {
 
     /// All threads of a process have ended.
     pub(super) fn process_ended(&mut self, id: ProcessId, status: i32) -> Result<(), Error> {
-        let files = self.processes[&id].files;
-        for fd in self.files.leave(files) {
-            self.close_descriptor(files, fd);
-        }
-        self.files.drop_table(files);
+        self.leave_files(self.processes[&id].files);
         self.cancel_process_timers(id);
         self.end_aio(id)?;
         self.release_locks_of(id);
@@ -269,12 +287,14 @@ impl Sandbox {
         }
         let process = self.processes.get_mut(&id).expect("a process that ends is known");
         process.ended = Some(status);
+        self.watchdog.gone(process.tid);
         let (node, parent) = (process.node, process.parent);
         if self.nodes[node].roots.contains(&id) {
             self.nodes[node].roots.clear();
             self.flush_output(node);
             let exit = if status >= 256 { Exit::Signal(status - 256) } else { Exit::Status(status) };
-            if !self.is_client(node) {
+            // A run that is over has ended it, and nobody else.
+            if !self.is_client(node) && self.stopped.is_none() {
                 self.note(self.nodes[node].host, EventKind::Exit(exit));
             }
             // What it left running goes with it, as with a container.

@@ -10,15 +10,18 @@ mod aio;
 mod boot;
 mod clock;
 mod descriptors;
+mod ending;
 mod epoll;
 mod files;
 mod free;
 mod guest;
 mod home;
 mod interleaver;
+mod job_control;
 mod leaks;
 mod life;
 mod log;
+mod memory;
 mod operations;
 mod refusals;
 mod run;
@@ -81,6 +84,9 @@ pub enum Error {
     /// A dissector's notation.
     #[error(transparent)]
     Dissector(#[from] DissectorError),
+    /// The run is over before its time; [`Sandbox::stopped`] says why. Nobody outside of the sandbox meets this.
+    #[error("the run is over")]
+    Over,
     /// A stop that cannot be.
     #[error("unexpected stop of thread {thread} on node n{node}: {stop}", node = node + 1)]
     Stop {
@@ -136,11 +142,11 @@ pub struct Limits {
     pub output_max: u64,
     /// Threads of a node at a time.
     pub threads_max: usize,
-    /// Bytes of resident memory of a process.
+    /// Bytes of memory of all processes of a run together.
     pub memory_max: u64,
     /// Bytes of files of a node.
     pub disk_max: u64,
-    /// Processor milliseconds a thread may run without a call.
+    /// Milliseconds of its processor time that a thread may run without a stop, or wait in a call of the host.
     pub spin_ms_max: u64,
 }
 
@@ -150,7 +156,7 @@ impl Default for Limits {
             calls_max: 5_000_000,
             output_max: 64 << 20,
             threads_max: 512,
-            memory_max: 2 << 30,
+            memory_max: 4 << 30,
             disk_max: 1 << 30,
             spin_ms_max: 3_000,
         }
@@ -206,6 +212,8 @@ struct Node {
     /// The processes of its programs, the main one first; none when it is down.
     roots: Vec<ProcessId>,
     next_vpid: i32,
+    /// Its programs were started once.
+    was_started: bool,
     paused: bool,
     output: [Vec<u8>; 2],
     output_bytes: u64,
@@ -237,6 +245,8 @@ pub struct Sandbox {
     /// Connections the capture knows the port of.
     announced: BTreeSet<u32>,
     files: Files,
+    /// Files that are in memory only (memfd_create(2)), while a number stands for them.
+    in_memory: BTreeMap<files::DescriptionId, std::fs::File>,
     timers: Timers,
     aio: Aio,
     interleaver: Interleaver,
@@ -250,6 +260,10 @@ pub struct Sandbox {
     logs: Vec<LogLine>,
     client_events: VecDeque<(SocketId, u32)>,
     calls: u64,
+    /// The call that is being answered.
+    calling: Option<i64>,
+    /// How often the host had run out of memory when the room was switched on.
+    kills_before: u64,
     /// When the memory of threads that run free was last looked at.
     looked: Instant,
     /// Checksum of the data the current call moved.
@@ -310,6 +324,7 @@ impl Sandbox {
             capture: Capture::new(dissectors),
             announced: BTreeSet::new(),
             files: Files::default(),
+            in_memory: BTreeMap::new(),
             timers: Timers::default(),
             aio: Aio::default(),
             interleaver: Interleaver::new(config.seed),
@@ -323,6 +338,8 @@ impl Sandbox {
             logs: Vec::new(),
             client_events: VecDeque::new(),
             calls: 0,
+            calling: None,
+            kills_before: memory::kills(),
             looked: Instant::START,
             moved: 0,
             paths: Cell::default(),
@@ -440,6 +457,7 @@ impl Node {
             data,
             roots: Vec::new(),
             next_vpid: 1,
+            was_started: false,
             paused: false,
             output: [Vec::new(), Vec::new()],
             output_bytes: 0,

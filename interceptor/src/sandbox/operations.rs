@@ -52,6 +52,14 @@ impl Sandbox {
     /// # Errors
     /// When the sandbox fails; an operation on a node that is in the wrong state touches nothing.
     pub fn operate(&mut self, operation: Operation) -> Result<u64, Error> {
+        if self.stopped.is_some() {
+            return Ok(0);
+        }
+        let touched = self.strike(operation);
+        self.contain(touched, 0)
+    }
+
+    fn strike(&mut self, operation: Operation) -> Result<u64, Error> {
         use Operation as Op;
         match operation {
             Op::Kill(node) => self.kill(node),

@@ -8,6 +8,9 @@ use super::{Deadline, Error, Sandbox};
 use crate::time::{Instant, Span};
 use tracer::Stop;
 
+/// Most signals that a thread receives in one turn.
+const SIGNALS_IN_A_TURN: u32 = 1_000;
+
 /// Why [`Sandbox::run`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
@@ -31,7 +34,8 @@ impl Sandbox {
                 return Ok(Pause::Stopped);
             }
             self.now = self.time.now(self.now);
-            self.fire_due()?;
+            let fired = self.fire_due();
+            self.contain(fired, ())?;
             if self.events.len() > seen || !self.client_events.is_empty() {
                 return Ok(Pause::Activity);
             }
@@ -40,7 +44,8 @@ impl Sandbox {
             }
             let runnable = self.runnable();
             if self.time.is_real() {
-                self.run_free(&runnable, until)?;
+                let ran = self.run_free(&runnable, until);
+                self.contain(ran, ())?;
             } else if runnable.is_empty() {
                 self.now = self.next_deadline().map_or(until, |at| at.min(until)).max(self.now);
             } else {
@@ -49,7 +54,8 @@ impl Sandbox {
                     [_] => self.next_deadline().map_or(until, |at| at.min(until)),
                     _ => self.now,
                 };
-                self.turn(chosen)?;
+                let taken = self.turn(chosen);
+                self.contain_turn(chosen, taken)?;
             }
         }
     }
@@ -97,23 +103,47 @@ impl Sandbox {
 
     /// Lets a thread have its turn: its parked call is tried again, or it goes on.
     pub(super) fn turn(&mut self, id: ThreadId) -> Result<(), Error> {
+        self.calling = None;
         if self.thread(id).state == State::Retry {
             let call = self.thread(id).call.expect("a thread that is to try again has a call");
             return self.answer(id, &call);
         }
-        self.go_on(id, 0)
+        let signal = std::mem::take(&mut self.thread_mut(id).receives);
+        self.go_on(id, signal)
     }
 
-    /// Lets a thread go on, with a signal or without: to its next stop, which is handled, or on its own.
-    pub(super) fn go_on(&mut self, id: ThreadId, signal: i32) -> Result<(), Error> {
-        self.thread_mut(id).after_call = false;
-        if self.time.is_real() {
-            return self.set_free(id, signal);
+    /// Lets a thread go on, with a signal or without: to its next stop, which is handled, or on its own. One that receives
+    /// signal after signal is not waited for: others have their turn, and time its due.
+    pub(super) fn go_on(&mut self, id: ThreadId, mut signal: i32) -> Result<(), Error> {
+        for _ in 0..SIGNALS_IN_A_TURN {
+            self.thread_mut(id).after_call = false;
+            if self.time.is_real() {
+                return self.set_free(id, signal);
+            }
+            self.set_clock_page(self.thread(id).node);
+            self.thread(id).tid.resume(signal)?;
+            let stop = self.await_stop(id)?;
+            let Some(next) = self.handle_stop(id, stop)? else { return Ok(()) };
+            signal = next;
+            if self.stopped.is_some() || self.is_held(self.thread(id)) {
+                break;
+            }
         }
-        self.set_clock_page(self.thread(id).node);
-        self.thread(id).tid.resume(signal)?;
-        let stop = self.await_stop(id)?;
-        self.handle_stop(id, stop)
+        let thread = self.thread_mut(id);
+        (thread.state, thread.receives) = (State::Ready, signal);
+        Ok(())
+    }
+
+    /// Counts a stop of a guest's; too many end the run.
+    pub(super) fn count(&mut self, id: ThreadId, doing: impl FnOnce(String) -> String) {
+        self.calls += 1;
+        if self.calls > self.config.limits.calls_max {
+            let doing = doing(format!("node n{}", self.thread(id).node + 1));
+            self.stop_run(format!(
+                "the nodes made more than {} calls; {doing}",
+                self.config.limits.calls_max
+            ));
+        }
     }
 
     /// A thread of the node is about to run: a clock that does not run by itself is set.
@@ -126,36 +156,35 @@ impl Sandbox {
         }
     }
 
-    pub(super) fn handle_stop(&mut self, id: ThreadId, stop: Stop) -> Result<(), Error> {
+    /// Handles a stop: the signal that the thread goes on with in the same turn, if it does.
+    pub(super) fn handle_stop(&mut self, id: ThreadId, stop: Stop) -> Result<Option<i32>, Error> {
         let node = self.thread(id).node;
         let pages = &self.nodes[node].pages;
         self.now = self.time.after_stop(self.now, Span(pages.slept_ns()), pages.reads());
         match stop {
             Stop::BeforeCall => {
                 let call = self.thread(id).tid.call()?;
-                self.calls += 1;
-                if self.calls > self.config.limits.calls_max {
-                    self.stop_run(format!(
-                        "the nodes made more than {} calls; node n{} was making `{}`",
-                        self.config.limits.calls_max,
-                        node + 1,
-                        super::syscalls::name(call.number)
-                    ));
-                }
-                self.answer(id, &call)
+                self.count(id, |who| format!("{who} was making `{}`", super::syscalls::name(call.number)));
+                self.answer(id, &call)?;
             }
-            Stop::Signal(signal) => self.signal_stop(id, signal),
-            Stop::Exited(_) | Stop::Killed(_) => self.thread_ended(id, stop),
-            Stop::Fresh => {
-                self.thread_mut(id).state = State::Ready;
-                Ok(())
+            Stop::Signal(signal) => return self.signal_stop(id, signal),
+            Stop::Exited(_) | Stop::Killed(_) if self.heed_host(id, stop) => {
+                // Whoever clears up waits for it.
+                self.stops.push(self.thread(id).tid, stop);
+                return Err(Error::Over);
             }
-            other => Err(Error::Stop { thread: self.thread(id).vtid, node, stop: format!("{other:?}") }),
+            Stop::Exited(_) | Stop::Killed(_) => self.thread_ended(id, stop)?,
+            Stop::Fresh => self.thread_mut(id).state = State::Ready,
+            other => {
+                return Err(Error::Stop { thread: self.thread(id).vtid, node, stop: format!("{other:?}") });
+            }
         }
+        Ok(None)
     }
 
     /// Answers a call: the first time, or again after a wait.
     fn answer(&mut self, id: ThreadId, call: &Call) -> Result<(), Error> {
+        self.calling = Some(call.number);
         let outcome = match super::syscalls::handle(self, id, call) {
             Ok(outcome) => outcome,
             Err(Trouble::Fails(errno)) => {

@@ -1,45 +1,62 @@
 //! Signals: sent by the sandbox in the senders' names, received only at stops.
 
 use super::descriptors::IN;
-use super::files::{DescriptionId, Kind};
+use super::files::{DescriptionId, FilesId, Kind};
 use super::guest::{Handled, Outcome};
 use super::log::What;
-use super::task::{Call, Key, Process, ProcessId, SentSignal, State, ThreadId};
+use super::task::{Call, Key, Process, ProcessId, Sent, SentSignal, State, ThreadId};
 use super::{ClockKind, Error, Sandbox};
 use tracer::{Registers, Stop, Tid};
 
 const SIG_IGN: u64 = 1;
+/// `si_code` of a timer's signal.
+pub(super) const SI_TIMER: i32 = -2;
+/// Signals that may be queued for a process. It is less than hosts allow a user, so that it is the same on all.
+const SIGNALS_MAX: usize = 4_096;
 /// The first real-time signal.
 const REAL_TIME: i32 = 32;
 /// Offset of `uc_sigmask` in the kernel's ucontext: flags, link, stack, 256 bytes of registers.
 const UCONTEXT_SIGMASK: u64 = 8 + 8 + 24 + 256;
 
 impl Sandbox {
-    /// A thread is about to receive a signal.
-    pub(super) fn signal_stop(&mut self, id: ThreadId, signal: i32) -> Result<(), Error> {
+    /// A thread is about to receive a signal: the one that it goes on with in the same turn, if any.
+    pub(super) fn signal_stop(&mut self, id: ThreadId, signal: i32) -> Result<Option<i32>, Error> {
         let tid = self.thread(id).tid;
         if signal == libc::SIGSEGV && self.emulate_rdtsc(id)? {
-            return Ok(());
+            return Ok(None);
         }
+        if signal == libc::SIGSTOP {
+            // No guest can send it: somebody outside has.
+            return Ok(Some(0));
+        }
+        self.count(id, |who| format!("{who} was taking signal {signal}"));
         self.thread_mut(id).signalled.take_if(|sent| *sent == signal);
         let mut info = tid.signal_info()?;
         self.correct_signal_info(id, signal, &mut info);
         tid.set_signal_info(&info)?;
         self.log_entry(id, What::Signal(signal));
+        let process = self.thread(id).process;
+        self.process_of_mut(id).fatal = Some(signal);
+        let signal = if self.is_stopped_by(process, signal) {
+            self.stop_process(process, signal)?;
+            0
+        } else {
+            signal
+        };
         match self.thread_mut(id).saved_mask.take() {
             Some(mask) => self.deliver_under_mask(id, signal, mask),
-            None => self.go_on(id, signal),
+            None => Ok(Some(signal)),
         }
     }
 
     /// Delivers a signal to a thread whose call had replaced its mask: the handler runs, and what it returns to
     /// has the old mask again. The kernel would requeue a signal that the old mask blocks, so the mask is put
     /// into the frame that the handler returns through.
-    fn deliver_under_mask(&mut self, id: ThreadId, signal: i32, mask: u64) -> Result<(), Error> {
+    fn deliver_under_mask(&mut self, id: ThreadId, signal: i32, mask: u64) -> Result<Option<i32>, Error> {
         let tid = self.thread(id).tid;
         let handled = self.process_of(id).actions.get(&signal).is_some_and(|a| a.handler > SIG_IGN);
         if !handled {
-            return self.go_on(id, signal);
+            return Ok(Some(signal));
         }
         self.set_clock_page(self.thread(id).node);
         self.thread_mut(id).after_call = false;
@@ -57,18 +74,23 @@ impl Sandbox {
         let context = tid.registers()?.0.rdx;
         tid.write(context + UCONTEXT_SIGMASK, &mask.to_le_bytes())?;
         self.thread_mut(id).state = State::Ready;
-        Ok(())
+        Ok(None)
     }
 
     /// Replaces what the kernel says of the sender (host ids, host times) by what the receiver may know.
     pub(super) fn correct_signal_info(&mut self, id: ThreadId, signal: i32, info: &mut [u8; 128]) {
-        let process = self.process_of_mut(id);
-        if let Some(position) = process.sent.iter().position(|sent| sent.signal == signal) {
-            let sent = process.sent.remove(position).expect("the position was just found");
+        let process = self.thread(id).process;
+        let queue = &mut self.process_of_mut(id).sent;
+        let position = queue.iter().position(|sent| sent.signal == signal);
+        let sent = position.and_then(|position| queue.remove(position));
+        let timer = sent.filter(|sent| sent.code == SI_TIMER).map(|sent| sent.sender);
+        let overrun = self.timer_is_heard(process, signal, timer);
+        if let Some(sent) = sent {
             info[4..].fill(0);
             info[0..4].copy_from_slice(&signal.to_le_bytes());
             info[8..12].copy_from_slice(&sent.code.to_le_bytes());
             info[16..20].copy_from_slice(&sent.sender.to_le_bytes());
+            info[20..24].copy_from_slice(&overrun.to_le_bytes());
             info[24..32].copy_from_slice(&sent.value.to_le_bytes());
             return;
         }
@@ -94,6 +116,7 @@ impl Sandbox {
             [0x0f, 0x01, 0xf9] => 3,
             _ => return Ok(false),
         };
+        self.count(id, |who| format!("{who} was reading the processor's counter"));
         let node = self.thread(id).node;
         let time = self.nodes[node].clock.read(ClockKind::Monotonic, self.now);
         set_counter(&mut registers, time, len);
@@ -108,27 +131,21 @@ impl Sandbox {
         process: ProcessId,
         to: Option<ThreadId>,
         sent: SentSignal,
-    ) -> Result<(), Error> {
+    ) -> Result<Sent, Error> {
         let signal = sent.signal;
         if self.processes.get(&process).is_none_or(|p| p.ended.is_some()) {
-            return Ok(());
+            return Ok(Sent::Ignored);
         }
         match signal {
-            0 => return Ok(()),
-            libc::SIGCONT => {
-                self.processes.get_mut(&process).expect("just found").stopped = false;
-            }
-            libc::SIGSTOP => {
-                self.processes.get_mut(&process).expect("just found").stopped = true;
-                self.halt(|thread| thread.process == process);
-                return Ok(());
-            }
+            0 => return Ok(Sent::Ignored),
+            libc::SIGCONT => self.continue_process(process)?,
+            libc::SIGSTOP => return self.stop_process(process, signal).map(|()| Sent::Queued),
             libc::SIGKILL => {
                 self.note_code(process);
                 let target = &self.processes[&process];
                 let _gone = target.tid.send_process_signal(libc::SIGKILL);
                 self.await_death(process)?;
-                return self.process_ended(process, 256 + libc::SIGKILL);
+                return self.process_ended(process, 256 + libc::SIGKILL).map(|()| Sent::Queued);
             }
             _ => {}
         }
@@ -148,7 +165,7 @@ impl Sandbox {
             }
         }
         if ignored && receiver.is_some() {
-            return Ok(());
+            return Ok(Sent::Ignored);
         }
         let leader = target.tid;
         // Threads that run free come and go: a signal to all of them is the kernel's to hand out.
@@ -160,23 +177,32 @@ impl Sandbox {
             None => candidates.first().map_or(0, |&id| self.queued(id).1),
         };
         if signal < REAL_TIME && queued & bit(signal) != 0 {
-            return Ok(());
+            return Ok(Sent::Ignored);
         }
-        self.processes.get_mut(&process).expect("just found").sent.push_back(sent);
+        let queue = &mut self.processes.get_mut(&process).expect("just found").sent;
+        if queue.len() >= SIGNALS_MAX {
+            return Ok(Sent::Full);
+        }
+        queue.push_back(sent);
         let sent = match addressee {
             Some(id) => self.thread(id).tid.send_signal(leader, signal),
             None => leader.send_process_signal(signal),
         };
         match sent {
             // Whoever is on the way out hears nothing any more.
-            Err(error) if error.is_gone() && self.time.is_real() => return Ok(()),
+            Err(error) if error.is_gone() && self.time.is_real() => return Ok(Sent::Ignored),
+            // The host's user has too many queued, all programs together.
+            Err(error) if error.is_for_now() => {
+                self.processes.get_mut(&process).expect("just found").sent.pop_back();
+                return Ok(Sent::Full);
+            }
             other => other?,
         }
         self.signal_queued(process);
         if let Some(id) = receiver {
             self.interrupt(id, signal)?;
         }
-        Ok(())
+        Ok(Sent::Queued)
     }
 
     /// Whether a process wants to know nothing of its children's ends: they leave no zombie then (wait(2)).
@@ -304,21 +330,30 @@ impl Sandbox {
     /// Whoever waits for a signal of the process may go on: sigwait, and readers of its signal descriptors.
     fn signal_queued(&mut self, process: ProcessId) {
         self.wake(Key::Signals(process));
-        let Some(files) = self.processes.get(&process).map(|p| p.files) else { return };
-        for (_, slot) in self.files.slots(files) {
-            if matches!(self.files.get(slot.description).map(|d| &d.kind), Some(Kind::Signals(_))) {
-                self.notify(slot.description, IN);
+        for files in self.files_of_process(process) {
+            for (_, slot) in self.files.slots(files) {
+                if matches!(self.files.get(slot.description).map(|d| &d.kind), Some(Kind::Signals(_))) {
+                    self.notify(slot.description, IN);
+                }
             }
         }
     }
 
+    /// The tables that threads of a process use.
+    fn files_of_process(&self, id: ProcessId) -> Vec<FilesId> {
+        let Some(process) = self.processes.get(&id) else { return Vec::new() };
+        let own = process.threads.iter().filter_map(|&thread| self.thread(thread).own_files);
+        std::iter::once(process.files).chain(own).collect()
+    }
+
     /// Whether a process that has this signal descriptor has one of its signals queued.
     pub(super) fn is_signal_queued(&self, description: DescriptionId, mask: u64) -> bool {
-        let has_it = |process: &Process| {
-            process.ended.is_none()
-                && self.files.slots(process.files).iter().any(|(_, slot)| slot.description == description)
+        let is_in =
+            |files: FilesId| self.files.slots(files).iter().any(|(_, slot)| slot.description == description);
+        let has_it = |&(&id, process): &(&ProcessId, &Process)| {
+            process.ended.is_none() && self.files_of_process(id).into_iter().any(is_in)
         };
-        let owners = self.processes.values().filter(|process| has_it(process));
+        let owners = self.processes.iter().filter(has_it).map(|(_, process)| process);
         owners.flat_map(|process| &process.threads).any(|&id| self.pending_signals(id) & mask != 0)
     }
 

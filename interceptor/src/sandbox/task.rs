@@ -1,8 +1,9 @@
 //! Threads and processes of the guests, as the sandbox knows them.
 
 use super::files::{DescriptionId, FilesId};
-use super::timers::TimerId;
-use crate::time::Span;
+use super::job_control::Change;
+use super::syscalls::Limits;
+use super::timers::{Beat, TimerId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 pub use tracer::Call;
@@ -86,6 +87,10 @@ pub struct Thread {
     pub after_call: bool,
     /// Bytes that its call has moved before it had to wait for more room.
     pub progress: usize,
+    /// The signal that it goes on with.
+    pub receives: i32,
+    /// Its own table of descriptors, if it does not use its process's (clone(2) without `CLONE_FILES`).
+    pub own_files: Option<FilesId>,
     /// It has called exit, but leads a process whose other threads go on.
     pub left: bool,
 }
@@ -106,10 +111,29 @@ pub struct SentSignal {
     pub signal: i32,
     /// `si_code`.
     pub code: i32,
-    /// Virtual id of the sender.
+    /// Virtual id of the sender; of a timer's signal, the timer's number.
     pub sender: i32,
     /// `si_value`.
     pub value: u64,
+}
+
+/// What became of a signal that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Queued,
+    /// Nobody is there who wants it, or it is queued already.
+    Ignored,
+    /// Too many are queued.
+    Full,
+}
+
+/// The interval timer of a process.
+pub struct Alarm {
+    /// When it expires.
+    pub beat: Beat,
+    /// The pending timer; none while its signal is.
+    pub timer: Option<TimerId>,
 }
 
 /// A POSIX timer.
@@ -122,12 +146,14 @@ pub struct PosixTimer {
     pub value: u64,
     /// The thread it is sent to, by virtual id; 0: the process.
     pub thread: i32,
-    /// When it fires next, by its clock.
-    pub next_ns: Option<u64>,
-    /// Its interval.
-    pub interval: Span,
-    /// The pending timer.
+    /// When it expires.
+    pub beat: Beat,
+    /// The pending timer; none while its signal is.
     pub timer: Option<TimerId>,
+    /// Its signal is on its way, for so many expirations.
+    pub unseen: u64,
+    /// Expirations that the last signal received stood for, but one.
+    pub overrun: i32,
 }
 
 /// A guest process.
@@ -158,12 +184,18 @@ pub struct Process {
     pub sent: VecDeque<SentSignal>,
     /// How it ended: a status, or 256 and the signal.
     pub ended: Option<i32>,
+    /// The last signal that reached a thread of it: if it ends by one, by that.
+    pub fatal: Option<i32>,
     /// Job control has stopped it.
     pub stopped: bool,
-    /// The interval timer: the pending timer, when it fires by the clock, its interval.
-    pub alarm: Option<(TimerId, u64, Span)>,
+    /// That it was stopped or continued, until its parent has learnt of it.
+    pub change: Option<Change>,
+    /// The interval timer.
+    pub alarm: Option<Alarm>,
     /// POSIX timers.
     pub timers: BTreeMap<i32, PosixTimer>,
+    /// Its limits on resources.
+    pub limits: Limits,
     /// Where the shared pages are mapped; 0 before exec is done.
     pub shared: u64,
 }

@@ -9,6 +9,27 @@ static void *forever(void *arg) {
     return NULL;
 }
 
+static void on_fault(int signal) { (void)signal; }
+
+/* Takes so many MiB of memory in each of so many processes, a page at a time. */
+static void take(int processes, size_t mib, int flags) {
+    size_t len = mib << 20;
+    char *shared = flags & MAP_SHARED ? mmap(0, len, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0) : NULL;
+    for (int i = 0; i < processes; i++) if (fork() == 0) {
+        char *p = shared ? shared : mmap(0, len, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+        for (size_t at = 0; at < len; at += 4096) {
+            p[at] = 1;
+            if (at % (1 << 20) == 0) sched_yield();
+        }
+        pause_ms(200);
+        _exit(0);
+    }
+    for (int i = 0; i < processes; i++) wait(NULL);
+    printf("done\n");
+    fflush(stdout);
+    exit(0);
+}
+
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "";
     static char block[65536];
@@ -32,6 +53,39 @@ int main(int argc, char **argv) {
         if (write(fd, block, sizeof block) < 0) pause();
         close(fd);
     }
+    if (strcmp(what, "populate") == 0) for (;;) mmap(0, 1 << 26, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (strcmp(what, "together") == 0) take(4, 40, MAP_PRIVATE);
+    if (strcmp(what, "shared") == 0) take(4, 40, MAP_SHARED);
+    if (strcmp(what, "memfd") == 0) for (int fd = memfd_create("f", 0);;) if (write(fd, block, sizeof block) < 0) pause();
+    if (strcmp(what, "uid") == 0) for (;;) getuid();
+    if (strcmp(what, "protect") == 0) for (void *p = mmap(0, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);;) mprotect(p, 4096, 1), mprotect(p, 4096, 3);
+    if (strcmp(what, "counter") == 0) for (;;) __builtin_ia32_rdtsc();
+    if (strcmp(what, "faults") == 0) {
+        signal(SIGSEGV, on_fault);
+        *(volatile char *)8 = 1;
+    }
+    if (strcmp(what, "traps") == 0) for (signal(SIGTRAP, on_fault);;) __asm__ volatile("int3");
+    if (strcmp(what, "alarms") == 0) {
+        signal(SIGALRM, on_fault);
+        struct itimerval often = {{0, 1}, {0, 1}};
+        for (setitimer(ITIMER_REAL, &often, NULL);;) pause();
+    }
+    if (strcmp(what, "int80") == 0) {
+        long result;
+        __asm__ volatile("int $0x80" : "=a"(result) : "a"(20));
+        printf("%ld\n", result);
+    }
+    if (strcmp(what, "x32") == 0) {
+        long result;
+        __asm__ volatile("syscall" : "=a"(result) : "a"(0x40000000L + 39) : "rcx", "r11", "memory");
+        printf("%ld\n", result);
+    }
+    if (strcmp(what, "wait") == 0) {
+        char byte;
+        int fd = open(argv[2], O_RDONLY);
+        printf("%zd\n", read(fd, &byte, 1));
+    }
+    if (strcmp(what, "rest") == 0) for (;;) pause();
     if (strcmp(what, "output") == 0) for (;;) if (write(1, block, sizeof block) < 0) pause();
     return 1;
 }

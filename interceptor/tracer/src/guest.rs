@@ -1,9 +1,12 @@
 //! One guest thread: its registers, and how it is resumed.
 
 use crate::Error;
+use nix::errno::Errno;
 use std::fmt;
 use std::ptr;
 
+/// A descriptor of one thread and not of its process (pidfd_open(2)).
+const PIDFD_THREAD: i32 = libc::O_EXCL;
 /// The general registers among the register sets of ptrace(2).
 const NT_PRSTATUS: usize = 1;
 
@@ -85,11 +88,7 @@ impl Tid {
             return Err(Error::call("reading a call", self));
         }
         if info.op != libc::PTRACE_SYSCALL_INFO_SECCOMP {
-            return Err(Error::Call {
-                call: "reading a call",
-                tid: self.0,
-                source: nix::errno::Errno::EINVAL,
-            });
+            return Err(Error::Call { call: "reading a call", tid: self.0, source: Errno::EINVAL });
         }
         // SAFETY: the kernel has said which field it filled.
         let call = unsafe { info.u.seccomp };
@@ -296,22 +295,26 @@ impl Tid {
         if done < 0 { Err(Error::call("sending a signal", self)) } else { Ok(()) }
     }
 
-    /// A duplicate, in the tracer, of file descriptor `fd` of the process that this thread leads: both share
-    /// one open file description.
+    /// A duplicate, in the tracer, of file descriptor `fd` of this thread, of a process that `leader` leads: both share
+    /// one open file description. Kernels before 6.9 know of the leader's descriptors only.
     ///
     /// # Errors
-    /// When the process is gone or has no such descriptor.
-    pub fn duplicate_descriptor(self, fd: i32) -> Result<std::os::fd::OwnedFd, Error> {
+    /// When the thread is gone or has no such descriptor.
+    pub fn duplicate_descriptor(self, leader: Tid, fd: i32) -> Result<std::os::fd::OwnedFd, Error> {
         use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
         // SAFETY: no memory is passed; a descriptor of our own comes back.
-        let process = unsafe { libc::syscall(libc::SYS_pidfd_open, self.0, 0) };
-        if process < 0 {
-            return Err(Error::call("opening a process", self));
+        let open = |tid: Tid, flags: i32| unsafe { libc::syscall(libc::SYS_pidfd_open, tid.0, flags) };
+        let mut thread = open(self, PIDFD_THREAD);
+        if thread < 0 && Errno::last() == Errno::EINVAL {
+            thread = open(leader, 0);
+        }
+        if thread < 0 {
+            return Err(Error::call("opening a thread", self));
         }
         // SAFETY: the descriptor was just created and nobody else owns it.
-        let process = unsafe { OwnedFd::from_raw_fd(process as i32) };
+        let thread = unsafe { OwnedFd::from_raw_fd(thread as i32) };
         // SAFETY: no memory is passed; a descriptor of our own comes back.
-        let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) };
+        let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, thread.as_raw_fd(), fd, 0) };
         if copy < 0 {
             return Err(Error::call("duplicating a descriptor", self));
         }

@@ -68,6 +68,12 @@ impl Error {
         Self::Call { call, tid: tid.0, source: nix::errno::Errno::last() }
     }
 
+    /// The host has too little of something now.
+    #[must_use]
+    pub fn is_for_now(&self) -> bool {
+        matches!(self, Self::Call { source: nix::errno::Errno::EAGAIN, .. })
+    }
+
     /// The thread is gone: it was killed while it was being looked at.
     #[must_use]
     pub fn is_gone(&self) -> bool {

@@ -25,6 +25,10 @@ pub struct Flaws {
     pub nondeterministic: bool,
     /// Schedules with this kind of fault cannot be run.
     pub fails_on: Option<Kind>,
+    /// Runs with this kind of fault are ended early, each at another place.
+    pub ends_on: Option<Kind>,
+    /// The run of this number is interrupted, and all after it.
+    pub interrupted_at: Option<u64>,
     /// Counts runs.
     pub runs: Arc<AtomicU64>,
 }
@@ -118,6 +122,9 @@ impl Executor for Fake {
         if input.steps.iter().any(|step| Some(step.fault.kind()) == self.flaws.fails_on) {
             return Err(ExecutorError::Run { why: "it does that".into() });
         }
+        if self.flaws.interrupted_at.is_some_and(|at| run >= at) {
+            return Err(ExecutorError::Interrupted);
+        }
         let mut executed = input.clone();
         let mut episode = Vec::new();
         if let Some(from) = executed.agent_from_ms.take() {
@@ -138,7 +145,10 @@ impl Executor for Fake {
         }
         let (stage, since, features) = think(&executed);
         let is_bad = stage == 2 || (self.flaws.noisy && executed.steps.is_empty());
-        let verdict = if is_bad {
+        let ends = executed.steps.iter().any(|step| Some(step.fault.kind()) == self.flaws.ends_on);
+        let verdict = if ends {
+            Verdict::Unknown { why: format!("node n2, thread 1: it ran {run} ms") }
+        } else if is_bad {
             Verdict::Violation(Violation {
                 signature: "fake/lost".into(),
                 oracle: "fake".into(),
@@ -149,7 +159,7 @@ impl Executor for Fake {
         } else {
             Verdict::Valid
         };
-        let noise = if self.flaws.nondeterministic { run } else { 0 };
+        let noise = if self.flaws.nondeterministic || ends { run } else { 0 };
         let landings = executed.steps.iter().map(|step| Landing {
             step: step.clone(),
             fired_ns: Some(fired_ms(&step.when) * 1_000_000),

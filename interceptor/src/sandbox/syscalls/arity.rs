@@ -92,6 +92,8 @@ pub fn arity(number: i64, arguments: &[u64; 6]) -> usize {
         | libc::SYS_getpriority
         | libc::SYS_ioprio_get
         | libc::SYS_setrlimit
+        | libc::SYS_getrlimit
+        | libc::SYS_capget
         | libc::SYS_arch_prctl
         | libc::SYS_capset => 2,
         // Nothing goes with what is only asked.

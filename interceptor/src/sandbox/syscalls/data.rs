@@ -135,7 +135,11 @@ impl Sandbox {
                 self.write_disk(id, to, (vector, bytes), at, manner)
             }
             Way::Random => returns(total(vector) as u64),
-            Way::Host => self.native(id),
+            Way::Host => {
+                let outcome = self.native(id)?;
+                self.bound_files_in_memory(id, to);
+                Ok(outcome)
+            }
             Way::PipeRead(_) | Way::Directory => Err(Errno::EBADF.into()),
             Way::Timer | Way::Signals(_) | Way::None => Err(Errno::EINVAL.into()),
         }
@@ -146,11 +150,10 @@ impl Sandbox {
         let [to, from, offset, count, ..] = call.args;
         let (source, target) = (self.description(id, from)?, self.description(id, to)?);
         let at = if offset == 0 { None } else { Some(self.thread(id).tid.read_u64(offset)?) };
-        let process = self.process_of(id).tid;
         let on_disk = matches!(self.way(source), Way::Disk);
         let mut file = match self.files.get(source).map(|d| &d.kind) {
             Some(Kind::Disk { file, .. }) => file.try_clone()?,
-            Some(Kind::Host { .. }) => File::from(process.duplicate_descriptor(from as i32)?),
+            Some(Kind::Host { .. }) => File::from(self.copy_of_descriptor(id, from as i32)?),
             _ => return Err(Errno::EINVAL.into()),
         };
         let start = at.map_or_else(|| file.stream_position(), Ok)?;

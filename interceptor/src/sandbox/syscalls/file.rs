@@ -48,7 +48,7 @@ impl Sandbox {
         if fd >= 0 {
             let node = self.thread(id).node;
             let description = self.files.add(node, flags as i32, kind);
-            let files = self.process_of(id).files;
+            let files = self.files_of(id);
             self.bind(files, fd as i32, description, close_on_exec);
         }
         Ok(Outcome::Ran(fd))
@@ -122,7 +122,7 @@ impl Sandbox {
                 Kind::Host { path }
             };
             let description = self.files.add(node, flags as i32, kind);
-            let files = self.process_of(id).files;
+            let files = self.files_of(id);
             self.bind(files, fd as i32, description, flags & CLOEXEC != 0);
         }
         Ok(Outcome::Ran(fd))
@@ -156,7 +156,7 @@ impl Sandbox {
             let kind = if path.is_dir() {
                 Kind::Directory { path: path.to_path_buf(), entries: None, position: 0 }
             } else {
-                let file = File::from(self.process_of(id).tid.duplicate_descriptor(fd as i32)?);
+                let file = File::from(self.copy_of_descriptor(id, fd as i32)?);
                 let reader = File::open(path)?;
                 if absent || truncate {
                     let key = crate::disk::InodeKey::of(&reader.metadata()?);
@@ -166,7 +166,7 @@ impl Sandbox {
                 Kind::Disk { file, reader, path: path.to_path_buf(), synchronous }
             };
             let description = self.files.add(node, bits, kind);
-            let files = self.process_of(id).files;
+            let files = self.files_of(id);
             self.bind(files, fd as i32, description, flags & CLOEXEC != 0);
         }
         Ok(Outcome::Ran(fd))
@@ -188,11 +188,17 @@ impl Sandbox {
         let close_on_exec = call.args[1] & u64::from(libc::MFD_CLOEXEC) != 0;
         let fd = self.native_fd(id)?;
         let flags = if close_on_exec { CLOEXEC } else { 0 } | libc::O_RDWR as u64;
-        self.bind_host(id, fd, PathBuf::from("memfd"), flags)
+        let outcome = self.bind_host(id, fd, PathBuf::from("memfd"), flags)?;
+        if let Some(fd) = fd.filter(|&fd| fd >= 0) {
+            let file = File::from(self.copy_of_descriptor(id, fd as i32)?);
+            let description = self.description(id, fd as u64)?;
+            self.in_memory.insert(description, file);
+        }
+        Ok(outcome)
     }
 
     pub(super) fn close(&mut self, id: ThreadId, call: &Call) -> Handled {
-        let files = self.process_of(id).files;
+        let files = self.files_of(id);
         let result = self.run_call(id)?;
         self.close_descriptor(files, call.args[0] as i32);
         Ok(result.map_or(Outcome::Gone, Outcome::Ran))
@@ -203,7 +209,7 @@ impl Sandbox {
         if flags & u64::from(libc::CLOSE_RANGE_UNSHARE) != 0 {
             return Err(Errno::EINVAL.into());
         }
-        let files = self.process_of(id).files;
+        let files = self.files_of(id);
         let result = self.run_call(id)?;
         for (fd, _) in self.files.slots(files) {
             if fd as u64 >= first && fd as u64 <= last {
@@ -228,7 +234,7 @@ impl Sandbox {
 
     fn duplicate(&mut self, id: ThreadId, old: u64, close_on_exec: bool, same: bool) -> Handled {
         let description = self.description(id, old)?;
-        let files = self.process_of(id).files;
+        let files = self.files_of(id);
         let Some(fd) = self.run_call(id)? else { return Ok(Outcome::Gone) };
         if fd >= 0 && !same {
             self.bind(files, fd as i32, description, close_on_exec);
@@ -239,7 +245,7 @@ impl Sandbox {
     pub(super) fn fcntl(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [fd, command, argument, ..] = call.args;
         let description = self.description(id, fd)?;
-        let files = self.process_of(id).files;
+        let files = self.files_of(id);
         match command as i32 {
             libc::F_DUPFD => self.duplicate(id, fd, false, false),
             libc::F_DUPFD_CLOEXEC => self.duplicate(id, fd, true, false),
@@ -301,7 +307,7 @@ impl Sandbox {
     pub(super) fn ioctl(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [fd, request, argument, ..] = call.args;
         let description = self.description(id, fd)?;
-        let files = self.process_of(id).files;
+        let files = self.files_of(id);
         match request {
             libc::FIONBIO => {
                 let on = self.thread(id).tid.read_u32(argument)? != 0;
@@ -355,7 +361,7 @@ impl Sandbox {
         if result == 0 {
             let fds = self.load(id, to, 8)?;
             let node = self.thread(id).node;
-            let files = self.process_of(id).files;
+            let files = self.files_of(id);
             for (i, (kind, access)) in [(a, libc::O_RDONLY), (b, libc::O_WRONLY)].into_iter().enumerate() {
                 let fd = i32::from_le_bytes(fds[4 * i..4 * i + 4].try_into().expect("four bytes"));
                 let pipe = match kind {

@@ -10,6 +10,10 @@ use rand::Rng;
 /// Memory a node has, as it is told.
 pub(in crate::sandbox) const MEMORY_BYTES: u64 = 8 << 30;
 
+/// Of prctl(2).
+const PR_SCHED_CORE: i32 = 62;
+const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
+
 impl Sandbox {
     pub(super) fn getrandom(&mut self, id: ThreadId, to: u64, len: u64) -> Handled {
         let mut bytes = vec![0; (len as usize).min(1 << 20)];
@@ -46,7 +50,9 @@ impl Sandbox {
     }
 
     /// One processor, number 0.
-    pub(super) fn affinity(&mut self, id: ThreadId, size: u64, to: u64) -> Handled {
+    pub(super) fn affinity(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [number, size, to, ..] = call.args;
+        self.about_process(id, number, 0)?;
         if size < 8 {
             return Err(Errno::EINVAL.into());
         }
@@ -70,6 +76,11 @@ impl Sandbox {
                 returns(0)
             }
             libc::PR_SET_SECCOMP | libc::PR_SET_CHILD_SUBREAPER => Err(Errno::EPERM.into()),
+            // The first two name other processes or change what ours are; the others let calls or faults pass us by.
+            PR_SCHED_CORE | libc::PR_SET_MM | PR_SET_SYSCALL_USER_DISPATCH | libc::PR_MCE_KILL => {
+                Err(Errno::EINVAL.into())
+            }
+            libc::PR_SET_PTRACER => returns(0),
             _ => Ok(self.run_call(id)?.map_or(Outcome::Gone, Outcome::Ran)),
         }
     }

@@ -7,6 +7,7 @@ mod disk;
 mod file;
 mod futex;
 mod identity;
+mod limits;
 pub mod locks;
 mod names;
 mod pipe;
@@ -20,6 +21,7 @@ mod time;
 
 pub use arity::arity;
 pub(super) use identity::MEMORY_BYTES;
+pub(super) use limits::{LIMITS, Limits};
 pub use table::{Policy, filter, policy};
 pub(super) use time::span;
 
@@ -186,7 +188,7 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_timer_create => s.timer_create(id, call),
         libc::SYS_timer_settime => s.timer_settime(id, call),
         libc::SYS_timer_gettime => s.timer_gettime(id, a, b),
-        libc::SYS_timer_getoverrun => super::guest::returns(0),
+        libc::SYS_timer_getoverrun => s.timer_getoverrun(id, a),
         libc::SYS_timer_delete => s.timer_delete(id, a),
         // futex.rs
         libc::SYS_futex => s.futex(id, call),
@@ -226,23 +228,24 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_getrandom => s.getrandom(id, a, b),
         libc::SYS_uname => s.uname(id, a),
         libc::SYS_sysinfo => s.sysinfo(id, a),
-        libc::SYS_sched_getaffinity => s.affinity(id, b, c),
+        libc::SYS_sched_getaffinity => s.affinity(id, call),
         libc::SYS_getcpu => s.getcpu(id, a, b),
         libc::SYS_prctl => s.prctl(id, call),
-        libc::SYS_prlimit64 | libc::SYS_setrlimit => s.native(id),
+        // limits.rs
+        libc::SYS_prlimit64 | libc::SYS_setrlimit | libc::SYS_getrlimit => s.limit(id, call),
+        libc::SYS_capget => s.capget(id, call),
         libc::SYS_sched_get_priority_max | libc::SYS_sched_get_priority_min => super::guest::returns(0),
-        libc::SYS_getpriority => super::guest::returns(20),
-        libc::SYS_ioprio_get
-        | libc::SYS_ioprio_set
-        | libc::SYS_setpriority
-        | libc::SYS_sched_setaffinity
+        libc::SYS_getpriority => s.about_some(id, (a, libc::PRIO_PROCESS.into()), b, 20),
+        libc::SYS_setpriority => s.about_some(id, (a, libc::PRIO_PROCESS.into()), b, 0),
+        libc::SYS_ioprio_get | libc::SYS_ioprio_set => s.about_some(id, (a, limits::IOPRIO_PROCESS), b, 0),
+        libc::SYS_sched_setaffinity
         | libc::SYS_sched_getparam
         | libc::SYS_sched_setparam
         | libc::SYS_sched_getscheduler
         | libc::SYS_sched_setscheduler
         | libc::SYS_sched_rr_get_interval
         | libc::SYS_sched_getattr
-        | libc::SYS_sched_setattr => super::guest::returns(0),
+        | libc::SYS_sched_setattr => s.about_process(id, a, 0),
         _ => unknown(s, id, call),
     }
 }

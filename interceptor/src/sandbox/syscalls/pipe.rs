@@ -96,10 +96,6 @@ impl Sandbox {
         if max < 8 {
             return Err(Errno::EINVAL.into());
         }
-        let Some(Kind::Timer(timer)) = self.files.get_mut(id).map(|d| &mut d.kind) else {
-            return Err(Errno::EBADF.into());
-        };
-        let count = std::mem::take(&mut timer.expirations);
-        Ok((count > 0).then_some(count))
+        Ok(self.take_expirations(id))
     }
 }

@@ -4,7 +4,7 @@ use crate::sandbox::epoll::Epoll;
 use crate::sandbox::files::{DescriptionId, Kind, TimerDescriptor};
 use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
 use crate::sandbox::task::{Call, Key, ThreadId};
-use crate::sandbox::timers::Due;
+use crate::sandbox::timers::{Beat, Due};
 use crate::sandbox::{ClockKind, Sandbox};
 use crate::time::Span;
 use nix::errno::Errno;
@@ -241,8 +241,7 @@ impl Sandbox {
     pub(super) fn timerfd_create(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [clock, flags, ..] = call.args;
         let clock = super::time::clock_kind(clock)?;
-        let timer =
-            TimerDescriptor { clock, next_ns: None, interval: Span::ZERO, expirations: 0, timer: None };
+        let timer = TimerDescriptor { clock, beat: Beat::default(), expirations: 0, timer: None };
         self.place(id, call, Kind::Timer(timer), flags)
     }
 
@@ -265,12 +264,12 @@ impl Sandbox {
             self.timers.cancel(pending);
         }
         timer.expirations = 0;
-        timer.interval = interval;
-        timer.next_ns = None;
+        timer.beat = Beat { next_ns: None, interval };
         if value > Span::ZERO {
             let absolute = flags & libc::TFD_TIMER_ABSTIME as u64 != 0;
-            let next = if absolute { value.0 } else { node_clock.read(timer.clock, now) + value.0 };
-            timer.next_ns = Some(next);
+            let from = if absolute { 0 } else { node_clock.read(timer.clock, now) };
+            let next = from.saturating_add(value.0);
+            timer.beat.next_ns = Some(next);
             let at = node_clock.instant_of(timer.clock, next).max(now);
             timer.timer = Some(self.timers.set(at, Due::Descriptor(description)));
         }
@@ -284,8 +283,8 @@ impl Sandbox {
             return Err(Errno::EINVAL.into());
         };
         let now = self.nodes[node].clock.read(timer.clock, self.now);
-        let left = timer.next_ns.map_or(0, |next| next.saturating_sub(now).max(1));
-        let (interval, second) = (timer.interval.0, 1_000_000_000);
+        let left = timer.beat.left_ns(now);
+        let (interval, second) = (timer.beat.interval.0, 1_000_000_000);
         self.store_words(id, to, &[interval / second, interval % second, left / second, left % second])?;
         returns(0)
     }
@@ -298,7 +297,7 @@ impl Sandbox {
         for (id, description) in self.files.all_mut() {
             if let Kind::Timer(timer) = &mut description.kind
                 && description.node == node
-                && let (Some(pending), Some(next)) = (timer.timer, timer.next_ns)
+                && let (Some(pending), Some(next)) = (timer.timer, timer.beat.next_ns)
             {
                 again.push((id, pending, clock.instant_of(timer.clock, next).max(now)));
             }

@@ -1,7 +1,9 @@
 //! Threads and processes: making them, replacing their program, ending and awaiting them.
 
 use crate::sandbox::Sandbox;
+use crate::sandbox::files::FilesId;
 use crate::sandbox::guest::{Handled, Outcome, returns};
+use crate::sandbox::job_control::{Awaited, Change};
 use crate::sandbox::log::What;
 use crate::sandbox::task::{Call, Key, Process, ProcessId, State, ThreadId};
 use nix::errno::Errno;
@@ -120,6 +122,9 @@ impl Sandbox {
             self.fork_process(parent, child, vtid, flags)
         };
         let thread = self.add_thread(process, child, vtid);
+        if flags & CLONE_THREAD != 0 {
+            self.thread_mut(thread).own_files = self.files_of_new_thread(parent, flags & CLONE_FILES != 0);
+        }
         if flags & CLONE_CHILD_CLEARTID != 0 {
             self.thread_mut(thread).clear_tid = child_tid;
         }
@@ -135,9 +140,20 @@ impl Sandbox {
         Ok(vtid)
     }
 
+    /// The table of a new thread, if that is not its process's: a copy, unless it shares one that its parent has to itself.
+    fn files_of_new_thread(&mut self, parent: ThreadId, shares: bool) -> Option<FilesId> {
+        match (shares, self.thread(parent).own_files) {
+            (true, own) => own.map(|files| self.files.share(files)),
+            (false, _) => {
+                let files = self.files_of(parent);
+                Some(self.files.copy(files))
+            }
+        }
+    }
+
     fn fork_process(&mut self, parent: ThreadId, child: Tid, vpid: i32, flags: u64) -> ProcessId {
         let id = ProcessId(self.next_task());
-        let files = self.process_of(parent).files;
+        let files = self.files_of(parent);
         let files = if flags & CLONE_FILES != 0 { self.files.share(files) } else { self.files.copy(files) };
         let parent_id = self.thread(parent).process;
         let origin = self.process_of(parent);
@@ -155,9 +171,12 @@ impl Sandbox {
             actions: origin.actions.clone(),
             sent: VecDeque::new(),
             ended: None,
+            fatal: None,
             stopped: false,
+            change: None,
             alarm: None,
             timers: BTreeMap::new(),
+            limits: origin.limits,
             shared: origin.shared,
         };
         self.processes.insert(id, process);
@@ -196,12 +215,12 @@ impl Sandbox {
         }
         self.cancel_process_timers(process);
         self.end_aio(process)?;
-        let shares = self.processes[&process].files;
-        let files = self.files.copy(shares);
-        for fd in self.files.leave(shares) {
-            self.close_descriptor(shares, fd);
+        let files = self.files_of(id);
+        let files = self.files.copy(files);
+        if let Some(own) = self.thread_mut(id).own_files.take() {
+            self.leave_files(own);
         }
-        self.files.drop_table(shares);
+        self.leave_files(self.processes[&process].files);
         for (fd, slot) in self.files.slots(files) {
             if slot.close_on_exec {
                 self.close_descriptor(files, fd);
@@ -268,15 +287,20 @@ impl Sandbox {
         Ok(Outcome::Gone)
     }
 
-    /// A child that has ended and was not awaited yet; whether there is any child to wait for.
-    fn ended_child(&self, id: ThreadId, wanted: impl Fn(&Process) -> bool) -> (Option<ProcessId>, bool) {
+    /// A child of which there is something to tell that is awaited; whether there is any child to wait for.
+    fn changed_child(
+        &self,
+        id: ThreadId,
+        awaited: Awaited,
+        wanted: impl Fn(&Process) -> bool,
+    ) -> (Option<(ProcessId, Change)>, bool) {
         let own = self.thread(id).process;
         let mut any = false;
         for (&child, process) in &self.processes {
             if process.parent == Some(own) && wanted(process) {
                 any = true;
-                if process.ended.is_some() {
-                    return (Some(child), true);
+                if let Some(change) = awaited.of(process) {
+                    return (Some((child, change)), true);
                 }
             }
         }
@@ -285,7 +309,8 @@ impl Sandbox {
 
     pub(super) fn wait4(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [pid, status, options, usage, ..] = call.args;
-        let pid = pid as i32;
+        let (pid, options) = (pid as i32, options as i32);
+        let awaited = Awaited::by_wait4(options)?;
         let own_group = self.process_of(id).group;
         let wanted = |process: &Process| match pid {
             -1 => true,
@@ -293,18 +318,25 @@ impl Sandbox {
             1.. => process.vpid == pid,
             other => process.group == -other,
         };
-        let (child, any) = self.ended_child(id, wanted);
-        let Some(child) = child else {
-            return self.no_child_yet(id, any, options as i32 & libc::WNOHANG != 0);
+        let (child, any) = self.changed_child(id, awaited, wanted);
+        let Some((child, change)) = child else {
+            return self.no_child_yet(id, any, options & libc::WNOHANG != 0);
         };
         let (real, vpid) = (self.processes[&child].tid, self.processes[&child].vpid);
+        if usage != 0 {
+            self.store_words(id, usage, &[0; 18])?;
+        }
+        if !matches!(change, Change::Ended(_)) {
+            if status != 0 {
+                self.store(id, status, &change.status().to_le_bytes())?;
+            }
+            self.processes.get_mut(&child).expect("just found").change = None;
+            return returns(vpid);
+        }
         let result = self.run_instead(id, call, libc::SYS_wait4, [real.0 as u64, status, 0, 0, 0, 0])?;
         let Some(result) = result else { return Ok(Outcome::Gone) };
         self.processes.remove(&child);
         let result = if result == i64::from(real.0) { i64::from(vpid) } else { result };
-        if usage != 0 {
-            self.store_words(id, usage, &[0; 18])?;
-        }
         self.set_result(id, result)?;
         Ok(Outcome::Ran(result))
     }
@@ -328,41 +360,41 @@ impl Sandbox {
     pub(super) fn waitid(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [kind, number, info, options, _, _] = call.args;
         let options = options as i32;
-        if options & libc::WEXITED == 0 {
-            return Err(Errno::EINVAL.into());
-        }
+        let awaited = Awaited::by_waitid(options)?;
         let wanted = |process: &Process| match kind as u32 {
             libc::P_PID => process.vpid == number as i32,
             libc::P_PGID => process.group == number as i32,
             _ => true,
         };
-        let (child, any) = self.ended_child(id, wanted);
-        let Some(child) = child else {
+        let (child, any) = self.changed_child(id, awaited, wanted);
+        let Some((child, change)) = child else {
             let outcome = self.no_child_yet(id, any, options & libc::WNOHANG != 0)?;
             if matches!(outcome, Outcome::Return(_)) && info != 0 {
                 self.store_words(id, info, &[0; 16])?;
             }
             return Ok(outcome);
         };
-        let process = &self.processes[&child];
-        let (real, vpid, ended) = (process.tid, process.vpid, process.ended.unwrap_or(0));
-        if options & libc::WNOWAIT == 0 {
+        let (real, vpid) = (self.processes[&child].tid, self.processes[&child].vpid);
+        let takes = options & libc::WNOWAIT == 0;
+        let has_ended = matches!(change, Change::Ended(_));
+        if takes && has_ended {
             let args = [u64::from(libc::P_PID), real.0 as u64, 0, libc::WEXITED as u64, 0, 0];
             if self.run_instead(id, call, libc::SYS_waitid, args)?.is_none() {
                 return Ok(Outcome::Gone);
             }
             self.processes.remove(&child);
+        } else if takes {
+            self.processes.get_mut(&child).expect("just found").change = None;
         }
         if info != 0 {
-            let (code, status) =
-                if ended >= 256 { (libc::CLD_KILLED, ended - 256) } else { (libc::CLD_EXITED, ended) };
+            let (code, status) = change.told();
             let mut record = [0_u8; 128];
             for (at, value) in [(0, libc::SIGCHLD), (8, code), (16, vpid), (24, status)] {
                 record[at..at + 4].copy_from_slice(&value.to_le_bytes());
             }
             self.store(id, info, &record)?;
         }
-        if options & libc::WNOWAIT != 0 {
+        if !(takes && has_ended) {
             return returns(0);
         }
         self.set_result(id, 0)?;

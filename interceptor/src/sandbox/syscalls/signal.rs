@@ -4,7 +4,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::files::DescriptionId;
 use crate::sandbox::guest::{Handled, Outcome, returns};
 use crate::sandbox::signals::bit;
-use crate::sandbox::task::{Action, Call, Key, ProcessId, SentSignal, ThreadId};
+use crate::sandbox::task::{Action, Call, Key, ProcessId, Sent, SentSignal, ThreadId};
 use nix::errno::Errno;
 
 /// `SI_USER`, `SI_TKILL`.
@@ -50,7 +50,9 @@ impl Sandbox {
         }
         for process in targets {
             let to_self = self.threads.get(&id).filter(|t| t.process == process).map(|_| id);
-            self.send(process, None, sent)?;
+            if self.send(process, None, sent)? == Sent::Full {
+                return Err(Errno::EAGAIN.into());
+            }
             if to_self.is_some() && !self.threads.contains_key(&id) {
                 return Ok(Outcome::Gone);
             }
@@ -73,7 +75,9 @@ impl Sandbox {
             return Err(Errno::ESRCH.into());
         };
         let sent = SentSignal { signal, code, sender: self.process_of(id).vpid, value };
-        self.send(process, Some(target), sent)?;
+        if self.send(process, Some(target), sent)? == Sent::Full {
+            return Err(Errno::EAGAIN.into());
+        }
         if self.threads.contains_key(&id) { returns(0) } else { Ok(Outcome::Gone) }
     }
 

@@ -93,7 +93,7 @@ impl Sandbox {
             Some(Kind::Disk { reader, path, .. }) => (reader.metadata()?, path.clone()),
             Some(Kind::Directory { path, .. }) => (std::fs::metadata(self.on_host(id, path))?, path.clone()),
             Some(Kind::Host { path }) => {
-                let copy = self.process_of(id).tid.duplicate_descriptor(fd as i32)?;
+                let copy = self.copy_of_descriptor(id, fd as i32)?;
                 (std::fs::File::from(copy).metadata()?, path.clone())
             }
             Some(Kind::Socket(_)) => return Ok(odd(libc::S_IFSOCK | 0o777)),

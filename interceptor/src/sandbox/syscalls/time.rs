@@ -2,16 +2,17 @@
 
 use crate::sandbox::clock::SLACK;
 use crate::sandbox::guest::{Handled, Outcome, returns};
-use crate::sandbox::signals::bit;
-use crate::sandbox::task::{Call, PosixTimer, ProcessId, SentSignal, ThreadId};
-use crate::sandbox::timers::Due;
+use crate::sandbox::signals::SI_TIMER;
+use crate::sandbox::task::{Alarm, Call, PosixTimer, ProcessId, Sent, SentSignal, ThreadId};
+use crate::sandbox::timers::{Beat, Due};
 use crate::sandbox::{ClockKind, Deadline, Error, Sandbox};
 use crate::time::Span;
 use nix::errno::Errno;
 
 const SECOND: u64 = 1_000_000_000;
-const SI_TIMER: i32 = -2;
 const SI_KERNEL: i32 = 0x80;
+/// A timer whose signal nobody wants is not looked at more often.
+const TICK: Span = Span::from_millis(1);
 
 /// A timespec as a span.
 pub(in crate::sandbox) fn span(seconds: i64, nanoseconds: i64) -> Result<Span, Errno> {
@@ -137,34 +138,72 @@ impl Sandbox {
 
     fn alarm_left(&self, id: ThreadId) -> Span {
         let now = self.shown(id, ClockKind::Monotonic);
-        self.process_of(id).alarm.map_or(Span::ZERO, |(_, next, _)| Span(next.saturating_sub(now)))
+        self.process_of(id).alarm.as_ref().map_or(Span::ZERO, |alarm| Span(alarm.beat.left_ns(now)))
     }
 
     fn set_alarm(&mut self, id: ThreadId, value: Span, interval: Span) {
-        let (process, now, node) = (self.thread(id).process, self.now, self.thread(id).node);
-        if let Some((pending, ..)) = self.process_of_mut(id).alarm.take() {
+        let process = self.thread(id).process;
+        if let Some(pending) = self.process_of_mut(id).alarm.take().and_then(|alarm| alarm.timer) {
             self.timers.cancel(pending);
         }
         if value > Span::ZERO {
-            let next = self.shown(id, ClockKind::Monotonic) + value.0;
-            let at = self.nodes[node].clock.instant_of(ClockKind::Monotonic, next).max(now);
-            let pending = self.timers.set(at, Due::Alarm(process));
-            self.process_of_mut(id).alarm = Some((pending, next, interval));
+            let next = self.shown(id, ClockKind::Monotonic).saturating_add(value.0);
+            let beat = Beat { next_ns: Some(next), interval };
+            self.process_of_mut(id).alarm = Some(Alarm { beat, timer: None });
+            self.arm_alarm(process, Span::ZERO);
+        }
+    }
+
+    /// Lets the interval timer run (again), at least so long.
+    fn arm_alarm(&mut self, id: ProcessId, at_least: Span) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(alarm) = &mut process.alarm else { return };
+        let clock = &self.nodes[process.node].clock;
+        let kind = ClockKind::Monotonic;
+        alarm.beat.catch_up(clock.read(kind, self.now + at_least).saturating_sub(1));
+        if let Some(next) = alarm.beat.next_ns {
+            let at = clock.instant_of(kind, next).max(self.now);
+            alarm.timer = Some(self.timers.set(at, Due::Alarm(id)));
         }
     }
 
     pub(in crate::sandbox) fn alarm_fires(&mut self, id: ProcessId) -> Result<(), Error> {
-        let now = self.now;
         let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
-        let Some((_, next, interval)) = process.alarm.take() else { return Ok(()) };
-        let node = process.node;
-        if interval > Span::ZERO {
-            let next = next + interval.0;
-            let at = self.nodes[node].clock.instant_of(ClockKind::Monotonic, next).max(now);
-            let pending = self.timers.set(at, Due::Alarm(id));
-            self.processes.get_mut(&id).expect("just found").alarm = Some((pending, next, interval));
+        let Some(alarm) = &mut process.alarm else { return Ok(()) };
+        let clock = &self.nodes[process.node].clock;
+        alarm.timer = None;
+        alarm.beat.catch_up(clock.read(ClockKind::Monotonic, self.now));
+        if alarm.beat.next_ns.is_none() {
+            process.alarm = None;
         }
-        self.send(id, None, SentSignal { signal: libc::SIGALRM, code: SI_KERNEL, sender: 0, value: 0 })
+        let sent = SentSignal { signal: libc::SIGALRM, code: SI_KERNEL, sender: 0, value: 0 };
+        if self.send(id, None, sent)? != Sent::Queued {
+            self.arm_alarm(id, TICK);
+        }
+        Ok(())
+    }
+
+    /// A process receives a signal: a timer that sent it runs again. Expirations since, and those that it stood for, but one.
+    pub(in crate::sandbox) fn timer_is_heard(
+        &mut self,
+        id: ProcessId,
+        signal: i32,
+        timer: Option<i32>,
+    ) -> i32 {
+        let (now, Some(process)) = (self.now, self.processes.get_mut(&id)) else { return 0 };
+        if signal == libc::SIGALRM && process.alarm.as_ref().is_some_and(|alarm| alarm.timer.is_none()) {
+            self.arm_alarm(id, Span::ZERO);
+            return 0;
+        }
+        let Some(number) = timer else { return 0 };
+        let clock = &self.nodes[process.node].clock;
+        let Some(timer) = process.timers.get_mut(&number).filter(|timer| timer.unseen > 0) else { return 0 };
+        let passed = timer.unseen - 1 + timer.beat.catch_up(clock.read(timer.clock, now));
+        timer.unseen = 0;
+        timer.overrun = i32::try_from(passed).unwrap_or(i32::MAX);
+        let overrun = timer.overrun;
+        self.arm_posix(id, number, Span::ZERO);
+        overrun
     }
 
     pub(super) fn setitimer(&mut self, id: ThreadId, call: &Call) -> Handled {
@@ -185,7 +224,7 @@ impl Sandbox {
 
     pub(super) fn getitimer(&mut self, id: ThreadId, which: u64, to: u64) -> Handled {
         let left = if which as i32 == libc::ITIMER_REAL { self.alarm_left(id) } else { Span::ZERO };
-        let interval = self.process_of(id).alarm.map_or(Span::ZERO, |(_, _, interval)| interval);
+        let interval = self.process_of(id).alarm.as_ref().map_or(Span::ZERO, |alarm| alarm.beat.interval);
         let split = |span: Span| [span.0 / SECOND, span.0 % SECOND / 1000];
         self.store_words(id, to, &[split(interval), split(left)].concat())?;
         returns(0)
@@ -209,8 +248,8 @@ impl Sandbox {
         }
         let process = self.process_of_mut(id);
         let number = process.timers.last_key_value().map_or(0, |(last, _)| last + 1);
-        let timer =
-            PosixTimer { clock, signal, value, thread, next_ns: None, interval: Span::ZERO, timer: None };
+        let beat = Beat::default();
+        let timer = PosixTimer { clock, signal, value, thread, beat, timer: None, unseen: 0, overrun: 0 };
         process.timers.insert(number, timer);
         self.store(id, to, &number.to_le_bytes())?;
         returns(0)
@@ -231,23 +270,40 @@ impl Sandbox {
         if let Some(pending) = timer.timer.take() {
             self.timers.cancel(pending);
         }
-        timer.interval = interval;
-        timer.next_ns = None;
+        timer.beat = Beat { next_ns: None, interval };
+        (timer.unseen, timer.overrun) = (0, 0);
         if value > Span::ZERO {
             let absolute = flags as i32 & libc::TIMER_ABSTIME != 0;
-            let next = if absolute { value.0 } else { clock.read(timer.clock, now) + value.0 };
-            timer.next_ns = Some(next);
-            let at = clock.instant_of(timer.clock, next).max(now);
-            timer.timer = Some(self.timers.set(at, Due::Posix(process, number as i32)));
+            let from = if absolute { 0 } else { clock.read(timer.clock, now) };
+            timer.beat.next_ns = Some(from.saturating_add(value.0));
+            self.arm_posix(process, number as i32, Span::ZERO);
         }
         returns(0)
+    }
+
+    /// Lets a timer run (again), at least so long; one that sends nothing needs none.
+    fn arm_posix(&mut self, id: ProcessId, number: i32, at_least: Span) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let clock = &self.nodes[process.node].clock;
+        let Some(timer) = process.timers.get_mut(&number).filter(|timer| timer.signal != 0) else { return };
+        if at_least > Span::ZERO {
+            timer.beat.catch_up(clock.read(timer.clock, self.now + at_least));
+        }
+        if let Some(next) = timer.beat.next_ns {
+            let at = clock.instant_of(timer.clock, next).max(self.now);
+            timer.timer = Some(self.timers.set(at, Due::Posix(id, number)));
+        }
+    }
+
+    pub(super) fn timer_getoverrun(&mut self, id: ThreadId, number: u64) -> Handled {
+        let timer = self.process_of(id).timers.get(&(number as i32)).ok_or(Errno::EINVAL)?;
+        returns(timer.overrun)
     }
 
     pub(super) fn timer_gettime(&mut self, id: ThreadId, number: u64, to: u64) -> Handled {
         let timer = self.process_of(id).timers.get(&(number as i32)).ok_or(Errno::EINVAL)?;
         let now = self.shown(id, timer.clock);
-        let left = timer.next_ns.map_or(0, |next| next.saturating_sub(now).max(1));
-        let interval = timer.interval.0;
+        let (left, interval) = (timer.beat.left_ns(now), timer.beat.interval.0);
         self.store_words(id, to, &[interval / SECOND, interval % SECOND, left / SECOND, left % SECOND])?;
         returns(0)
     }
@@ -263,33 +319,27 @@ impl Sandbox {
     pub(in crate::sandbox) fn posix_timer_fires(&mut self, id: ProcessId, number: i32) -> Result<(), Error> {
         let now = self.now;
         let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
-        let (node, sender) = (process.node, process.vpid);
+        let clock = &self.nodes[process.node].clock;
         let Some(timer) = process.timers.get_mut(&number) else { return Ok(()) };
         timer.timer = None;
-        let (signal, value, thread) = (timer.signal, timer.value, timer.thread);
-        timer.next_ns =
-            timer.next_ns.filter(|_| timer.interval > Span::ZERO).map(|next| next + timer.interval.0);
-        if let Some(next) = timer.next_ns {
-            let at = self.nodes[node].clock.instant_of(timer.clock, next).max(now);
-            timer.timer = Some(self.timers.set(at, Due::Posix(id, number)));
-        }
-        if signal == 0 {
-            return Ok(());
-        }
+        timer.unseen = timer.beat.catch_up(clock.read(timer.clock, now)).max(1);
+        let sent = SentSignal { signal: timer.signal, code: SI_TIMER, sender: number, value: timer.value };
+        let thread = timer.thread;
         let to = self.threads.iter().find(|(_, t)| t.process == id && t.vtid == thread).map(|(&id, _)| id);
-        // A signal that is still queued is not queued again: it counts as an overrun.
-        if self.processes[&id].sent.iter().any(|sent| sent.signal == signal && sent.code == SI_TIMER) {
-            return Ok(());
+        if self.send(id, to, sent)? != Sent::Queued {
+            if let Some(timer) = self.processes.get_mut(&id).and_then(|p| p.timers.get_mut(&number)) {
+                timer.unseen = 0;
+            }
+            self.arm_posix(id, number, TICK);
         }
-        debug_assert!(bit(signal) != 0, "signals are numbered from 1");
-        self.send(id, to, SentSignal { signal, code: SI_TIMER, sender, value })
+        Ok(())
     }
 
     /// A process is gone, and its timers with it.
     pub(in crate::sandbox) fn cancel_process_timers(&mut self, id: ProcessId) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let pending = process.timers.values_mut().filter_map(|timer| timer.timer.take());
-        for pending in pending.chain(process.alarm.take().map(|(pending, ..)| pending)) {
+        for pending in pending.chain(process.alarm.take().and_then(|alarm| alarm.timer)) {
             self.timers.cancel(pending);
         }
         process.timers.clear();
@@ -303,13 +353,15 @@ impl Sandbox {
             if process.node != node {
                 continue;
             }
-            if let Some((pending, next, _)) = &mut process.alarm {
+            if let Some(Alarm { beat: Beat { next_ns: Some(next), .. }, timer: Some(pending) }) =
+                &mut process.alarm
+            {
                 self.timers.cancel(*pending);
                 *pending =
                     self.timers.set(clock.instant_of(ClockKind::Monotonic, *next).max(now), Due::Alarm(id));
             }
             for (&number, timer) in &mut process.timers {
-                if let (Some(pending), Some(next)) = (&mut timer.timer, timer.next_ns) {
+                if let (Some(pending), Some(next)) = (&mut timer.timer, timer.beat.next_ns) {
                     self.timers.cancel(*pending);
                     *pending =
                         self.timers.set(clock.instant_of(timer.clock, next).max(now), Due::Posix(id, number));
