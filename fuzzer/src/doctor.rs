@@ -3,6 +3,7 @@
 use crate::launcher::engine::{self, EngineError};
 use crate::reproducer::environment;
 use crate::target::Target;
+use interceptor::room::Isolation;
 use nix::unistd::Uid;
 use serde::Serialize;
 use std::process::Command;
@@ -64,7 +65,7 @@ pub fn machine() -> Vec<Check> {
         ),
         seccomp(read("/proc/sys/kernel/seccomp/actions_avail").as_deref()),
         namespaces(
-            Uid::effective().is_root(),
+            interceptor::room::roots(),
             read("/proc/sys/user/max_user_namespaces").as_deref(),
             read("/proc/sys/kernel/unprivileged_userns_clone").as_deref(),
             read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref(),
@@ -87,7 +88,7 @@ fn kernel(text: &str) -> Check {
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     let health = match version {
-        v if v >= (5, 11) => Health::Ok,
+        v if v >= (5, 12) => Health::Ok,
         v if v >= (4, 14) => Health::Warn,
         _ => Health::Fail,
     };
@@ -95,7 +96,7 @@ fn kernel(text: &str) -> Check {
         "kernel",
         health,
         text,
-        "use Linux 5.11 or later; what the sandbox needs of older ones is not tested",
+        "use Linux 5.12 or later; what the sandbox needs of older ones is not tested",
     )
 }
 
@@ -141,20 +142,31 @@ fn seccomp(actions: Option<&str>) -> Check {
     }
 }
 
-fn namespaces(root: bool, max: Option<&str>, clone: Option<&str>, apparmor: Option<&str>) -> Check {
+fn namespaces(
+    roots: Result<Isolation, String>,
+    max: Option<&str>,
+    clone: Option<&str>,
+    apparmor: Option<&str>,
+) -> Check {
     const NAME: &str = "namespaces";
-    if root {
-        return check(NAME, Health::Ok, "root", "");
-    }
+    let why = match roots {
+        Ok(Isolation::User) => {
+            return check(NAME, Health::Ok, "user namespaces: each node has a root of its own", "");
+        }
+        Ok(_) => return check(NAME, Health::Ok, "each node has a root of its own", ""),
+        Err(why) => why,
+    };
+    let found = |why: &str| format!("nodes have no root of their own, and see the host's files ({why})");
     if max == Some("0") || clone == Some("0") {
         let next = "as root: sysctl user.max_user_namespaces=15000 kernel.unprivileged_userns_clone=1, or run as root";
-        return check(NAME, Health::Fail, "user namespaces are switched off", next);
+        return check(NAME, Health::Warn, found("user namespaces are switched off"), next);
     }
     if apparmor == Some("1") {
         let next = "as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root";
-        return check(NAME, Health::Warn, "AppArmor restricts user namespaces", next);
+        return check(NAME, Health::Warn, found("AppArmor restricts user namespaces"), next);
     }
-    check(NAME, Health::Ok, "user namespaces", "")
+    let next = "run as root, in a container with --privileged, on Linux 5.12 or later";
+    check(NAME, Health::Warn, found(&why), next)
 }
 
 fn tmpfs(filesystems: &str, mounts: &str) -> Check {
@@ -270,9 +282,11 @@ mod tests {
             ptrace(None, Some("0"), false),
             seccomp(Some("kill_process errno allow")),
             seccomp(Some("kill_process trap errno trace log allow")),
-            namespaces(false, Some("0"), None, None),
-            namespaces(false, Some("100"), Some("1"), Some("1")),
-            namespaces(true, Some("0"), None, None),
+            namespaces(Err("no".into()), Some("0"), None, None),
+            namespaces(Err("no".into()), Some("100"), Some("1"), Some("1")),
+            namespaces(Err("cannot mount".into()), None, None, None),
+            namespaces(Ok(Isolation::User), Some("100"), None, None),
+            namespaces(Ok(Isolation::Root), Some("0"), None, None),
             tmpfs("nodev\tproc\nnodev\ttmpfs", "tmpfs /dev/shm tmpfs rw 0 0"),
             cores(1),
             memory(Some(100 * 1024)),
@@ -284,17 +298,19 @@ mod tests {
             .collect();
         insta::assert_snapshot!(shown.join("\n"), @"
     architecture fail aarch64 > run on an x86-64 machine; no other is supported.
-    kernel       fail Linux 4.4.0-generic x86_64 > use Linux 5.11 or later; what the sandbox needs of older ones is not tested.
-    kernel       warn Linux 4.19.1 x86_64 > use Linux 5.11 or later; what the sandbox needs of older ones is not tested.
+    kernel       fail Linux 4.4.0-generic x86_64 > use Linux 5.12 or later; what the sandbox needs of older ones is not tested.
+    kernel       warn Linux 4.19.1 x86_64 > use Linux 5.12 or later; what the sandbox needs of older ones is not tested.
     kernel       ok   Linux 6.1.0-18-amd64 x86_64 > .
     ptrace       fail forbidden, yama scope 3 > as root: sysctl kernel.yama.ptrace_scope=1 (scope 3 needs a reboot to leave).
     ptrace       fail this process is traced by 77 > do not run under strace or a debugger.
     ptrace       ok   allowed, no yama > .
     seccomp      fail no trace action, only: kill_process errno allow > use a kernel with CONFIG_SECCOMP_FILTER.
     seccomp      ok   filters can stop calls for a tracer > .
-    namespaces   fail user namespaces are switched off > as root: sysctl user.max_user_namespaces=15000 kernel.unprivileged_userns_clone=1, or run as root.
-    namespaces   warn AppArmor restricts user namespaces > as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root.
-    namespaces   ok   root > .
+    namespaces   warn nodes have no root of their own, and see the host's files (user namespaces are switched off) > as root: sysctl user.max_user_namespaces=15000 kernel.unprivileged_userns_clone=1, or run as root.
+    namespaces   warn nodes have no root of their own, and see the host's files (AppArmor restricts user namespaces) > as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root.
+    namespaces   warn nodes have no root of their own, and see the host's files (cannot mount) > run as root, in a container with --privileged, on Linux 5.12 or later.
+    namespaces   ok   user namespaces: each node has a root of its own > .
+    namespaces   ok   each node has a root of its own > .
     tmpfs        ok   available, /dev/shm mounted > .
     cores        warn 1 > each core runs one cluster at a time; more cores, more executions.
     memory       fail 100 MiB available > a campaign wants 1 GiB and a few hundred MiB per core.

@@ -3,7 +3,7 @@
 
 use crate::target::template;
 use interceptor::event::{EventKind, Exit, LogLine};
-use interceptor::room::Room;
+use interceptor::room::{Room, data_of};
 use interceptor::sandbox::{Clock, Config, Error, Limits, NodeConfig, Pause, Program, Sandbox, node_address};
 use interceptor::time::{Instant, Span};
 use serde::Serialize;
@@ -83,7 +83,7 @@ impl Exec {
     /// # Errors
     /// When the program cannot be started, or the sandbox fails.
     pub fn run(&self, room: &Room, heard: &mut dyn FnMut(&LogLine)) -> Result<Ran, Error> {
-        let mut sandbox = Sandbox::new(room, self.config(room))?;
+        let mut sandbox = Sandbox::new(room, self.config())?;
         let nodes = usize::from(self.nodes);
         for node in 0..nodes {
             sandbox.start(node)?;
@@ -102,12 +102,12 @@ impl Exec {
         Ok(self.outcome(&sandbox))
     }
 
-    fn config(&self, room: &Room) -> Config {
+    fn config(&self) -> Config {
         let ips: Vec<String> =
             (0..usize::from(self.nodes)).map(|node| node_address(node).to_string()).collect();
         let node = |index: usize| {
             let name = format!("n{}", index + 1);
-            let data = room.root().join(&name).display().to_string();
+            let data = data_of(&name).display().to_string();
             let fill = |text: &String| {
                 template::fill(text, &|word, argument| match (word, argument) {
                     ("id", None) => Some((index + 1).to_string()),
@@ -148,7 +148,14 @@ impl Exec {
             limits: Limits::default(),
             keep_log: self.keep_calls,
             clock: self.clock,
+            shown: self.shown(),
         }
+    }
+
+    /// What the program is told of by its path, and the directory that it is started from.
+    fn shown(&self) -> Vec<PathBuf> {
+        let told = self.arguments.iter().map(PathBuf::from).filter(|path| path.is_absolute());
+        told.chain(std::env::current_dir()).collect()
     }
 
     fn outcome(&self, sandbox: &Sandbox) -> Ran {

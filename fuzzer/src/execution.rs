@@ -1,5 +1,6 @@
 //! What one run returned.
 
+use crate::reproducer::sources::Sources;
 use crate::schedule::{Schedule, Step};
 use agents::{ActionId, StateId};
 use interceptor::event::{Event, LogLine};
@@ -90,4 +91,6 @@ pub struct Detail {
     pub hosts: Vec<String>,
     /// The event log, one line an entry, when it was asked for.
     pub calls: Vec<String>,
+    /// Files of the host that were a part of the run, by name, and their digests.
+    pub sources: Sources,
 }

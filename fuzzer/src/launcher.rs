@@ -34,9 +34,9 @@ impl Launcher {
     ///
     /// # Errors
     /// When the engine cannot be reached, or this process may not enter containers.
-    pub fn containers(&self, nodes: u8, room: &std::path::Path) -> Result<Option<Containers>, ExecutorError> {
+    pub fn containers(&self, nodes: u8) -> Result<Option<Containers>, ExecutorError> {
         let Self::Docker(image) = self else { return Ok(None) };
-        let containers = Containers::new(image, usize::from(nodes), room);
+        let containers = Containers::new(image, usize::from(nodes));
         containers.map(Some).map_err(|error| ExecutorError::SetUp { why: error.to_string() })
     }
 }

@@ -28,6 +28,8 @@ pub enum Outcome {
         stable: bool,
         /// Where two runs of today part, when they do.
         difference: Option<Difference>,
+        /// Files of the host that are not the recorded ones, a line for each; absent where none were recorded.
+        changed: Option<Vec<String>>,
     },
 }
 
@@ -73,6 +75,11 @@ pub fn replay(
                 expected: expected.hash.clone(),
                 stable: first.hash == second.hash,
                 difference: Difference::between(&calls(&first.detail), &calls(&second.detail)),
+                changed: expected.sources.as_ref().map(|recorded| {
+                    let now =
+                        first.detail.as_deref().map(|detail| detail.sources.clone()).unwrap_or_default();
+                    recorded.changes(&now)
+                }),
             }
         }
     };
@@ -145,6 +152,7 @@ mod tests {
             signature: "toy/bug".into(),
             hash: hash.into(),
             environment: Environment::default(),
+            sources: None,
         });
         Reproducer { schedule: Fake::schedule(), expected }
     }
@@ -161,7 +169,10 @@ mod tests {
         assert_eq!(outcome(&mut Fake::undecided(), Some("other"), false), "Undecided");
         assert_eq!(outcome(&mut Fake::clean(), Some("other"), true), "Judged");
         let diverged = outcome(&mut Fake::breaking("toy/bug"), Some("other"), false);
-        assert_eq!(diverged, "Diverged { expected: \"other\", stable: true, difference: None }");
+        assert_eq!(
+            diverged,
+            "Diverged { expected: \"other\", stable: true, difference: None, changed: None }"
+        );
         let fickle = outcome(&mut Fake::fickle(), Some("other"), false);
         assert!(fickle.contains("stable: false") && fickle.contains("line: 2"), "{fickle}");
     }

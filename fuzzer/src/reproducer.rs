@@ -6,11 +6,13 @@
 pub mod environment;
 mod files;
 pub mod schedule_text;
+pub mod sources;
 
 use crate::execution::Execution;
 use crate::schedule::Schedule;
 use environment::Environment;
 use oracle::{Verdict, Violation};
+use sources::Sources;
 use std::path::{Path, PathBuf};
 
 /// Why a reproducer cannot be read or written.
@@ -70,6 +72,8 @@ pub struct Expected {
     pub hash: String,
     /// What it was found with.
     pub environment: Environment,
+    /// Files of the host that were a part of the run; of older findings they are not known.
+    pub sources: Option<Sources>,
 }
 
 /// Files that a finding holds all of or, a bare schedule, none of.
@@ -136,7 +140,15 @@ fn expectation(path: &Path) -> Result<Expected, ReproducerError> {
             reads: environment::VERSION,
         });
     }
-    Ok(Expected { signature, hash, environment })
+    let file = path.join("sources.toml");
+    let sources = match file.exists() {
+        true => Some(
+            toml::from_str(&read(&file)?)
+                .map_err(|e| corrupt("sources.toml", e.to_string().trim_end().to_owned()))?,
+        ),
+        false => None,
+    };
+    Ok(Expected { signature, hash, environment, sources })
 }
 
 fn read(file: &Path) -> Result<String, ReproducerError> {

@@ -18,7 +18,7 @@ use crate::schedule::Schedule;
 use crate::target::{Manifest, Place, PlacedFile, Target, TargetError};
 use crate::workload::Offer;
 use agents::AnyAgent;
-use interceptor::room::Room;
+use interceptor::room::{Room, data_of};
 use interceptor::sandbox::{Clock, Config, Limits, NodeConfig, Program, node_address};
 use interceptor::time::host_ns;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,8 @@ pub struct Runner {
     bounds: Bounds,
     limits: Limits,
     clock: Clock,
+    /// The target's directory, which nodes and clients find where it is on the host, wherever that is.
+    root: PathBuf,
     room: Room,
     /// A cluster has become ready before: what does not now is the schedule's doing.
     was_ready: bool,
@@ -67,7 +69,7 @@ impl Runner {
         let unreadable = |error: TargetError| ExecutorError::SetUp { why: error.to_string() };
         let files = target.files().map_err(unreadable)?;
         let client_files = target.client_files().map_err(unreadable)?;
-        let containers = launcher.containers(manifest.nodes, room.root())?;
+        let containers = launcher.containers(manifest.nodes)?;
         let mut environment = on_host();
         let program = match &containers {
             None => room.install(binary, &manifest.name).map_err(|error| ExecutorError::SetUp {
@@ -95,6 +97,7 @@ impl Runner {
             bounds,
             limits: Limits::default(),
             clock: Clock::default(),
+            root: target.root.clone(),
             room,
             was_ready: false,
         })
@@ -132,7 +135,7 @@ impl Runner {
                     base: &[(String, String)],
                     env,
                     files: &[PlacedFile]| {
-            let data = self.room.root().join(&name).display().to_string();
+            let data = data_of(&name).display().to_string();
             let place = Place { bin: &bin, id, ips: &ips, data: &data, bugs: &schedule.bugs };
             let programs = programs.into_iter().map(|words| {
                 let mut words = self.manifest.words(&words, &place);
@@ -181,6 +184,7 @@ impl Runner {
             limits: self.limits.clone(),
             keep_log: options.calls,
             clock: self.clock,
+            shown: vec![self.root.clone()],
         }
     }
 }

@@ -173,6 +173,29 @@ fn the_toy_of_the_tutorial_is_found_out_and_mended() {
     assert_eq!(clean.status.code(), Some(0), "{}", told(&clean));
 }
 
+/// A file of the host that the server reads, and that nobody placed: when it changes, a replay says so.
+#[test]
+fn a_file_of_the_host_that_changed_is_named() {
+    let dir = toy(&[], &[]);
+    let setting = dir.path().join("setting");
+    std::fs::write(&setting, "as it was").unwrap();
+    let server = dir.path().join("server.py");
+    let text = std::fs::read_to_string(&server).unwrap();
+    let first = "    ip, port, directory = sys.argv[1:]";
+    let reads = format!("    open({:?}).read()\n{first}", setting.display().to_string());
+    assert!(text.contains(first));
+    std::fs::write(&server, text.replace(first, &reads)).unwrap();
+    let output = search(dir.path(), "60");
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let finding = finding(dir.path());
+    let replay = || fuzz(dir.path(), &["replay", "--target", "./target.toml", &finding]);
+    assert_eq!(replay().status.code(), Some(1), "{}", told(&replay()));
+    std::fs::write(&setting, "otherwise, and longer").unwrap();
+    let output = replay();
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    assert!(told(&output).contains("setting is another file than the recorded one"), "{}", told(&output));
+}
+
 /// As the last paragraph of the tutorial says: what is appended to a line that was cut short is lost with it.
 #[test]
 fn the_toy_that_goes_on_after_what_it_read_is_found_out() {

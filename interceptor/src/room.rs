@@ -1,16 +1,19 @@
 //! The room: a place of our own for the nodes' files, with the same path in every run.
 //!
-//! Where namespaces are permitted it is a private tmpfs that only this process and its guests see and that the
-//! kernel removes with them, however they end. Otherwise it is a directory that the next start clears.
+//! Where namespaces are permitted it is a private tmpfs that only this process sees and that the kernel removes with it,
+//! however it ends. Otherwise it is a directory that the next start clears. A node sees what is its own of it, in its root.
 
+use crate::sandbox::{BASE, Home};
 use crate::scans::Scans;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, getgid, getuid};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use tracer::{Namespace, Restriction, Step};
 
 /// Where the private file system is mounted: the one directory of the hierarchy standard that is for the data
 /// of services, and empty on nearly all machines.
@@ -34,6 +37,14 @@ pub struct Room {
     isolation: Isolation,
     /// What is known of the programs that ran here.
     scans: Arc<Mutex<Scans>>,
+    /// The roots of nodes that lived here, by their names.
+    homes: Arc<Mutex<BTreeMap<String, Arc<Home>>>>,
+}
+
+/// Where the node or client of this name finds its data directory.
+#[must_use]
+pub fn data_of(name: &str) -> PathBuf {
+    Path::new(BASE).join(name)
 }
 
 /// Why there is no room.
@@ -66,6 +77,8 @@ impl Room {
     /// When it cannot be made.
     pub fn directory() -> Result<Self, RoomError> {
         let base = std::env::temp_dir();
+        // What the kernel calls it, for nodes' own files are told by that.
+        let base = base.canonicalize().unwrap_or(base);
         clear_stale(&base);
         for slot in 0..10_000 {
             // All names have one length, so that no program's stack differs between rooms.
@@ -86,11 +99,15 @@ impl Room {
     }
 
     fn at(root: PathBuf, isolation: Isolation) -> Self {
-        Self { root, isolation, scans: Arc::default() }
+        Self { root, isolation, scans: Arc::default(), homes: Arc::default() }
     }
 
     pub(crate) fn scans(&self) -> Arc<Mutex<Scans>> {
         self.scans.clone()
+    }
+
+    pub(crate) fn homes(&self) -> Arc<Mutex<BTreeMap<String, Arc<Home>>>> {
+        self.homes.clone()
     }
 
     /// The room's directory.
@@ -105,16 +122,15 @@ impl Room {
         self.isolation
     }
 
-    /// Puts a program into the room, under a path that is the same wherever it came from.
+    /// Puts a program into the room; nodes find it by the path that is returned, which is the same wherever it came from.
     ///
     /// # Errors
     /// When it cannot be copied.
     pub fn install(&self, program: &Path, name: &str) -> io::Result<PathBuf> {
         let directory = self.root.join("bin");
         fs::create_dir_all(&directory)?;
-        let installed = directory.join(name);
-        fs::copy(program, &installed)?;
-        Ok(installed)
+        fs::copy(program, directory.join(name))?;
+        Ok(Path::new(BASE).join("bin").join(name))
     }
 }
 
@@ -129,6 +145,17 @@ impl Drop for Room {
             tracing::debug!(%error, "leaving the room to the next start");
         }
     }
+}
+
+/// Whether the kernel lets this process give nodes roots of their own, and how: as root, or in user namespaces.
+///
+/// # Errors
+/// Why it does not; nodes share the host's root then.
+pub fn roots() -> Result<Isolation, String> {
+    let at = || c"/proc".to_owned();
+    let tried = [Step::Memory(at()), Step::Restrict { at: at(), how: Restriction::READ_ONLY, all: false }];
+    let namespace = Namespace::filled(&tried).map_err(|error| error.to_string())?;
+    Ok(if namespace.has_users() { Isolation::User } else { Isolation::Root })
 }
 
 fn private(disk_max: u64) -> io::Result<Isolation> {

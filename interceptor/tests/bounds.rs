@@ -5,7 +5,7 @@ mod support;
 use interceptor::event::{EventKind, Exit};
 use interceptor::room::Room;
 use interceptor::sandbox::{Limits, Operation, Sandbox};
-use support::{cluster, compiled, run_while_up};
+use support::{cluster, compiled, left_in, run_while_up};
 
 /// Small bounds, so that the tests are quick. Who takes memory makes no call either, and may be slow at it.
 fn small(what: &str) -> Limits {
@@ -69,11 +69,7 @@ fn stopped_with(arguments: &[&str], first: impl FnOnce(&mut Sandbox)) -> String 
     assert_eq!(ends.count(), 0, "no crash is told of {what}");
     drop(sandbox);
     assert_eq!(processes_with(&mark), [""; 0], "still running after {what}");
-    let left = std::fs::read_dir(room.root()).expect("the room is there").flatten();
-    let names = left.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut left: Vec<String> = names.filter(|name| name != ".owner" && name != ".system").collect();
-    left.sort();
-    assert_eq!(left, [""; 0], "in the room after {what}");
+    assert_eq!(left_in(&room), [""; 0], "in the room after {what}");
     std::fs::remove_dir_all(room.root()).expect("the room is ours");
     why
 }

@@ -8,7 +8,7 @@ use support::{assert_clean, check_guest, compiled, compiled_statically, sandboxe
 #[test]
 fn files() {
     check_guest(&compiled("files.c"), &[]);
-    assert!(!std::path::Path::new("/tmp/from-the-sandbox").exists());
+    assert!(!std::path::Path::new("/usr/from-the-sandbox").exists());
 }
 
 #[test]

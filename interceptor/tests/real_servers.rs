@@ -35,6 +35,7 @@ fn three(program: &Path, command: impl Fn(usize) -> String, ms: u64) -> Ran {
         limits: Limits::default(),
         keep_log: true,
         clock: Clock::Virtual,
+        shown: vec![],
     };
     let mut sandbox = Sandbox::new(&room, config).expect("a sandbox");
     (0..3).for_each(|node| sandbox.start(node).expect("the server starts"));

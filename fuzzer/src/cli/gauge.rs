@@ -72,6 +72,7 @@ pub fn main(what: What, repeats: u64) -> anyhow::Result<Exit> {
             limits: Limits::default(),
             keep_log: false,
             clock: Clock::Virtual,
+            shown: vec![],
         };
         let mut sandbox = Sandbox::new(&room, config)?;
         sandbox.start(0)?;

@@ -59,14 +59,11 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
             );
             verdict
         }
-        Outcome::Diverged { expected, stable, difference } => {
+        Outcome::Diverged { expected, stable, difference, changed } => {
             output.text(format!("diverged: this run has hash {}, the recorded one {expected}", replay.hash));
             match (difference, stable) {
                 (Some(difference), _) => output.text(difference.to_string()),
-                (None, true) => output.text(
-                    "two runs of today are equal: the recorded one came from another machine, kernel or version of fuzz; \
-                     environment.toml tells which",
-                ),
+                (None, true) => causes(&reproducer, &rig, changed.as_deref(), output),
                 (None, false) => output.text("two runs of today differ too; `fuzz verify` narrows it down"),
             }
             if !replay.leaks.is_empty() {
@@ -77,6 +74,29 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
     };
     write_if_asked(args, &rig, &mut worker, &reproducer.schedule)?;
     Ok(exit)
+}
+
+/// Lines shown of what is different.
+const CHANGES_SHOWN: usize = 8;
+
+/// Two runs of today are equal, and another one was recorded: what is different from then, as far as that is known.
+fn causes(reproducer: &Reproducer, rig: &Rig, changed: Option<&[String]>, output: &mut Output) {
+    let mut causes = changed.unwrap_or_default().to_vec();
+    if let Some(expected) = &reproducer.expected {
+        causes.extend(rig.environment().differences(&expected.environment));
+    }
+    output.text("two runs of today are equal");
+    for cause in causes.iter().take(CHANGES_SHOWN) {
+        output.text(format!("  {cause}"));
+    }
+    match (causes.len().checked_sub(CHANGES_SHOWN), changed) {
+        (Some(more @ 1..), _) => output.text(format!("  and {more} more")),
+        (_, None) => output.text("  which files of the host it read was not recorded then"),
+        (_, Some(_)) if causes.is_empty() => {
+            output.text("  no file that it read, nor the machine, is known to be another one; `fuzz verify` may find what differs");
+        }
+        _ => {}
+    }
 }
 
 /// By which clock to run: as asked, as recorded, or as the target does.

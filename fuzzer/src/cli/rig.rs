@@ -107,6 +107,11 @@ impl Rig {
                 (Binary { path: docker.binary.clone(), digest: image.id.clone() }, Launcher::Docker(image))
             }
         };
+        if let Err(why) = interceptor::room::roots() {
+            note(format!(
+                "nodes have no root of their own here, and are kept from the host's files by fuzz alone ({why}); see `fuzz doctor`"
+            ));
+        }
         let offered = &target.manifest.workload.families;
         let families = if offered.len() > 1 { offered.clone() } else { Vec::new() };
         Ok(Self { target, binary, launcher, clock, families })

@@ -4,10 +4,10 @@
 use super::engine::{Container, Engine, EngineError, Image};
 use super::entry;
 use interceptor::room::Room;
-use interceptor::sandbox::{Home, Homes};
+use interceptor::sandbox::{Container as Home, Homes};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use tokio::runtime::Runtime;
@@ -46,12 +46,11 @@ pub fn runtime() -> Result<Runtime, EngineError> {
 }
 
 impl Containers {
-    /// Connects to the engine and begins to make as many containers as a cluster has nodes. `room` is where the
-    /// sandbox's room is mounted in them.
+    /// Connects to the engine and begins to make as many containers as a cluster has nodes.
     ///
     /// # Errors
     /// When the engine cannot be reached, or this process may not enter containers.
-    pub fn new(image: &Image, nodes: usize, room: &Path) -> Result<Self, EngineError> {
+    pub fn new(image: &Image, nodes: usize) -> Result<Self, EngineError> {
         if !nix::unistd::geteuid().is_root() {
             return Err(EngineError::NotRoot);
         }
@@ -68,7 +67,7 @@ impl Containers {
             engine.clear_stale().await?;
             Ok::<_, EngineError>(engine)
         })?;
-        let maker = Maker { engine, image: image.clone(), entry: file, room: room.to_owned(), nodes };
+        let maker = Maker { engine, image: image.clone(), entry: file, nodes };
         let (requests, receiver) = unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("containers".into())
@@ -115,8 +114,7 @@ impl Homes for Street {
         requests.send(Request::Open(sender)).map_err(|error| error.to_string())?;
         let (id, pid) = answer.recv().map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
         let keeper = Keeper { id, requests };
-        Home::of_process(pid, Box::new(keeper))
-            .map_err(|error| format!("cannot enter its container: {error}"))
+        Ok(Home { pid, keeper: Box::new(keeper) })
     }
 }
 
@@ -138,13 +136,12 @@ struct Maker {
     engine: Engine,
     image: Image,
     entry: PathBuf,
-    room: PathBuf,
     nodes: usize,
 }
 
 impl Maker {
     async fn make(self) -> Answer {
-        self.engine.start(&self.image, &self.entry, &self.room).await
+        self.engine.start(&self.image, &self.entry).await
     }
 }
 

@@ -142,12 +142,12 @@ impl Engine {
         Image { name: name.to_owned(), id, environment }
     }
 
-    /// Starts a container of an image with the `entry` of the host in it, and an empty directory where the `room` of
-    /// the sandbox belongs. It has no network and cannot write; it is removed when its input ends.
+    /// Starts a container of an image with the `entry` of the host in it, and an empty directory where
+    /// data directories belong. It has no network and cannot write; it is removed when its input ends.
     ///
     /// # Errors
     /// What the engine says.
-    pub async fn start(&self, image: &Image, entry: &Path, room: &Path) -> Result<Container, EngineError> {
+    pub async fn start(&self, image: &Image, entry: &Path) -> Result<Container, EngineError> {
         let failed = |step: &str| refused(format!("cannot {step} a container of `{}`", image.name));
         let host = HostConfig {
             auto_remove: Some(true),
@@ -156,7 +156,7 @@ impl Engine {
             pid_mode: Some("host".into()),
             readonly_rootfs: Some(true),
             binds: Some(vec![format!("{}:{ENTRY}:ro", entry.display())]),
-            tmpfs: Some(HashMap::from([(room.display().to_string(), String::new())])),
+            tmpfs: Some(HashMap::from([(interceptor::sandbox::BASE.to_owned(), String::new())])),
             // Podman's defaults may be above what it may set on this machine.
             ulimits: Some(modest_limits()),
             ..HostConfig::default()

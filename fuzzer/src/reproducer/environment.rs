@@ -76,6 +76,19 @@ impl Environment {
         }
     }
 
+    /// What of the machine and of this program is not as it was `then`, a line for each.
+    #[must_use]
+    pub fn differences(&self, then: &Self) -> Vec<String> {
+        let told = [
+            ("fuzz", &self.fuzz, &then.fuzz),
+            ("the kernel", &self.kernel, &then.kernel),
+            ("the processor", &self.cpu, &then.cpu),
+            ("what the target calls its version", &self.target_version, &then.target_version),
+        ];
+        let differ = told.into_iter().filter(|(_, now, then)| now != then && !then.is_empty());
+        differ.map(|(what, now, then)| format!("{what} is {now}, and was {then}")).collect()
+    }
+
     /// By which clock it lived.
     #[must_use]
     pub fn clock(&self) -> Clock {
@@ -121,7 +134,16 @@ fn without_path(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_path;
+    use super::{Environment, without_path};
+
+    #[test]
+    fn what_changed_of_the_machine_is_told() {
+        let then =
+            Environment { kernel: "Linux 6.1 x86_64".into(), cpu: "A".into(), ..Environment::default() };
+        let now = Environment { cpu: "B".into(), fuzz: "9".into(), ..then.clone() };
+        assert_eq!(now.differences(&then), ["the processor is B, and was A"]);
+        assert_eq!(then.differences(&then), [""; 0]);
+    }
 
     #[test]
     fn paths_of_the_host_are_not_kept() {

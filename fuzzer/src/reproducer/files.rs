@@ -32,6 +32,7 @@ pub(super) fn of(finding: &Finding<'_>) -> Files {
         "environment.toml",
         toml::to_string(finding.environment).expect("an environment is a table of plain values"),
     );
+    put("sources.toml", detail.sources.to_toml());
     put("history.jsonl", oracle::jsonl::to_json_lines(&detail.history));
     put("timeline.jsonl", lines(&detail.events));
     put("coverage.json", coverage(finding));

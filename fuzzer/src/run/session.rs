@@ -14,6 +14,7 @@ use crate::executor::{ExecutorError, RunOptions, agent_rng};
 use crate::manner::Manner;
 use crate::nemesis::Nemesis;
 use crate::observe::Observer;
+use crate::reproducer::sources::Sources;
 use crate::schedule::{Schedule, Step, Trigger};
 use crate::target::OracleSpec;
 use crate::workload::{Action, Command, Workload};
@@ -73,6 +74,8 @@ pub(super) struct Session {
     /// How long the cluster may take to recover.
     probe_max: Span,
     sandbox: Sandbox,
+    /// The target's directory.
+    root: std::path::PathBuf,
     connections: Connections,
     nemesis: Nemesis,
     supervisor: Supervisor,
@@ -121,6 +124,7 @@ impl Session {
             Explorer { agent, rng, details, bounds, manner, from, windows: 0, open: None }
         });
         Ok(Self {
+            root: runner.root.clone(),
             input: input.clone(),
             options,
             port: runner.port,
@@ -392,6 +396,7 @@ impl Session {
                 logs: self.sandbox.logs().to_vec(),
                 hosts: self.sandbox.host_names().into_values().collect(),
                 calls: self.sandbox.log().entries().iter().map(ToString::to_string).collect(),
+                sources: Sources::of(self.sandbox.sources(), &self.root),
             })
         });
         Execution {

@@ -1,7 +1,7 @@
 //! Starting a node's program, and what every program needs before its first instruction.
 
 use super::files::Kind;
-use super::home::Home;
+use super::home::Passed;
 use super::log::{Entry, What};
 use super::task::{ProcessId, ThreadId};
 use super::{Error, Program, Sandbox};
@@ -11,6 +11,7 @@ use rand::Rng;
 use std::ffi::CString;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use tracer::{Injection, Launch, PAGE, SharedPages, Tid, spawn, vdso};
 
 /// Where the shared pages lie in every guest.
@@ -66,6 +67,8 @@ impl Sandbox {
 
     fn start_program(&mut self, node: usize, program: &Program) -> Result<(), Error> {
         let text = |bytes: &[u8]| CString::new(bytes).unwrap_or_default();
+        let home = &self.nodes[node].home;
+        let for_kernel = |path: &Path| text(home.for_kernel(path).as_os_str().as_bytes());
         let path = text(program.program.as_os_str().as_bytes());
         let arguments: Vec<CString> = std::iter::once(path.clone())
             .chain(program.arguments.iter().map(|a| text(a.as_bytes())))
@@ -73,16 +76,15 @@ impl Sandbox {
         let environment = &self.nodes[node].config.environment;
         let environment: Vec<CString> =
             environment.iter().map(|(k, v)| text(format!("{k}={v}").as_bytes())).collect();
-        let directory = text(self.nodes[node].data.as_os_str().as_bytes());
         let tid = spawn(&Launch {
-            program: &path,
+            program: &for_kernel(&program.program),
             arguments: &arguments,
             environment: &environment,
-            directory: &directory,
+            directory: &for_kernel(&crate::room::data_of(&self.nodes[node].config.name)),
             filter: &self.filter,
             address_space_max: 0,
-            namespace: self.nodes[node].home.as_ref().map(Home::namespace),
-            owner: self.nodes[node].home.as_ref().map(Home::owner),
+            namespace: home.namespace(),
+            owner: home.owner(),
         })?;
         let (process, thread) = self.add_root(node, tid);
         self.nodes[node].roots.push(process);
@@ -139,9 +141,12 @@ impl Sandbox {
     pub(super) fn prepare_program(&mut self, id: ThreadId) -> Result<(), Error> {
         let tid = self.thread(id).tid;
         let node = self.thread(id).node;
+        self.note_program(node, tid);
         let mut injection = Injection::after_exec(tid)?;
-        let path = self.nodes[node].pages_path.clone();
-        map_shared(&mut injection, tid, path.as_os_str().as_bytes())?;
+        let path = self.pass(node, Passed::Link(&self.nodes[node].storage.pages()))?;
+        let mapped = map_shared(&mut injection, tid, path.as_os_str().as_bytes());
+        self.take_back(node)?;
+        mapped?;
         let entry = self.rewrite_vectors(tid, node, injection.stack_pointer())?;
         if !self.time.is_real() {
             self.lead_sleeps(tid, entry)?;

@@ -130,10 +130,8 @@ impl Sandbox {
     pub(super) fn load_path(&self, id: ThreadId, address: u64) -> Result<PathBuf, Trouble> {
         let bytes = self.thread(id).tid.read_string(address, libc::PATH_MAX as usize)?;
         let path = PathBuf::from(OsString::from_vec(bytes));
-        // Rooms have different places, and what is in them is the same.
-        let told = path.strip_prefix(&self.room).unwrap_or(&path);
         let [_, last] = self.paths.get();
-        self.paths.set([last, (address, checksum(told.as_os_str().as_bytes()))]);
+        self.paths.set([last, (address, checksum(path.as_os_str().as_bytes()))]);
         Ok(path)
     }
 

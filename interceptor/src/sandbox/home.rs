@@ -1,179 +1,284 @@
-//! Homes: where a node's programs find their files, when that is not the host. A container is one.
-//!
-//! The node's programs are started by the tracer as ever, and enter the home's mount namespace before they begin. The
-//! room is mounted there under its own path, so data directories are where they always are; all else is the home's,
-//! and is looked up as a program in it would: links lead within it.
+//! Homes: the root directory that a node's programs live in. Each node has one of its own: the host's files to be read,
+//! and directories in the room to be written. A container is another kind of home.
 
-use super::task::ThreadId;
+mod furniture;
+mod plan;
+
 use super::{Error, Sandbox};
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use crate::room::Room;
+use furniture::{Furniture, Use};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::Mode;
 use std::any::Any;
-use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tracer::Namespace;
 
-/// Gives each node a fresh home whenever it is switched on.
+pub(super) use furniture::Storage;
+pub(super) use furniture::Use as PlaceUse;
+
+/// Where a node finds its data directory and the sandbox's copies of programs, by its own names.
+pub const BASE: &str = "/srv";
+/// Where the sandbox hands files over, for the time of one call; in a node's root.
+const PASSING: &str = "/proc/.passing";
+
+/// Gives each node a fresh container whenever it is switched on.
 pub trait Homes {
-    /// A home for the node with this position.
+    /// A container for the node with this position.
     ///
     /// # Errors
     /// Why there is none, for people.
-    fn open(&mut self, node: usize) -> Result<Home, String>;
+    fn open(&mut self, node: usize) -> Result<Container, String>;
 }
 
-/// The files of a running container, for as long as it lives.
-pub struct Home {
-    namespace: OwnedFd,
-    root: OwnedFd,
-    /// The same directory by name.
-    path: PathBuf,
-    owner: (u32, u32),
+/// A running container, for as long as it is kept.
+pub struct Container {
+    /// A process that lives in it, by its number on the host.
+    pub pid: i32,
     /// Ends the container when it is dropped.
-    _keeper: Box<dyn Any>,
+    pub keeper: Box<dyn Any>,
+}
+
+/// A node's root directory, and what is the node's own in it.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// Absent where the kernel permits none: then the sandbox alone keeps what it is asked for apart.
+    namespace: Option<Namespace>,
+    root: OwnedFd,
+    own: Vec<Furniture>,
+    owner: Option<(u32, u32)>,
+}
+
+/// Something of a node's own: which directory or file it is in, and where the sandbox finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Own {
+    /// The position of what it is in among all.
+    mount: usize,
+    /// What that is for.
+    pub what: Use,
+    /// Its name for the sandbox.
+    pub path: PathBuf,
+}
+
+impl Own {
+    /// Whether the node may change it: on its drive, and in its memory.
+    pub fn is_writable(&self) -> bool {
+        matches!(self.what, Use::Disk | Use::Memory)
+    }
+
+    /// Whether a name can be given to it there without a copy (rename(2), link(2)).
+    pub fn shares_mount(&self, other: &Self) -> bool {
+        self.mount == other.mount
+    }
 }
 
 impl Home {
-    /// The home that process `pid` of the host lives in; it ends when `keeper` is dropped.
-    ///
-    /// # Errors
-    /// When the process is gone, or may not be looked at.
-    pub fn of_process(pid: i32, keeper: Box<dyn Any>) -> std::io::Result<Self> {
-        let path = PathBuf::from(format!("/proc/{pid}/root"));
-        let opened = |path: &Path, flags: OFlag| open(path, flags | OFlag::O_CLOEXEC, Mode::empty());
-        let namespace = opened(Path::new(&format!("/proc/{pid}/ns/mnt")), OFlag::O_RDONLY)?;
-        let root = opened(&path, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    /// A root of a node's own, on this host.
+    fn native(room: &Path, storage: &Storage, shown: &[PathBuf]) -> Result<Self, Errno> {
+        let own = furniture::all(room, storage, shown);
+        let steps = plan::native(room, &own);
+        match Namespace::filled(&steps) {
+            Ok(namespace) => {
+                let root = namespace.root().try_clone().map_err(errno_of)?;
+                Ok(Self { namespace: Some(namespace), root, own, owner: None })
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no root for a node; its calls are kept apart by the sandbox alone");
+                let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+                Ok(Self { namespace: None, root: open("/", flags, Mode::empty())?, own, owner: None })
+            }
+        }
+    }
+
+    /// The home that a container is, with the node's own in it.
+    fn of_container(room: &Path, storage: &Storage, pid: i32) -> Result<Self, Error> {
+        let own = furniture::of_container(room, storage, pid);
+        let namespace = Namespace::filled(&plan::container(&own, tracer::namespace_of(pid)?))?;
+        let failed = |source| Error::Io { what: "cannot look at a container".into(), source };
+        let root = namespace.root().try_clone().map_err(failed)?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(failed)?;
         let id = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|line| line.split_whitespace().nth(1)).and_then(|id| id.parse().ok()).unwrap_or(0)
         };
-        Ok(Self { namespace, root, path, owner: (id("Uid:"), id("Gid:")), _keeper: keeper })
+        Ok(Self { namespace: Some(namespace), root, own, owner: Some((id("Uid:"), id("Gid:"))) })
     }
 
-    pub(super) fn namespace(&self) -> BorrowedFd<'_> {
-        self.namespace.as_fd()
+    /// The mount namespace, if it has one of its own.
+    pub fn namespace(&self) -> Option<&Namespace> {
+        self.namespace.as_ref()
     }
 
-    /// The effective user and group of the container.
-    pub(super) fn owner(&self) -> (u32, u32) {
+    /// The user and group that programs run as; absent: ours.
+    pub fn owner(&self) -> Option<(u32, u32)> {
         self.owner
     }
 
-    /// What `path` leads to, as the home names it.
-    fn real(&self, path: &Path) -> std::io::Result<PathBuf> {
-        let how =
-            OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
-        let file = openat2(&self.root, path, how)?;
-        std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
-    }
-
-    /// Where the tracer finds what a path of the home leads to; what leads nowhere stays so.
-    fn on_host(&self, path: &Path) -> PathBuf {
-        let real = self.real(path);
-        let inner = real.as_deref().unwrap_or(path);
-        self.path.join(inner.strip_prefix("/").unwrap_or(inner))
-    }
-
-    /// Where the tracer finds the file with this name, be it a link.
-    fn link_on_host(&self, path: &Path) -> PathBuf {
-        match (path.parent(), path.file_name()) {
-            (Some(parent), Some(name)) => self.on_host(parent).join(name),
-            _ => self.on_host(path),
+    /// What is there by this name, which no link of /proc is a part of: links lead within the root.
+    pub fn open(&self, path: &Path, follow: bool) -> Result<OwnedFd, Errno> {
+        let last = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | last)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        loop {
+            match openat2(&self.root, path, how) {
+                // Something was renamed or mounted meanwhile, somewhere on this machine.
+                Err(Errno::EAGAIN) => {}
+                other => return other,
+            }
         }
+    }
+
+    /// What is there by a name without links or dots, but for its last part.
+    pub fn entry(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        if self.namespace.is_some() {
+            return self.open(path, false);
+        }
+        let real = self.for_kernel(path);
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(AT_FDCWD, &real, flags, Mode::empty())
+    }
+
+    /// What the node calls the thing that is open.
+    pub fn name_of(&self, file: &impl AsFd) -> Result<PathBuf, Errno> {
+        self.named(&PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())))
+    }
+
+    /// What the node calls the thing that a link of the kernel's /proc leads to.
+    pub fn named(&self, link: &Path) -> Result<PathBuf, Errno> {
+        Ok(self.guest_name(&std::fs::read_link(link).map_err(errno_of)?))
+    }
+
+    /// What the node calls what the kernel calls this when it speaks of the node's processes.
+    pub fn guest_name(&self, path: &Path) -> PathBuf {
+        if self.namespace.is_some() {
+            return path.to_owned();
+        }
+        let of = |own: &Furniture| Some(own.at.join(path.strip_prefix(&own.from).ok()?));
+        let found = self.own.iter().filter(|own| path.starts_with(&own.from));
+        let deepest = found.max_by_key(|own| own.from.as_os_str().len());
+        deepest.and_then(of).map_or_else(|| path.to_owned(), plain)
+    }
+
+    /// Whose a name without links or dots is, if it is the node's own.
+    pub(super) fn own(&self, path: &Path) -> Option<Own> {
+        let within = |(_, own): &(usize, &Furniture)| path.starts_with(&own.at);
+        let (mount, own) =
+            self.own.iter().enumerate().filter(within).max_by_key(|(_, own)| own.at.as_os_str().len())?;
+        let rest = path.strip_prefix(&own.at).ok()?;
+        let path = if rest.as_os_str().is_empty() { own.from.clone() } else { own.from.join(rest) };
+        (own.what != Use::Shown).then_some(Own { mount, what: own.what, path })
+    }
+
+    /// What the kernel must be told in the place of a name without links or dots.
+    pub fn for_kernel(&self, path: &Path) -> PathBuf {
+        match self.namespace {
+            Some(_) => path.to_owned(),
+            None => self.own(path).map_or_else(|| path.to_owned(), |own| own.path),
+        }
+    }
+
+    /// Whether the kernel keeps what a node asks for to its root.
+    pub fn is_kept_by_kernel(&self) -> bool {
+        self.namespace.is_some()
     }
 }
 
+/// A path without the mark that joining nothing leaves.
+fn plain(path: PathBuf) -> PathBuf {
+    path.components().collect()
+}
+
+fn errno_of(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
 impl Sandbox {
-    /// Lets nodes live elsewhere than on the host; to be called before any is started. Clients stay on the host.
+    /// Lets nodes live in containers; to be called before any is started. Clients stay on the host.
     #[must_use]
     pub fn with_homes(mut self, homes: Box<dyn Homes>) -> Self {
         self.homes = Some(homes);
         self
     }
 
-    /// Gives a node that is about to be switched on a fresh home with the room in it.
+    /// Gives a node that is about to be switched on a fresh container, where nodes live in such.
     pub(super) fn move_in(&mut self, node: usize) -> Result<(), Error> {
         if self.is_client(node) {
             return Ok(());
         }
         let Some(homes) = &mut self.homes else { return Ok(()) };
-        self.nodes[node].home = None;
+        self.nodes[node].keeper = None;
         let failed = |why: String| Error::Io {
             what: format!("cannot find n{} a home", node + 1),
             source: std::io::Error::other(why),
         };
-        let home = homes.open(node).map_err(failed)?;
-        let room = CString::new(self.room.as_os_str().as_bytes()).unwrap_or_default();
-        tracer::mount_in(home.namespace(), tracer::copy_of_mount(&room)?.as_fd(), &room)?;
-        let data = &self.nodes[node].data;
-        let given = give(data, home.owner).and_then(|()| {
-            std::fs::set_permissions(&self.nodes[node].pages_path, std::fs::Permissions::from_mode(0o666))
-        });
-        given.map_err(|source| Error::Io { what: format!("cannot give {} away", data.display()), source })?;
-        self.nodes[node].home = Some(home);
+        let Container { pid, keeper } = homes.open(node).map_err(failed)?;
+        let storage = &self.nodes[node].storage;
+        let home = Home::of_container(&self.room, storage, pid)?;
+        if let Some(owner) = home.owner() {
+            storage.give(owner)?;
+        }
+        self.nodes[node].home = Arc::new(home);
+        self.nodes[node].keeper = Some(keeper);
         Ok(())
     }
 
-    fn home_of(&self, id: ThreadId, path: &Path) -> Option<&Home> {
-        self.home_at(self.thread(id).node, path)
+    /// Puts a file of the sandbox's where the node can open it, under the name that is returned, until
+    /// [`Self::take_back`].
+    pub(super) fn pass(&self, node: usize, content: Passed<'_>) -> Result<PathBuf, Error> {
+        let storage = &self.nodes[node].storage;
+        let file = storage.passing().join("file");
+        let passed = match content {
+            Passed::Link(of) => std::fs::hard_link(of, &file),
+            Passed::Bytes(bytes) => std::fs::write(&file, bytes),
+        };
+        passed.map_err(|source| Error::Io { what: format!("cannot write {}", file.display()), source })?;
+        Ok(self.nodes[node].home.for_kernel(&Path::new(PASSING).join("file")))
     }
 
-    /// The home of a node, if it is there that `path` is looked up.
-    fn home_at(&self, node: usize, path: &Path) -> Option<&Home> {
-        let home = self.nodes[node].home.as_ref()?;
-        (!path.starts_with(&self.room) && !path.starts_with("/proc")).then_some(home)
-    }
-
-    /// Where the tracer finds what a path that a node has open leads to.
-    pub(super) fn opened_on_host(&self, node: usize, path: &Path) -> PathBuf {
-        self.home_at(node, path).map_or_else(|| path.to_path_buf(), |home| home.on_host(path))
-    }
-
-    /// Where the tracer finds the file that the guest calls `path`, be it a link: the guest's own process is not the
-    /// tracer's.
-    pub(super) fn link_on_host(&self, id: ThreadId, path: &Path) -> PathBuf {
-        match self.home_of(id, path) {
-            Some(home) => home.link_on_host(path),
-            None => self.in_proc(id, path),
-        }
-    }
-
-    /// Where the tracer finds what the guest's `path` leads to.
-    pub(super) fn on_host(&self, id: ThreadId, path: &Path) -> PathBuf {
-        match self.home_of(id, path) {
-            Some(home) => home.on_host(path),
-            None => self.in_proc(id, path),
-        }
-    }
-
-    fn in_proc(&self, id: ThreadId, path: &Path) -> PathBuf {
-        let process = self.process_of(id).tid.to_string();
-        path.strip_prefix("/proc/self")
-            .map_or_else(|_| path.to_path_buf(), |rest| Path::new("/proc").join(process).join(rest))
-    }
-
-    /// The path without links, as the guest would name it.
-    pub(super) fn real(&self, id: ThreadId, path: &Path) -> std::io::Result<PathBuf> {
-        match self.home_of(id, path) {
-            Some(home) => home.real(path),
-            None => std::fs::canonicalize(path),
-        }
+    /// Takes away what was passed.
+    pub(super) fn take_back(&self, node: usize) -> Result<(), Error> {
+        let file = self.nodes[node].storage.passing().join("file");
+        std::fs::remove_file(&file)
+            .map_err(|source| Error::Io { what: format!("cannot remove {}", file.display()), source })
     }
 }
 
-/// Makes a directory and all in it another user's, if it is not yet.
-fn give(path: &Path, (user, group): (u32, u32)) -> std::io::Result<()> {
-    if (user, group) == (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()) {
-        return Ok(());
-    }
-    std::os::unix::fs::lchown(path, Some(user), Some(group))?;
-    if path.symlink_metadata()?.is_dir() {
-        for entry in std::fs::read_dir(path)? {
-            give(&entry?.path(), (user, group))?;
-        }
+/// Makes what all homes of a room are made of.
+pub(super) fn prepare(room: &Path) -> Result<(), Error> {
+    for path in [plan::stage(room), room.join("bin")] {
+        std::fs::create_dir_all(&path)
+            .map_err(|source| Error::Io { what: format!("cannot make {}", path.display()), source })?;
     }
     Ok(())
+}
+
+/// What is passed to a node.
+pub(super) enum Passed<'a> {
+    /// Another name for this file.
+    Link(&'a Path),
+    /// A file with this in it.
+    Bytes(&'a [u8]),
+}
+
+/// The home of a node of this name, made the first time it is asked for. What is `shown` belongs to one run.
+pub(super) fn home_in(room: &Room, storage: &Storage, shown: &[PathBuf]) -> Result<Arc<Home>, Error> {
+    let failed = |errno: Errno| Error::Io {
+        what: format!("cannot make a root for {}", storage.name()),
+        source: errno.into(),
+    };
+    let make = || Home::native(room.root(), storage, shown).map(Arc::new).map_err(failed);
+    if !shown.is_empty() {
+        return make();
+    }
+    let homes = room.homes();
+    let mut homes = homes.lock().expect("no home panics");
+    if let Some(home) = homes.get(storage.name()) {
+        return Ok(home.clone());
+    }
+    let home = make()?;
+    homes.insert(storage.name().to_owned(), home.clone());
+    Ok(home)
 }

@@ -5,7 +5,7 @@ use super::Sandbox;
 use super::task::{Process, ProcessId};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tracer::Tid;
 
 impl Sandbox {
@@ -16,6 +16,30 @@ impl Sandbox {
         let living = self.processes.values().filter(|process| process.ended.is_none());
         let code = living.flat_map(|process| self.code_that_may_draw(self.living_thread(process)));
         self.leaks.iter().cloned().chain(code).collect()
+    }
+
+    /// Files of the host that guests opened, or that the kernel loaded for them; those of an image are the image's.
+    #[must_use]
+    pub fn sources(&self) -> &BTreeSet<PathBuf> {
+        &self.sources
+    }
+
+    /// A node has opened or run what is at this path.
+    pub(super) fn note_source(&mut self, node: usize, path: &Path) {
+        let home = &self.nodes[node].home;
+        if home.owner().is_none() && home.own(path).is_none() && !self.sources.contains(path) {
+            self.sources.insert(path.to_owned());
+        }
+    }
+
+    /// A program stands before its first instruction: it is mapped, and what loads its libraries.
+    pub(super) fn note_program(&mut self, node: usize, tid: Tid) {
+        let Ok(maps) = std::fs::read_to_string(format!("/proc/{tid}/maps")) else { return };
+        let paths: BTreeSet<&str> = maps.lines().filter_map(code_of).collect();
+        for path in paths {
+            let path = self.nodes[node].home.guest_name(Path::new(path));
+            self.note_source(node, &path);
+        }
     }
 
     /// A process is about to end or to run another program: takes note of what it has mapped.
@@ -50,16 +74,9 @@ impl Sandbox {
                 .is_ok_and(|scan| scan.may_draw)
         };
         let Ok(maps) = std::fs::read_to_string(format!("/proc/{tid}/maps")) else { return Vec::new() };
-        // The clock's code is ours, in a file that is new in each run.
-        let is_ours = |path: &&str| self.nodes.iter().any(|node| node.pages_path == Path::new(path));
-        let mapped: BTreeSet<&str> = maps.lines().filter_map(code_of).filter(|path| !is_ours(path)).collect();
+        let mapped: BTreeSet<&str> = maps.lines().filter_map(code_of).collect();
         let drawing = mapped.into_iter().filter(|path| may_draw(path));
-        drawing.map(|path| format!("{} may use RDRAND", self.told_as(path))).collect()
-    }
-
-    /// A file of the room by its place in it, for rooms have different places.
-    fn told_as<'a>(&self, path: &'a str) -> &'a str {
-        Path::new(path).strip_prefix(&self.room).ok().and_then(Path::to_str).unwrap_or(path)
+        drawing.map(|path| format!("{path} may use RDRAND")).collect()
     }
 }
 

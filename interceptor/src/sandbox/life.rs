@@ -136,7 +136,6 @@ impl Sandbox {
                 threads: BTreeSet::new(),
                 files,
                 memory: process,
-                directory: self.nodes[node].data.clone(),
                 actions: BTreeMap::new(),
                 sent: VecDeque::new(),
                 ended: None,

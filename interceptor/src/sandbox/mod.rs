@@ -13,6 +13,7 @@ mod descriptors;
 mod ending;
 mod epoll;
 mod files;
+mod find;
 mod free;
 mod guest;
 mod home;
@@ -23,6 +24,7 @@ mod life;
 mod log;
 mod memory;
 mod operations;
+mod process_files;
 mod refusals;
 mod run;
 mod signals;
@@ -34,7 +36,8 @@ mod timers;
 mod watchdog;
 
 pub use clock::{Clock, ClockKind};
-pub use home::{Home, Homes};
+pub(crate) use home::Home;
+pub use home::{BASE, Container, Homes};
 pub use log::{Entry, EventLog, What};
 pub use operations::{ClientEvent, Operation};
 pub use refusals::Refusal;
@@ -52,7 +55,9 @@ use crate::timeline::Capture;
 use aio::Aio;
 use clock::{NodeClock, Time};
 use files::Files;
+use home::Storage;
 use interleaver::Interleaver;
+use std::any::Any;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
@@ -115,7 +120,7 @@ pub struct NodeConfig {
 /// A program of a node.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Its path in the room, or on the host.
+    /// Its path, as the node finds it: a copy in the room, or a file of the host.
     pub program: PathBuf,
     /// Its arguments, without its own name.
     pub arguments: Vec<String>,
@@ -184,6 +189,9 @@ pub struct Config {
     pub keep_log: bool,
     /// By which clock the room lives.
     pub clock: Clock,
+    /// Files and directories of the host that nodes find where they are, though they have a directory of their own there
+    /// otherwise: in /tmp, say.
+    pub shown: Vec<PathBuf>,
 }
 
 /// A reading of a node's clock at which something is due.
@@ -203,12 +211,11 @@ struct Node {
     host: HostId,
     clock: NodeClock,
     pages: SharedPages,
-    pages_path: PathBuf,
+    storage: Storage,
     disk: Disk,
     rng: Rng,
     /// Decides how long its disk takes where a program can tell.
     device_rng: Rng,
-    data: PathBuf,
     /// The processes of its programs, the main one first; none when it is down.
     roots: Vec<ProcessId>,
     next_vpid: i32,
@@ -220,8 +227,10 @@ struct Node {
     /// Bytes its files may still grow before their length is counted again.
     unchecked: u64,
     unix_names: BTreeMap<PathBuf, SocketId>,
-    /// Where its programs find their files, if that is not the host.
-    home: Option<Home>,
+    /// Where its programs find their files.
+    home: Arc<Home>,
+    /// Ends the container that it lives in.
+    keeper: Option<Box<dyn Any>>,
 }
 
 /// The sandbox and the cluster in it.
@@ -272,6 +281,8 @@ pub struct Sandbox {
     paths: Cell<[(u64, u64); 2]>,
     leaks: BTreeSet<String>,
     refusals: BTreeMap<Refusal, u64>,
+    /// Files of the host that were opened or run.
+    sources: BTreeSet<PathBuf>,
     /// What is in the code of files; outlives the run.
     scans: Arc<Mutex<Scans>>,
     stopped: Option<String>,
@@ -294,16 +305,21 @@ impl Sandbox {
         let mut net = Net::new(config.seed);
         let mut nodes = Vec::new();
         system_files::prepare(&root)?;
+        home::prepare(&root)?;
+        // A program is found where it is, wherever that is.
+        let programs = config.nodes.iter().chain(&config.client_programs).flat_map(|node| &node.programs);
+        let programs = programs.map(|program| program.program.clone());
+        let shown: Vec<PathBuf> = config.shown.iter().cloned().chain(programs).collect();
         for (index, node) in config.nodes.iter().enumerate() {
             let host = net.add_host(node_address(index));
-            let mut node = Node::new(&root, config.seed, index, host, node.clone(), &time)?;
+            let mut node = Node::new(room, config.seed, index, host, node.clone(), (&time, &shown))?;
             node.disk.set_atomic_write(config.atomic_write);
             nodes.push(node);
         }
         let clients: Vec<HostId> = (0..config.clients).map(|j| net.add_host(client_address(j))).collect();
         for (j, program) in config.client_programs.iter().enumerate() {
             let index = config.nodes.len() + j;
-            nodes.push(Node::new(&root, config.seed, index, clients[j], program.clone(), &time)?);
+            nodes.push(Node::new(room, config.seed, index, clients[j], program.clone(), (&time, &shown))?);
         }
         let mut dissectors = BTreeMap::new();
         for (port, spec) in &config.dissectors {
@@ -345,6 +361,7 @@ impl Sandbox {
             paths: Cell::default(),
             leaks: BTreeSet::new(),
             refusals: BTreeMap::new(),
+            sources: BTreeSet::new(),
             scans: room.scans(),
             stopped: None,
             locks: Vec::new(),
@@ -421,18 +438,20 @@ const EPOCH_NS: u64 = 1_700_000_000_000_000_000;
 
 impl Node {
     fn new(
-        root: &std::path::Path,
+        room: &Room,
         seed: u64,
         index: usize,
         host: HostId,
         config: NodeConfig,
-        time: &Time,
+        (time, shown): (&Time, &[PathBuf]),
     ) -> Result<Self, Error> {
         use rand::RngExt;
         let label = format!("node/{index}");
         let mut rng = split(seed, &label);
-        let data = root.join(&config.name);
-        let pages_path = root.join(format!(".pages-{}", config.name));
+        let storage = Storage::prepare(room.root(), &config.name)?;
+        let shown = storage.show(shown)?;
+        let home = home::home_in(room, &storage, &shown)?;
+        let pages_path = storage.pages();
         let mut pages = SharedPages::create(&pages_path, &time.image()).map_err(|source| Error::Io {
             what: format!("cannot create {}", pages_path.display()),
             source,
@@ -440,8 +459,8 @@ impl Node {
         // Nodes were not switched on together, and their wall clocks agree as well as NTP makes them.
         let uptime = Span::from_secs(1_000 + 977 * index as u64).0 + rng.random_range(0..1_000_000_000);
         let skew = rng.random_range(0..1_000_000);
-        let disk = Disk::new(data.clone(), seed, &label)?;
-        place(&data, &config.files)?;
+        let disk = Disk::new(storage.disk(), seed, &label)?;
+        place(&storage.data(), &config.files)?;
         let clock = NodeClock::new(uptime, EPOCH_NS + skew);
         if let Time::Real { begun_ns, .. } = time {
             pages.set_running(clock.running_terms(*begun_ns));
@@ -451,10 +470,9 @@ impl Node {
             clock,
             host,
             pages,
-            pages_path,
+            storage,
             rng,
             device_rng: split(seed, &format!("device/{label}")),
-            data,
             roots: Vec::new(),
             next_vpid: 1,
             was_started: false,
@@ -464,7 +482,8 @@ impl Node {
             unchecked: 0,
             unix_names: BTreeMap::new(),
             conversation: None,
-            home: None,
+            home,
+            keeper: None,
             config,
         })
     }
@@ -489,10 +508,8 @@ impl Drop for Sandbox {
             }
         }
         for node in &self.nodes {
-            for gone in [std::fs::remove_dir_all(&node.data), std::fs::remove_file(&node.pages_path)] {
-                if let Err(error) = gone {
-                    tracing::debug!(%error, "clearing the room");
-                }
+            if let Err(error) = node.storage.clear() {
+                tracing::debug!(%error, "clearing the room");
             }
         }
     }

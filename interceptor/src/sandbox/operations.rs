@@ -131,6 +131,7 @@ impl Sandbox {
         self.aio.forget_node(node);
         self.end_processes(node)?;
         let lost = self.nodes[node].disk.power_loss(loss)?;
+        self.nodes[node].storage.fresh_memory()?;
         if killed > 0 {
             self.note(host, EventKind::Exit(Exit::Killed));
         }

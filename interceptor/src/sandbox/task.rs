@@ -5,7 +5,6 @@ use super::job_control::Change;
 use super::syscalls::Limits;
 use super::timers::{Beat, TimerId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
 pub use tracer::Call;
 use tracer::Tid;
 
@@ -176,8 +175,6 @@ pub struct Process {
     pub files: FilesId,
     /// The process whose memory it uses: itself, or its vfork parent.
     pub memory: ProcessId,
-    /// Its working directory.
-    pub directory: PathBuf,
     /// What it does with signals, by number.
     pub actions: BTreeMap<i32, Action>,
     /// Signals the sandbox sent that were not delivered yet.

@@ -232,9 +232,9 @@ static void outside(void) {
     close(fd);
     FAILS("a bad address", write(open("bad", O_CREAT | O_WRONLY, 0644), wild, 4), EFAULT);
     if (sandboxed()) {
-        fd = open("/tmp/from-the-sandbox", O_CREAT | O_WRONLY, 0644);
+        fd = open("/usr/from-the-sandbox", O_CREAT | O_WRONLY, 0644);
         if (fd >= 0 || errno != EROFS) check(0, "the host's files", "errno %d", errno);
-        if (mkdir("/tmp/dir-from-the-sandbox", 0755) == 0 || errno != EROFS) check(0, "the host's names", "errno %d", errno);
+        if (mkdir("/usr/dir-from-the-sandbox", 0755) == 0 || errno != EROFS) check(0, "the host's names", "errno %d", errno);
         if (chmod("/etc/hostname", 0644) == 0) check(0, "the host's modes", "chmod succeeded");
     }
 }

@@ -69,6 +69,7 @@ pub fn cluster(guests: &[Guest<'_>], seed: u64, limits: Limits) -> Config {
         limits,
         keep_log: true,
         clock: Clock::Virtual,
+        shown: vec![],
     }
 }
 
@@ -123,15 +124,27 @@ fn run_cluster(config: Config, last: usize) -> Ran {
     run_while_up(&mut sandbox, last, 60);
     let ran = outcome(&sandbox, nodes);
     drop(sandbox);
-    assert_eq!(std::fs::read_dir(room.root()).map_or(0, |left| leftovers(left).len()), 0, "left in the room");
+    assert_eq!(left_in(&room), [""; 0], "left in the room");
     std::fs::remove_dir_all(room.root()).expect("the room is ours");
     ran
 }
 
-/// Names in a room that a sandbox must take away with it.
-fn leftovers(entries: std::fs::ReadDir) -> Vec<String> {
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| ![".owner", ".system"].contains(&name.as_str())).collect()
+/// What is in the directories of a room's nodes, which a sandbox must take away with it.
+pub fn left_in(room: &Room) -> Vec<String> {
+    let names = |path: PathBuf| {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
+    };
+    let is_node = |name: &String| !name.starts_with('.') && name != "bin";
+    let nodes = names(room.root().to_owned()).filter(is_node).map(|name| room.root().join(name));
+    let left = nodes.flat_map(|node| {
+        let own = names(node.clone())
+            .filter(|name| !["disk", "shm", "run", "passing", "hostname"].contains(&name.as_str()));
+        let inside =
+            ["disk/data", "disk/tmp", "disk/var-tmp", "shm", "run", "passing"].map(|name| node.join(name));
+        own.chain(inside.into_iter().flat_map(names)).collect::<Vec<_>>()
+    });
+    left.collect()
 }
 
 /// What is to be seen of a run.

@@ -24,7 +24,7 @@ pub use filter::{Filter, Rule};
 pub use guest::{Call, Registers, Tid};
 pub use inject::Injection;
 pub use memory::PAGE;
-pub use namespace::{copy_of_mount, mount_in};
+pub use namespace::{Namespace, Restriction, Step, namespace_of};
 pub use patience::Patience;
 pub use shared::SharedPages;
 pub use spawn::{Launch, spawn};
@@ -50,6 +50,14 @@ pub enum Error {
         program: String,
         /// What was being done.
         step: &'static str,
+        /// Why.
+        source: nix::errno::Errno,
+    },
+    /// A mount namespace could not be made.
+    #[error("cannot make a mount namespace: {step}: {source}")]
+    Namespace {
+        /// What was being done.
+        step: String,
         /// Why.
         source: nix::errno::Errno,
     },

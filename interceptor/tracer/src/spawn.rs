@@ -1,10 +1,10 @@
 //! Starting a program as a guest: traced, filtered, with constant addresses and no clock of its own.
 
 use crate::stop::announce_no_stops;
-use crate::{Error, Filter, Stop, Tid, wait_for};
+use crate::{Error, Filter, Namespace, Stop, Tid, wait_for};
 use nix::errno::Errno;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// What to start.
 pub struct Launch<'a> {
@@ -21,7 +21,7 @@ pub struct Launch<'a> {
     /// Bound on the bytes of address space; 0: none.
     pub address_space_max: u64,
     /// The mount namespace that it lives in; absent: ours.
-    pub namespace: Option<BorrowedFd<'a>>,
+    pub namespace: Option<&'a Namespace>,
     /// The user and group that it runs as; absent: ours.
     pub owner: Option<(u32, u32)>,
 }
@@ -131,8 +131,19 @@ fn wait_for_exec(tid: Tid, launch: &Launch<'_>) -> Result<Tid, Error> {
 }
 
 /// What the child was doing when it gave up, by the upper bits of its status.
-const STEPS: [&str; 7] =
-    ["setup", "gate", "directory", "descriptors", "filter", "exec", "entering its container"];
+const STEPS: [&str; 7] = ["setup", "gate", "directory", "descriptors", "filter", "exec", "entering its root"];
+
+/// Rights over the machine and not over files, by their numbers (capabilities(7)): no guest has them, whoever it is.
+const FOREGONE: &[i32] = &[
+    2,  // DAC_READ_SEARCH
+    9,  // LINUX_IMMUTABLE
+    12, // NET_ADMIN
+    16, 17, // SYS_MODULE, SYS_RAWIO
+    19, 20, 21, 22, // SYS_PTRACE, SYS_PACCT, SYS_ADMIN, SYS_BOOT
+    25, 26, 27, // SYS_TIME, SYS_TTY_CONFIG, MKNOD
+    30, 32, 33, 34, 35, 36, 37, // AUDIT_CONTROL, MAC_*, SYSLOG, WAKE_ALARM, BLOCK_SUSPEND, AUDIT_READ
+    38, 39, 40, // PERFMON, BPF, CHECKPOINT_RESTORE
+];
 
 struct Prepared<'a> {
     launch: &'a Launch<'a>,
@@ -167,10 +178,12 @@ unsafe fn become_guest(p: &Prepared<'_>) -> ! {
         if libc::read(p.gate, (&raw mut byte).cast(), 1) != 1 {
             fail(1);
         }
-        if let Some(namespace) = p.launch.namespace
-            && libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNS) < 0
-        {
+        if p.launch.namespace.is_some_and(|namespace| !namespace.enter()) {
             fail(6);
+        }
+        // Without the right to drop them there is none of them to lose.
+        for capability in FOREGONE {
+            libc::prctl(libc::PR_CAPBSET_DROP, *capability, 0, 0, 0);
         }
         if let Some((user, group)) = p.launch.owner {
             let dropped = libc::setgroups(0, std::ptr::null()) == 0

@@ -95,6 +95,7 @@ pub fn arity(number: i64, arguments: &[u64; 6]) -> usize {
         | libc::SYS_getrlimit
         | libc::SYS_capget
         | libc::SYS_arch_prctl
+        | libc::SYS_access
         | libc::SYS_capset => 2,
         // Nothing goes with what is only asked.
         libc::SYS_fcntl if is_asking(arguments[1]) => 2,
@@ -153,6 +154,7 @@ pub fn arity(number: i64, arguments: &[u64; 6]) -> usize {
         | libc::SYS_signalfd
         | libc::SYS_get_robust_list
         | libc::SYS_getcpu
+        | libc::SYS_faccessat
         | libc::SYS_close_range => 3,
         libc::SYS_rt_sigaction
         | libc::SYS_sendfile
@@ -185,6 +187,7 @@ pub fn arity(number: i64, arguments: &[u64; 6]) -> usize {
         | libc::SYS_getxattr
         | libc::SYS_lgetxattr
         | libc::SYS_fgetxattr
+        | libc::SYS_faccessat2
         | libc::SYS_rseq => 4,
         libc::SYS_select
         | libc::SYS_clone

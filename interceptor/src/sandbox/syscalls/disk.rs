@@ -4,7 +4,9 @@ use super::data::{Vector, total};
 use crate::disk::Fallocate;
 use crate::event::EventKind;
 use crate::sandbox::files::{DescriptionId, Kind};
+use crate::sandbox::find::{Named, Wants};
 use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
+use crate::sandbox::home::PlaceUse;
 use crate::sandbox::log::checksum;
 use crate::sandbox::task::{Call, ThreadId};
 use crate::sandbox::{ClockKind, Sandbox};
@@ -239,13 +241,13 @@ impl Sandbox {
                 let file = reader.try_clone()?;
                 self.make_durable(id, node, &file)
             }
-            Some(Kind::Directory { path, .. }) => {
-                if !self.nodes[node].disk.covers(path) {
-                    return returns(0);
+            Some(Kind::Directory { path, .. }) => match self.home_of(id).own(path) {
+                Some(own) if own.what == PlaceUse::Disk => {
+                    let file = File::open(&own.path)?;
+                    self.make_durable(id, node, &file)
                 }
-                let file = File::open(path)?;
-                self.make_durable(id, node, &file)
-            }
+                _ => returns(0),
+            },
             Some(Kind::Host { .. } | Kind::Output { .. }) => returns(0),
             Some(_) => Err(Errno::EINVAL.into()),
             None => Err(Errno::EBADF.into()),
@@ -289,24 +291,35 @@ impl Sandbox {
             return self.native(id);
         };
         let reader = reader.try_clone()?;
-        self.resize(id, node, &reader, len)
+        self.resize(node, &reader, len, |sandbox| Ok(sandbox.run_call(id)?))
     }
 
-    pub(super) fn truncate(&mut self, id: ThreadId, path: u64, len: u64) -> Handled {
-        let path = self.resolve(id, libc::AT_FDCWD as i64 as u64, path)?;
+    pub(super) fn truncate(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let (named, len) = (Named::of(call, 0), call.args[1]);
+        let spot = self.find(id, named, true)?.spot()?;
+        self.refuse_host(id, &spot, Wants::There)?;
         let node = self.thread(id).node;
-        if !self.nodes[node].disk.covers(&path) {
-            return Err(Errno::EROFS.into());
-        }
-        let reader = File::open(&path)?;
-        self.resize(id, node, &reader, len)
+        let reader = match spot.on_disk() {
+            Some(path) => File::open(path)?,
+            None => {
+                let result = self.run_with_paths(id, call, &[(0, &spot)])?;
+                return Ok(result.map_or(Outcome::Gone, Outcome::Ran));
+            }
+        };
+        self.resize(node, &reader, len, |sandbox| sandbox.run_with_paths(id, call, &[(0, &spot)]))
     }
 
-    fn resize(&mut self, id: ThreadId, node: usize, reader: &File, len: u64) -> Handled {
+    fn resize(
+        &mut self,
+        node: usize,
+        reader: &File,
+        len: u64,
+        run: impl FnOnce(&mut Self) -> Result<Option<i64>, Trouble>,
+    ) -> Handled {
         self.bound_disk(node, reader.metadata()?.len(), len)?;
         self.nodes[node].disk.admit_change()?;
         let pending = self.nodes[node].disk.before_truncate(reader, len)?;
-        let result = self.run_call(id)?;
+        let result = run(self)?;
         self.nodes[node].disk.after_resize(pending, result == Some(0));
         Ok(result.map_or(Outcome::Gone, Outcome::Ran))
     }

@@ -2,43 +2,22 @@
 
 use crate::sandbox::Sandbox;
 use crate::sandbox::files::{Kind, Slot};
+use crate::sandbox::find::{Found, Named, Spot, Wants};
 use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
-use crate::sandbox::system_files::{self, Place};
-use crate::sandbox::task::{Call, ThreadId};
+use crate::sandbox::home::{Passed, PlaceUse};
+use crate::sandbox::process_files::{ProcessFile, takes_settings};
+use crate::sandbox::task::{Call, ProcessId, ThreadId};
 use nix::errno::Errno;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 const CLOEXEC: u64 = libc::O_CLOEXEC as u64;
 const DIRECT: u64 = libc::O_DIRECT as u64;
 
 impl Sandbox {
-    /// An absolute path for a path argument: relative to a directory descriptor or the working directory.
-    pub(super) fn resolve(&self, id: ThreadId, directory: u64, path: u64) -> Result<PathBuf, Trouble> {
-        let path = self.load_path(id, path)?;
-        self.absolute(id, directory, &path)
-    }
-
-    pub(super) fn absolute(&self, id: ThreadId, directory: u64, path: &Path) -> Result<PathBuf, Trouble> {
-        if path.is_absolute() {
-            return Ok(system_files::own(path, self.process_of(id).vpid));
-        }
-        let base = if directory as i32 == libc::AT_FDCWD {
-            self.process_of(id).directory.clone()
-        } else {
-            let description = self.description(id, directory)?;
-            match self.files.get(description).map(|d| &d.kind) {
-                Some(Kind::Directory { path, .. } | Kind::Disk { path, .. } | Kind::Host { path }) => {
-                    path.clone()
-                }
-                _ => return Err(Errno::ENOTDIR.into()),
-            }
-        };
-        Ok(base.join(path))
-    }
-
     /// A descriptor for a virtual object: the kernel chooses the number, a placeholder holds it.
     pub(super) fn place(&mut self, id: ThreadId, call: &Call, kind: Kind, flags: u64) -> Handled {
         let close_on_exec = flags & CLOEXEC != 0;
@@ -54,73 +33,173 @@ impl Sandbox {
         Ok(Outcome::Ran(fd))
     }
 
-    pub(super) fn openat(
-        &mut self,
-        id: ThreadId,
-        call: &Call,
-        dir: u64,
-        path: u64,
-        flags: u64,
-        mode: u64,
-    ) -> Handled {
-        let path = self.resolve(id, dir, path)?;
-        match system_files::place(&path) {
-            Place::Random => return self.place(id, call, Kind::Random, flags),
-            Place::Replaced(name) => {
-                let file = self.room.join(system_files::DIRECTORY).join(name);
-                return self.open_host(id, call, &file, flags, mode);
-            }
-            Place::Missing => return Err(Errno::ENOENT.into()),
-            Place::Leak => {
-                self.leaks.insert(path.to_string_lossy().into_owned());
-            }
-            Place::Ordinary => {}
+    pub(super) fn openat(&mut self, id: ThreadId, call: &Call, named: Named, flags: u64) -> Handled {
+        let bits = flags as i32;
+        let is_new = bits & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL;
+        let spot = match self.find(id, named, bits & libc::O_NOFOLLOW == 0 && !is_new)? {
+            Found::Spot(spot) => spot,
+            Found::Process(file) => return self.open_process_file(id, call, file, flags),
+        };
+        let paths = [(named.argument, &spot)];
+        if bits & libc::O_PATH != 0 {
+            let fd = self.run_with_paths(id, call, &paths)?;
+            return self.bind_host(id, fd, spot, flags);
         }
-        let node = self.thread(id).node;
-        let changes = flags as i32 & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) != 0;
-        // A link on the disk may lead off it, and one of the host's onto it.
-        let path =
-            if changes && flags as i32 & libc::O_NOFOLLOW == 0 { self.followed(id, path) } else { path };
-        if self.nodes[node].disk.covers(&path) {
-            return self.open_disk(id, call, &path, flags);
+        if spot.is_random() {
+            return self.place(id, call, Kind::Random, flags);
         }
-        // What a run leaves on the host, the next one would find.
-        if changes && !path.starts_with("/dev/") && !path.starts_with("/proc/self/") {
-            return Err(if self.on_host(id, &path).exists() || flags as i32 & libc::O_CREAT != 0 {
-                Errno::EROFS
-            } else {
-                Errno::ENOENT
-            }
-            .into());
+        if spot.on_disk().is_some() {
+            return self.open_disk(id, call, named, spot, flags);
         }
-        let fd = self.native_fd(id)?;
-        self.bind_host(id, fd, path, flags)
+        if bits & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) != 0 && !spot.is_device() {
+            self.refuse_host(id, &spot, if bits & libc::O_CREAT != 0 { Wants::Any } else { Wants::There })?;
+        }
+        let fd = self.run_with_paths(id, call, &paths)?;
+        self.bind_host(id, fd, spot, flags)
     }
 
     fn native_fd(&mut self, id: ThreadId) -> Result<Option<i64>, Trouble> {
         Ok(self.run_call(id)?)
     }
 
-    /// Opens another file than the one that was asked for; its name is put where the guest can read it.
-    fn open_host(&mut self, id: ThreadId, call: &Call, file: &Path, flags: u64, mode: u64) -> Handled {
-        let mut name = file.as_os_str().as_bytes().to_vec();
-        name.push(0);
-        let scratch = self.scratch(id);
-        self.store(id, scratch, &name)?;
-        let here = libc::AT_FDCWD as i64 as u64;
-        let fd = self.run_instead(id, call, libc::SYS_openat, [here, scratch, flags, mode, 0, 0])?;
-        self.bind_host(id, fd, file.to_path_buf(), flags)
+    /// Runs a call; the kernel is told other paths where it would not find those of the guest.
+    pub(super) fn run_with_paths(
+        &mut self,
+        id: ThreadId,
+        call: &Call,
+        paths: &[(usize, &Spot)],
+    ) -> Result<Option<i64>, Trouble> {
+        let told: Vec<(usize, &Path)> =
+            paths.iter().filter_map(|(at, spot)| Some((*at, spot.told.as_deref()?))).collect();
+        if told.is_empty() {
+            return Ok(self.run_call(id)?);
+        }
+        let args = self.tell_paths(id, call, &told)?;
+        self.run_instead(id, call, call.number, args)
     }
 
-    fn bind_host(&mut self, id: ThreadId, fd: Option<i64>, path: PathBuf, flags: u64) -> Handled {
+    /// Puts paths where the guest can read them; the call's arguments with them in place.
+    pub(super) fn tell_paths(
+        &self,
+        id: ThreadId,
+        call: &Call,
+        paths: &[(usize, &Path)],
+    ) -> Result<[u64; 6], Trouble> {
+        let mut args = call.args;
+        let mut at = self.scratch(id);
+        let end = at + tracer::PAGE;
+        for (argument, path) in paths {
+            let mut name = path.as_os_str().as_bytes().to_vec();
+            name.push(0);
+            if at + name.len() as u64 > end {
+                return Err(Errno::ENAMETOOLONG.into());
+            }
+            self.store(id, at, &name)?;
+            args[*argument] = at;
+            at += name.len() as u64;
+        }
+        Ok(args)
+    }
+
+    /// Opens a file of the sandbox's by the name that the node has for it.
+    fn open_told(
+        &mut self,
+        id: ThreadId,
+        call: &Call,
+        path: &Path,
+        flags: u64,
+    ) -> Result<Option<i64>, Trouble> {
+        let [_, at, ..] = self.tell_paths(id, call, &[(1, path)])?;
+        let here = libc::AT_FDCWD as i64 as u64;
+        self.run_instead(id, call, libc::SYS_openat, [here, at, flags, 0, 0, 0])
+    }
+
+    fn open_process_file(&mut self, id: ThreadId, call: &Call, file: ProcessFile, flags: u64) -> Handled {
+        let bits = flags as i32;
+        let node = self.thread(id).node;
+        let kept = flags & (libc::O_CLOEXEC | libc::O_NONBLOCK) as u64;
+        let writes = bits & libc::O_ACCMODE != libc::O_RDONLY || bits & libc::O_TRUNC != 0;
+        match file {
+            ProcessFile::Link(_) => Err(Errno::ELOOP.into()),
+            ProcessFile::Directory(_) if writes => Err(Errno::EISDIR.into()),
+            ProcessFile::Directory(path) => {
+                let proc = self.home_of(id).for_kernel(Path::new("/proc"));
+                let fd = self.open_told(id, call, &proc, kept | libc::O_DIRECTORY as u64)?;
+                self.bind_kind(id, fd, Kind::Directory { path, entries: None, position: 0 }, flags)
+            }
+            _ if bits & libc::O_DIRECTORY != 0 => Err(Errno::ENOTDIR.into()),
+            ProcessFile::Descriptor(process, fd) => self.open_again(id, call, (process, fd), flags),
+            ProcessFile::File { path, name, .. } if writes => {
+                if !takes_settings(name) {
+                    return Err(Errno::EACCES.into());
+                }
+                let null = self.home_of(id).for_kernel(Path::new("/dev/null"));
+                let fd = self.open_told(id, call, &null, kept | (bits & libc::O_ACCMODE) as u64)?;
+                self.bind_kind(id, fd, Kind::Host { path }, flags)
+            }
+            ProcessFile::File { path, process, name } => {
+                let content = self.content_of((process, &path), name)?;
+                let passed = self.pass(node, Passed::Bytes(&content))?;
+                let fd = self.open_told(id, call, &passed, kept);
+                self.take_back(node)?;
+                self.bind_kind(id, fd?, Kind::Host { path }, flags)
+            }
+        }
+    }
+
+    /// Opens what a descriptor of a process stands for, by /proc: streams of its own process only.
+    fn open_again(&mut self, id: ThreadId, call: &Call, of: (ProcessId, i32), flags: u64) -> Handled {
+        let (process, fd) = of;
+        if process != self.thread(id).process {
+            return Err(Errno::EACCES.into());
+        }
+        let files = self.files_of(id);
+        let description = self.files.slot(files, fd).ok_or(Errno::ENOENT)?.description;
+        match self.files.get(description).map(|d| &d.kind) {
+            Some(Kind::Socket(_)) | None => Err(Errno::ENXIO.into()),
+            // No name leads there any more, so both share a position.
+            Some(_) => {
+                let duplicate =
+                    if flags & CLOEXEC != 0 { libc::F_DUPFD_CLOEXEC } else { libc::F_DUPFD } as u64;
+                let new = self.run_instead(id, call, libc::SYS_fcntl, [fd as u64, duplicate, 0, 0, 0, 0])?;
+                let Some(new) = new else { return Ok(Outcome::Gone) };
+                if new >= 0 {
+                    self.bind(files, new as i32, description, flags & CLOEXEC != 0);
+                }
+                Ok(Outcome::Ran(new))
+            }
+        }
+    }
+
+    fn bind_host(&mut self, id: ThreadId, fd: Option<i64>, spot: Spot, flags: u64) -> Handled {
+        if fd.is_some_and(|fd| fd >= 0) {
+            self.note_new(id, &spot);
+            if spot.own.is_none() && spot.metadata().is_ok_and(|metadata| metadata.is_file()) {
+                self.note_source(self.thread(id).node, &spot.path);
+            }
+        }
+        let is_directory = spot.metadata().is_ok_and(|metadata| metadata.is_dir());
+        let kind = if is_directory {
+            Kind::Directory { path: spot.path, entries: None, position: 0 }
+        } else {
+            Kind::Host { path: spot.path }
+        };
+        self.bind_kind(id, fd, kind, flags)
+    }
+
+    /// Something that was made in the node's memory has an inode number of its own, whatever had the real one before.
+    pub(super) fn note_new(&mut self, id: ThreadId, spot: &Spot) {
+        let memory = spot.own.as_ref().filter(|own| own.what == PlaceUse::Memory && spot.file.is_none());
+        if let Some(metadata) = memory.and_then(|own| std::fs::symlink_metadata(&own.path).ok()) {
+            let node = self.thread(id).node;
+            self.nodes[node].disk.inodes_mut().renew(crate::disk::InodeKey::of(&metadata));
+        }
+    }
+
+    fn bind_kind(&mut self, id: ThreadId, fd: Option<i64>, kind: Kind, flags: u64) -> Handled {
         let Some(fd) = fd else { return Ok(Outcome::Gone) };
         if fd >= 0 {
             let node = self.thread(id).node;
-            let kind = if self.on_host(id, &path).is_dir() {
-                Kind::Directory { path, entries: None, position: 0 }
-            } else {
-                Kind::Host { path }
-            };
             let description = self.files.add(node, flags as i32, kind);
             let files = self.files_of(id);
             self.bind(files, fd as i32, description, flags & CLOEXEC != 0);
@@ -128,7 +207,7 @@ impl Sandbox {
         Ok(Outcome::Ran(fd))
     }
 
-    fn open_disk(&mut self, id: ThreadId, call: &Call, path: &Path, flags: u64) -> Handled {
+    fn open_disk(&mut self, id: ThreadId, call: &Call, named: Named, spot: Spot, flags: u64) -> Handled {
         let node = self.thread(id).node;
         let now = self.now;
         let bits = flags as i32;
@@ -136,7 +215,9 @@ impl Sandbox {
         if bits & libc::O_TMPFILE == libc::O_TMPFILE {
             return Err(Errno::EOPNOTSUPP.into());
         }
-        let absent = create && !path.exists();
+        let path = spot.on_disk().expect("it is on the disk").to_owned();
+        let path = path.as_path();
+        let absent = create && spot.file.is_none();
         if absent {
             self.nodes[node].disk.admit_create()?;
         }
@@ -146,7 +227,7 @@ impl Sandbox {
         let writes = create || truncate;
         let pending =
             if writes { Some(self.nodes[node].disk.before_open(path, create, truncate)?) } else { None };
-        let fd = self.run_buffered(id, call, flags)?;
+        let fd = self.run_buffered(id, call, (named.argument, &spot), flags)?;
         let opened = fd.is_some_and(|fd| fd >= 0);
         if let Some(pending) = pending {
             self.nodes[node].disk.after_open(pending, opened)?;
@@ -154,7 +235,7 @@ impl Sandbox {
         let Some(fd) = fd else { return Ok(Outcome::Gone) };
         if opened {
             let kind = if path.is_dir() {
-                Kind::Directory { path: path.to_path_buf(), entries: None, position: 0 }
+                Kind::Directory { path: spot.path, entries: None, position: 0 }
             } else {
                 let file = File::from(self.copy_of_descriptor(id, fd as i32)?);
                 let reader = File::open(path)?;
@@ -163,7 +244,7 @@ impl Sandbox {
                     self.nodes[node].disk.inodes_mut().touched(key, now);
                 }
                 let synchronous = bits & (libc::O_SYNC | libc::O_DSYNC) != 0;
-                Kind::Disk { file, reader, path: path.to_path_buf(), synchronous }
+                Kind::Disk { file, reader, path: spot.path, synchronous }
             };
             let description = self.files.add(node, bits, kind);
             let files = self.files_of(id);
@@ -172,15 +253,22 @@ impl Sandbox {
         Ok(Outcome::Ran(fd))
     }
 
-    /// Runs a call whose flags may ask for direct I/O, without that: not every file system of a host has it, and the
-    /// sandbox moves the bytes. It does so by whole blocks then.
-    fn run_buffered(&mut self, id: ThreadId, call: &Call, flags: u64) -> Result<Option<i64>, Trouble> {
+    /// Opens without direct I/O, if that was asked for: not every file system of a host has it, and the sandbox moves
+    /// the bytes. It does so by whole blocks then.
+    fn run_buffered(
+        &mut self,
+        id: ThreadId,
+        call: &Call,
+        path: (usize, &Spot),
+        flags: u64,
+    ) -> Result<Option<i64>, Trouble> {
         if flags & DIRECT == 0 {
-            return Ok(self.run_call(id)?);
+            return self.run_with_paths(id, call, &[path]);
         }
-        let mut args = call.args;
-        let at = if call.number == libc::SYS_open { 1 } else { 2 };
-        args[at] = flags & !DIRECT;
+        let told: Vec<(usize, &Path)> =
+            path.1.told.as_deref().map(|told| (path.0, told)).into_iter().collect();
+        let mut args = self.tell_paths(id, call, &told)?;
+        args[path.0 + 1] = flags & !DIRECT;
         self.run_instead(id, call, call.number, args)
     }
 
@@ -188,7 +276,7 @@ impl Sandbox {
         let close_on_exec = call.args[1] & u64::from(libc::MFD_CLOEXEC) != 0;
         let fd = self.native_fd(id)?;
         let flags = if close_on_exec { CLOEXEC } else { 0 } | libc::O_RDWR as u64;
-        let outcome = self.bind_host(id, fd, PathBuf::from("memfd"), flags)?;
+        let outcome = self.bind_kind(id, fd, Kind::Host { path: PathBuf::from("/memfd") }, flags)?;
         if let Some(fd) = fd.filter(|&fd| fd >= 0) {
             let file = File::from(self.copy_of_descriptor(id, fd as i32)?);
             let description = self.description(id, fd as u64)?;
@@ -275,7 +363,8 @@ impl Sandbox {
                     self.files.get(description).map(|d| &d.kind),
                     Some(Kind::Disk { .. } | Kind::Host { .. })
                 ) {
-                    let result = self.run_buffered(id, call, argument)?;
+                    let args = [fd, command, argument & !DIRECT, 0, 0, 0];
+                    let result = self.run_instead(id, call, call.number, args)?;
                     self.set_status_flags(description, argument as i32);
                     return Ok(result.map_or(Outcome::Gone, Outcome::Ran));
                 }
@@ -392,7 +481,7 @@ impl Sandbox {
         let (path, position) = (path.clone(), *position);
         let entries = match entries {
             Some(entries) => entries.clone(),
-            None => self.list_directory(id, &path)?,
+            None => self.list_directory(id, fd, &path)?,
         };
         let mut bytes = Vec::new();
         let mut taken = position;
@@ -416,54 +505,64 @@ impl Sandbox {
     }
 
     /// Serialised `linux_dirent64`s of a directory.
-    fn list_directory(&mut self, id: ThreadId, path: &Path) -> Result<Vec<Vec<u8>>, Trouble> {
+    fn list_directory(&mut self, id: ThreadId, fd: u64, path: &Path) -> Result<Vec<Vec<u8>>, Trouble> {
         let node = self.thread(id).node;
-        let in_proc = path.starts_with("/proc");
-        let path = &self.on_host(id, path);
-        let mut names: Vec<OsString> =
-            std::fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
-        names.sort();
-        let special = [b".".to_vec(), b"..".to_vec()].map(OsString::from_vec);
-        let mut entries = Vec::new();
-        for (i, name) in special.into_iter().chain(names).enumerate() {
-            let Ok(metadata) = std::fs::symlink_metadata(path.join(&name)) else { continue };
-            let number = if in_proc {
-                i as u64 + 1
-            } else {
-                self.nodes[node].disk.inodes_mut().number(crate::disk::InodeKey::of(&metadata))
-            };
-            let kind = if metadata.is_dir() {
-                libc::DT_DIR
-            } else if metadata.is_symlink() {
-                libc::DT_LNK
-            } else if metadata.is_file() {
-                libc::DT_REG
-            } else {
-                libc::DT_UNKNOWN
-            };
-            let name = name.as_bytes();
-            let len = (19 + name.len() + 1).next_multiple_of(8);
-            let mut entry = Vec::with_capacity(len);
-            entry.extend(number.to_le_bytes());
-            entry.extend((i as u64 + 1).to_le_bytes());
-            entry.extend((len as u16).to_le_bytes());
-            entry.push(kind);
-            entry.extend(name);
-            entry.resize(len, 0);
-            entries.push(entry);
+        let mut listed: Vec<(OsString, u64, u8)> = Vec::new();
+        if self.is_of_process(path) {
+            for name in self.names_in_process(node, path)? {
+                listed.push((name.into(), listed.len() as u64 + 3, libc::DT_UNKNOWN));
+            }
+            listed.extend([(".".into(), 1, libc::DT_DIR), ("..".into(), 2, libc::DT_DIR)]);
+        } else {
+            let copy = self.copy_of_descriptor(id, fd as i32)?;
+            let real = PathBuf::from(format!("/proc/self/fd/{}", copy.as_raw_fd()));
+            let names = std::fs::read_dir(&real)?.map(|entry| entry.map(|entry| entry.file_name()));
+            let mut names = names.collect::<Result<Vec<OsString>, _>>()?;
+            names.retain(|name| !is_hidden(path, name));
+            names.sort();
+            for name in [".".into(), "..".into()].into_iter().chain(names) {
+                let Ok(metadata) = std::fs::symlink_metadata(real.join(&name)) else { continue };
+                let number = self.nodes[node].disk.inodes_mut().number(crate::disk::InodeKey::of(&metadata));
+                let kind = if metadata.is_dir() {
+                    libc::DT_DIR
+                } else if metadata.is_symlink() {
+                    libc::DT_LNK
+                } else if metadata.is_file() {
+                    libc::DT_REG
+                } else {
+                    libc::DT_UNKNOWN
+                };
+                listed.push((name, number, kind));
+            }
+            if path == Path::new("/proc") {
+                let processes = self.names_of_processes(node);
+                listed.extend(processes.into_iter().map(|name| (name.into(), 1, libc::DT_UNKNOWN)));
+            }
         }
-        Ok(entries)
+        listed.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        Ok(listed
+            .iter()
+            .enumerate()
+            .map(|(i, (name, number, kind))| entry(i, name, *number, *kind))
+            .collect())
     }
+}
 
-    /// Where a link leads, as far as it does; any other path as it is.
-    fn followed(&self, id: ThreadId, path: PathBuf) -> PathBuf {
-        let link = self.link_on_host(id, &path);
-        if path.starts_with("/proc/") || path.starts_with("/dev/") || !link.is_symlink() {
-            return path;
-        }
-        self.real(id, &path).unwrap_or_else(|_| match (path.parent(), std::fs::read_link(&link)) {
-            (Some(parent), Ok(target)) => parent.join(target),
-            _ => path,
-        })
-    }
+/// What of a directory is the sandbox's own.
+fn is_hidden(directory: &Path, name: &OsStr) -> bool {
+    directory == Path::new("/proc") && name == ".passing"
+}
+
+/// A `linux_dirent64` (getdents64(2)).
+fn entry(position: usize, name: &OsStr, number: u64, kind: u8) -> Vec<u8> {
+    let name = name.as_bytes();
+    let len = (19 + name.len() + 1).next_multiple_of(8);
+    let mut entry = Vec::with_capacity(len);
+    entry.extend(number.to_le_bytes());
+    entry.extend((position as u64 + 1).to_le_bytes());
+    entry.extend((len as u16).to_le_bytes());
+    entry.push(kind);
+    entry.extend(name);
+    entry.resize(len, 0);
+    entry
 }

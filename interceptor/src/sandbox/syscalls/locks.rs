@@ -5,6 +5,7 @@ use crate::sandbox::files::{DescriptionId, Kind};
 use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
 use crate::sandbox::task::{Call, Key, ProcessId, ThreadId};
 use nix::errno::Errno;
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
 /// Who holds a lock.
@@ -51,7 +52,7 @@ impl Sandbox {
         let metadata = match self.files.get(id).map(|d| (d.node, &d.kind)) {
             Some((_, Kind::Disk { reader, .. })) => reader.metadata()?,
             Some((node, Kind::Directory { path, .. } | Kind::Host { path })) => {
-                std::fs::metadata(self.opened_on_host(node, path))?
+                File::from(self.nodes[node].home.entry(path)?).metadata()?
             }
             _ => return Err(Errno::EBADF.into()),
         };

@@ -26,6 +26,7 @@ pub use table::{Policy, filter, policy};
 pub(super) use time::span;
 
 use super::Sandbox;
+use super::find::Named;
 use super::guest::{Handled, Outcome};
 use super::task::{Call, ThreadId};
 
@@ -58,7 +59,8 @@ fn unknown(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
 #[allow(clippy::too_many_lines, reason = "one row a call; the table reads best in one piece")]
 fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
     let [a, b, c, d, e, f] = call.args;
-    let here = libc::AT_FDCWD as i64 as u64;
+    let (here, at) = (|argument| Named::of(call, argument), |argument| Named::at(call, argument));
+    let follows = |flags: u64| flags & libc::AT_SYMLINK_NOFOLLOW as u64 == 0;
     match call.number {
         // data.rs
         libc::SYS_read => s.read(id, call, &[(b, c as usize)], None),
@@ -82,7 +84,7 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_sync | libc::SYS_syncfs => s.sync(id, call),
         libc::SYS_msync => Ok(Outcome::Continue),
         libc::SYS_ftruncate => s.ftruncate(id, a, b),
-        libc::SYS_truncate => s.truncate(id, a, b),
+        libc::SYS_truncate => s.truncate(id, call),
         libc::SYS_fallocate => s.fallocate(id, call),
         libc::SYS_fadvise64 | libc::SYS_readahead => super::guest::returns(0),
         // aio.rs
@@ -92,11 +94,11 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_io_getevents => s.io_getevents(id, call),
         libc::SYS_io_cancel => s.io_cancel(id, call),
         // file.rs
-        libc::SYS_open => s.openat(id, call, here, a, b, c),
+        libc::SYS_open => s.openat(id, call, here(0), b),
         libc::SYS_creat => {
-            s.openat(id, call, here, a, (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64, b)
+            s.openat(id, call, here(0), (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64)
         }
-        libc::SYS_openat => s.openat(id, call, a, b, c, d),
+        libc::SYS_openat => s.openat(id, call, at(1), c),
         libc::SYS_close => s.close(id, call),
         libc::SYS_close_range => s.close_range(id, call),
         libc::SYS_dup | libc::SYS_dup2 | libc::SYS_dup3 => s.dup(id, call),
@@ -107,40 +109,44 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_getdents64 => s.getdents(id, call),
         libc::SYS_flock => s.flock(id, call),
         // names.rs
-        libc::SYS_rename => s.rename(id, call, here, a, here, b, 0),
-        libc::SYS_renameat => s.rename(id, call, a, b, c, d, 0),
-        libc::SYS_renameat2 => s.rename(id, call, a, b, c, d, e),
-        libc::SYS_mkdir => s.mkdir(id, call, here, a),
-        libc::SYS_mkdirat => s.mkdir(id, call, a, b),
-        libc::SYS_rmdir => s.remove(id, call, here, a, true),
-        libc::SYS_unlink => s.remove(id, call, here, a, false),
-        libc::SYS_unlinkat => s.remove(id, call, a, b, c & libc::AT_REMOVEDIR as u64 != 0),
-        libc::SYS_link => s.hard_link(id, (here, a), (here, b)),
-        libc::SYS_linkat => s.hard_link(id, (a, b), (c, d)),
-        libc::SYS_symlink => s.symlink(id, call, here, b),
-        libc::SYS_symlinkat => s.symlink(id, call, b, c),
+        libc::SYS_rename => s.rename(id, call, here(0), here(1), 0),
+        libc::SYS_renameat => s.rename(id, call, at(1), at(3), 0),
+        libc::SYS_renameat2 => s.rename(id, call, at(1), at(3), e),
+        libc::SYS_mkdir => s.mkdir(id, call, here(0)),
+        libc::SYS_mkdirat => s.mkdir(id, call, at(1)),
+        libc::SYS_rmdir => s.remove(id, call, here(0), true),
+        libc::SYS_unlink => s.remove(id, call, here(0), false),
+        libc::SYS_unlinkat => s.remove(id, call, at(1), c & libc::AT_REMOVEDIR as u64 != 0),
+        libc::SYS_link => s.hard_link(id, call, here(0), here(1), 0),
+        libc::SYS_linkat => s.hard_link(id, call, at(1), at(3), e),
+        libc::SYS_symlink => s.symlink(id, call, here(1)),
+        libc::SYS_symlinkat => s.symlink(id, call, at(2)),
         libc::SYS_chdir | libc::SYS_fchdir => s.chdir(id, call),
         libc::SYS_getcwd => s.getcwd(id, call),
-        libc::SYS_readlink => s.readlink(id, call, here, a, b, c),
-        libc::SYS_readlinkat => s.readlink(id, call, a, b, c, d),
-        libc::SYS_chmod => s.chmod(id, here, a),
-        libc::SYS_fchmodat | libc::SYS_fchmodat2 => s.chmod(id, a, b),
-        libc::SYS_fchmod => s.fchmod(id, a),
-        libc::SYS_chown | libc::SYS_fchown | libc::SYS_lchown | libc::SYS_fchownat => {
-            super::guest::returns(0)
-        }
-        libc::SYS_utime | libc::SYS_utimes | libc::SYS_utimensat | libc::SYS_futimesat => {
-            super::guest::returns(0)
-        }
+        libc::SYS_readlink => s.readlink(id, here(0), b, c),
+        libc::SYS_readlinkat => s.readlink(id, at(1), c, d),
+        libc::SYS_chmod | libc::SYS_chown => s.change_inode(id, call, here(0), true),
+        libc::SYS_lchown => s.change_inode(id, call, here(0), false),
+        libc::SYS_fchmodat => s.change_inode(id, call, at(1), true),
+        libc::SYS_fchmodat2 => s.change_inode(id, call, at(1), follows(d)),
+        libc::SYS_fchownat if e & libc::AT_EMPTY_PATH as u64 != 0 => s.change_open_inode(id, a),
+        libc::SYS_fchownat => s.change_inode(id, call, at(1), follows(e)),
+        libc::SYS_fchmod | libc::SYS_fchown => s.change_open_inode(id, a),
+        libc::SYS_utime | libc::SYS_utimes => s.set_times(id, here(0), true),
+        libc::SYS_futimesat => s.set_times(id, at(1), true),
+        libc::SYS_utimensat => s.set_times(id, at(1), follows(d)),
+        libc::SYS_access => s.access(id, call, here(0), b, true),
+        libc::SYS_faccessat => s.access(id, call, at(1), c, true),
+        libc::SYS_faccessat2 => s.access(id, call, at(1), c, follows(d)),
         libc::SYS_getxattr | libc::SYS_lgetxattr | libc::SYS_fgetxattr => {
             Err(nix::errno::Errno::ENODATA.into())
         }
         libc::SYS_listxattr | libc::SYS_llistxattr | libc::SYS_flistxattr => super::guest::returns(0),
         // stat.rs
-        libc::SYS_stat => s.stat_path(id, here, a, b, 0),
-        libc::SYS_lstat => s.stat_path(id, here, a, b, libc::AT_SYMLINK_NOFOLLOW as u64),
+        libc::SYS_stat => s.stat_path(id, here(0), b, 0),
+        libc::SYS_lstat => s.stat_path(id, here(0), b, libc::AT_SYMLINK_NOFOLLOW as u64),
         libc::SYS_fstat => s.stat_descriptor(id, a, b),
-        libc::SYS_newfstatat => s.stat_path(id, a, b, c, d),
+        libc::SYS_newfstatat => s.stat_path(id, at(1), c, d),
         libc::SYS_statx => s.statx(id, call),
         libc::SYS_statfs | libc::SYS_fstatfs => s.statfs(id, call),
         // poll.rs
@@ -197,7 +203,8 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_sched_yield => super::guest::returns(0),
         // process.rs
         libc::SYS_clone | libc::SYS_fork | libc::SYS_vfork => s.clone_task(id, call),
-        libc::SYS_execve | libc::SYS_execveat => s.exec(id),
+        libc::SYS_execve => s.exec(id, call, here(0)),
+        libc::SYS_execveat => s.exec(id, call, at(1)),
         libc::SYS_exit => s.exit(id, call),
         libc::SYS_exit_group => s.exit_group(id, call),
         libc::SYS_wait4 => s.wait4(id, call),

@@ -3,35 +3,32 @@
 use crate::disk::NameCall;
 use crate::sandbox::Sandbox;
 use crate::sandbox::files::Kind;
+use crate::sandbox::find::{Found, Named, Spot, Wants};
 use crate::sandbox::guest::{Handled, Outcome, returns};
-use crate::sandbox::system_files::{self, Place};
+use crate::sandbox::process_files::ProcessFile;
 use crate::sandbox::task::{Call, ThreadId};
 use nix::errno::Errno;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 impl Sandbox {
-    /// Runs a call that changes names between the two halves of the journal's account of it.
-    fn journaled(&mut self, id: ThreadId, change: NameCall<'_>, creates: bool) -> Handled {
+    /// Runs a call that changes names; on the node's drive between the two halves of the journal's account of it.
+    fn change_names(
+        &mut self,
+        id: ThreadId,
+        call: &Call,
+        paths: &[(usize, &Spot)],
+        change: Option<NameCall<'_>>,
+        creates: bool,
+    ) -> Handled {
         let node = self.thread(id).node;
-        let (NameCall::Create(path)
-        | NameCall::Mkdir(path)
-        | NameCall::Link(path)
-        | NameCall::Unlink(path)
-        | NameCall::Rmdir(path)
-        | NameCall::Exchange(path, _)
-        | NameCall::Rename { from: path, .. }) = change;
-        if !self.nodes[node].disk.covers(path) {
-            // What a run leaves on the host, the next one would find.
-            let exists = self.link_on_host(id, path).symlink_metadata().is_ok();
-            let needed = matches!(change, NameCall::Unlink(_) | NameCall::Rmdir(_) | NameCall::Rename { .. });
-            let errno = match (needed, exists) {
-                (true, false) => Errno::ENOENT,
-                (false, true) => Errno::EEXIST,
-                _ => Errno::EROFS,
-            };
-            return Err(errno.into());
-        }
+        let Some(change) = change else {
+            let result = self.run_with_paths(id, call, paths)?;
+            if result == Some(0) && creates {
+                paths.iter().for_each(|(_, spot)| self.note_new(id, spot));
+            }
+            return Ok(result.map_or(Outcome::Gone, Outcome::Ran));
+        };
         let disk = &mut self.nodes[node].disk;
         if creates {
             disk.admit_create()?;
@@ -39,117 +36,188 @@ impl Sandbox {
             disk.admit_change()?;
         }
         let pending = disk.before_name(change)?;
-        let result = self.run_call(id)?;
+        let result = self.run_with_paths(id, call, paths)?;
         self.nodes[node].disk.after_name(pending, result == Some(0))?;
         Ok(result.map_or(Outcome::Gone, Outcome::Ran))
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the arguments of renameat2(2)")]
+    /// A new name for something new.
+    fn make(
+        &mut self,
+        id: ThreadId,
+        call: &Call,
+        named: Named,
+        change: fn(&Path) -> NameCall<'_>,
+    ) -> Handled {
+        let spot = self.find(id, named, false)?.spot()?;
+        self.refuse_host(id, &spot, Wants::Free)?;
+        self.change_names(id, call, &[(named.argument, &spot)], spot.on_disk().map(change), true)
+    }
+
+    pub(super) fn mkdir(&mut self, id: ThreadId, call: &Call, named: Named) -> Handled {
+        // The slash that a name may end with here says nothing of what is there.
+        self.make(id, call, named, |path| NameCall::Mkdir(path))
+    }
+
+    pub(super) fn symlink(&mut self, id: ThreadId, call: &Call, named: Named) -> Handled {
+        self.make(id, call, named, |path| NameCall::Create(path))
+    }
+
     pub(super) fn rename(
         &mut self,
         id: ThreadId,
-        _: &Call,
-        d1: u64,
-        p1: u64,
-        d2: u64,
-        p2: u64,
+        call: &Call,
+        from: Named,
+        to: Named,
         flags: u64,
     ) -> Handled {
-        let (from, to) = (self.resolve(id, d1, p1)?, self.resolve(id, d2, p2)?);
-        let node = self.thread(id).node;
-        let disk = &self.nodes[node].disk;
-        match (disk.covers(&from), disk.covers(&to)) {
-            (false, false) => return Err(Errno::EROFS.into()),
-            (true, true) => {}
-            _ => return Err(Errno::EXDEV.into()),
+        let (old, new) = (self.find(id, from, false)?.spot()?, self.find(id, to, false)?.spot()?);
+        self.refuse_host(id, &old, Wants::There)?;
+        self.refuse_host(id, &new, Wants::Any)?;
+        let paths = [(from.argument, &old), (to.argument, &new)];
+        if self.is_across(id, &old, &new) {
+            return Err(Errno::EXDEV.into());
         }
+        let (Some(one), Some(other)) = (old.on_disk(), new.on_disk()) else {
+            return self.change_names(id, call, &paths, None, false);
+        };
         match flags as u32 {
-            0 | libc::RENAME_NOREPLACE => self.journaled(id, NameCall::Rename { from: &from, to: &to }, true),
-            libc::RENAME_EXCHANGE => self.journaled(id, NameCall::Exchange(&from, &to), false),
+            0 | libc::RENAME_NOREPLACE => {
+                self.change_names(id, call, &paths, Some(NameCall::Rename { from: one, to: other }), true)
+            }
+            libc::RENAME_EXCHANGE => {
+                self.change_names(id, call, &paths, Some(NameCall::Exchange(one, other)), false)
+            }
             _ => Err(Errno::EINVAL.into()),
         }
     }
 
-    pub(super) fn mkdir(&mut self, id: ThreadId, _: &Call, directory: u64, path: u64) -> Handled {
-        let path = self.resolve(id, directory, path)?;
-        self.journaled(id, NameCall::Mkdir(&path), true)
+    /// Both names are the node's own, and in different mounts.
+    fn is_across(&self, id: ThreadId, one: &Spot, other: &Spot) -> bool {
+        let kept = self.home_of(id).is_kept_by_kernel();
+        !kept
+            && match (&one.own, &other.own) {
+                (Some(one), Some(other)) => !one.shares_mount(other),
+                (None, None) => false,
+                _ => true,
+            }
     }
 
-    pub(super) fn remove(
-        &mut self,
-        id: ThreadId,
-        _: &Call,
-        directory: u64,
-        path: u64,
-        is_directory: bool,
-    ) -> Handled {
-        let path = self.resolve(id, directory, path)?;
+    pub(super) fn remove(&mut self, id: ThreadId, call: &Call, named: Named, is_directory: bool) -> Handled {
+        let spot = self.find(id, named, false)?.spot()?;
+        self.refuse_host(id, &spot, Wants::There)?;
         let node = self.thread(id).node;
-        let bound = self.nodes[node].unix_names.remove(&path).is_some();
-        let change = if is_directory { NameCall::Rmdir(&path) } else { NameCall::Unlink(&path) };
-        let outcome = self.journaled(id, change, false)?;
-        if bound && matches!(outcome, Outcome::Ran(0)) {
+        let change = spot.on_disk().map(|path| match is_directory {
+            true => NameCall::Rmdir(path),
+            false => NameCall::Unlink(path),
+        });
+        let outcome = self.change_names(id, call, &[(named.argument, &spot)], change, false)?;
+        if matches!(outcome, Outcome::Ran(0)) && self.nodes[node].unix_names.remove(&spot.path).is_some() {
             let host = self.nodes[node].host;
-            self.net.unlink(host, path.as_os_str().as_bytes());
+            self.net.unlink(host, spot.path.as_os_str().as_bytes());
         }
         Ok(outcome)
     }
 
-    pub(super) fn hard_link(&mut self, id: ThreadId, from: (u64, u64), to: (u64, u64)) -> Handled {
-        let (from, path) = (self.resolve(id, from.0, from.1)?, self.resolve(id, to.0, to.1)?);
-        let disk = &self.nodes[self.thread(id).node].disk;
-        // Through another name of the host's file a guest could write to it.
-        if disk.covers(&path) && !disk.covers(&from) {
-            return Err(if self.on_host(id, &from).exists() { Errno::EXDEV } else { Errno::ENOENT }.into());
+    pub(super) fn hard_link(
+        &mut self,
+        id: ThreadId,
+        call: &Call,
+        from: Named,
+        to: Named,
+        flags: u64,
+    ) -> Handled {
+        let old = self.find(id, from, flags & libc::AT_SYMLINK_FOLLOW as u64 != 0)?.spot()?;
+        let new = self.find(id, to, false)?.spot()?;
+        self.refuse_host(id, &new, Wants::Free)?;
+        if self.is_across(id, &old, &new) {
+            return Err(if old.file.is_some() { Errno::EXDEV } else { Errno::ENOENT }.into());
         }
-        self.journaled(id, NameCall::Link(&path), true)
+        let change = new.on_disk().map(NameCall::Link);
+        let on_disk = change.is_some();
+        self.change_names(id, call, &[(from.argument, &old), (to.argument, &new)], change, on_disk)
     }
 
-    pub(super) fn symlink(&mut self, id: ThreadId, _: &Call, directory: u64, path: u64) -> Handled {
-        let path = self.resolve(id, directory, path)?;
-        self.journaled(id, NameCall::Create(&path), true)
+    /// chmod and chown: neither is journaled.
+    pub(super) fn change_inode(&mut self, id: ThreadId, call: &Call, named: Named, follow: bool) -> Handled {
+        let spot = self.find(id, named, follow)?.spot()?;
+        self.refuse_host(id, &spot, Wants::There)?;
+        self.change_names(id, call, &[(named.argument, &spot)], None, false)
     }
 
-    pub(super) fn chmod(&mut self, id: ThreadId, directory: u64, path: u64) -> Handled {
-        let path = self.resolve(id, directory, path)?;
-        let real = self.real(id, &path)?;
-        if !self.nodes[self.thread(id).node].disk.covers(&real) {
+    /// fchmod and fchown.
+    pub(super) fn change_open_inode(&mut self, id: ThreadId, fd: u64) -> Handled {
+        let description = self.description(id, fd)?;
+        let path = match self.files.get(description).map(|d| &d.kind) {
+            Some(Kind::Disk { path, .. } | Kind::Directory { path, .. } | Kind::Host { path }) => path,
+            _ => return returns(0),
+        };
+        let home = self.home_of(id);
+        if !home.is_kept_by_kernel() && !home.own(path).is_some_and(|own| own.is_writable()) {
             return Err(Errno::EROFS.into());
         }
         self.native(id)
     }
 
-    pub(super) fn fchmod(&mut self, id: ThreadId, fd: u64) -> Handled {
-        let description = self.description(id, fd)?;
-        let disk = &self.nodes[self.thread(id).node].disk;
-        match self.files.get(description).map(|d| &d.kind) {
-            Some(Kind::Disk { .. }) => self.native(id),
-            Some(Kind::Directory { path, .. }) if disk.covers(path) => self.native(id),
-            Some(Kind::Directory { .. } | Kind::Host { .. }) => Err(Errno::EROFS.into()),
-            _ => returns(0),
+    /// utimensat and its like: the times of the node's own files are those of the virtual clock.
+    pub(super) fn set_times(&mut self, id: ThreadId, named: Named, follow: bool) -> Handled {
+        if named.path == 0 {
+            return returns(0);
+        }
+        let spot = self.find(id, named, follow)?.spot()?;
+        match (&spot.file, spot.is_writable()) {
+            (None, _) => Err(Errno::ENOENT.into()),
+            (Some(_), false) => Err(Errno::EROFS.into()),
+            (Some(_), true) => returns(0),
         }
     }
 
-    pub(super) fn chdir(&mut self, id: ThreadId, call: &Call) -> Handled {
-        let to = if call.number == libc::SYS_fchdir {
-            let description = self.description(id, call.args[0])?;
-            match self.files.get(description).map(|d| &d.kind) {
-                Some(Kind::Directory { path, .. }) => path.clone(),
-                _ => return Err(Errno::ENOTDIR.into()),
-            }
-        } else {
-            self.resolve(id, libc::AT_FDCWD as i64 as u64, call.args[0])?
+    /// access(2).
+    pub(super) fn access(
+        &mut self,
+        id: ThreadId,
+        call: &Call,
+        named: Named,
+        mode: u64,
+        follow: bool,
+    ) -> Handled {
+        let spot = match self.find(id, named, follow)? {
+            Found::Spot(spot) => spot,
+            Found::Process(_) if mode as i32 & (libc::W_OK | libc::X_OK) == 0 => return returns(0),
+            Found::Process(_) => return Err(Errno::EACCES.into()),
         };
-        let result = self.run_call(id)?;
-        if result == Some(0) {
-            self.process_of_mut(id).directory = plain(&to);
+        if mode as i32 & libc::W_OK != 0 && !spot.is_device() {
+            self.refuse_host(id, &spot, Wants::There)?;
         }
+        let result = self.run_with_paths(id, call, &[(named.argument, &spot)])?;
         Ok(result.map_or(Outcome::Gone, Outcome::Ran))
+    }
+
+    pub(super) fn chdir(&mut self, id: ThreadId, call: &Call) -> Handled {
+        if call.number == libc::SYS_fchdir {
+            let description = self.description(id, call.args[0])?;
+            return match self.files.get(description).map(|d| &d.kind) {
+                // The kernel has no such directory.
+                Some(Kind::Directory { path, .. }) if self.is_of_process(path) => Err(Errno::EACCES.into()),
+                Some(Kind::Directory { .. }) => self.native(id),
+                _ => Err(Errno::ENOTDIR.into()),
+            };
+        }
+        let named = Named::of(call, 0);
+        match self.find(id, named, true)? {
+            Found::Spot(spot) => {
+                let result = self.run_with_paths(id, call, &[(named.argument, &spot)])?;
+                Ok(result.map_or(Outcome::Gone, Outcome::Ran))
+            }
+            Found::Process(ProcessFile::Directory(_)) => Err(Errno::EACCES.into()),
+            Found::Process(_) => Err(Errno::ENOTDIR.into()),
+        }
     }
 
     pub(super) fn getcwd(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [buffer, size, ..] = call.args;
-        let mut path = self.process_of(id).directory.as_os_str().as_bytes().to_vec();
+        let directory = self.directory_of(id, libc::AT_FDCWD as i64 as u64)?;
+        let mut path = directory.as_os_str().as_bytes().to_vec();
         path.push(0);
         if path.len() as u64 > size {
             return Err(Errno::ERANGE.into());
@@ -158,53 +226,26 @@ impl Sandbox {
         returns(path.len() as u64)
     }
 
-    pub(super) fn readlink(
-        &mut self,
-        id: ThreadId,
-        _: &Call,
-        directory: u64,
-        path: u64,
-        to: u64,
-        size: u64,
-    ) -> Handled {
-        let path = self.resolve(id, directory, path)?;
-        match system_files::place(&path) {
-            Place::Missing => return Err(Errno::ENOENT.into()),
-            Place::Leak => {
-                self.leaks.insert(path.to_string_lossy().into_owned());
+    pub(super) fn readlink(&mut self, id: ThreadId, named: Named, to: u64, size: u64) -> Handled {
+        let target = match self.find(id, named, false)? {
+            Found::Spot(spot) => {
+                let file = spot.file.ok_or(Errno::ENOENT)?;
+                match nix::fcntl::readlinkat(&file, "") {
+                    // What is not a link is not one by that name either.
+                    Err(Errno::ENOENT) => return Err(Errno::EINVAL.into()),
+                    target => target?,
+                }
             }
-            _ => {}
-        }
-        let target = std::fs::read_link(self.link_on_host(id, &path))?;
-        let bytes = target.as_os_str().as_bytes();
+            Found::Process(ProcessFile::Link(to)) => to,
+            Found::Process(ProcessFile::Descriptor(process, fd)) => {
+                let of = self.processes.get(&process).ok_or(Errno::ENOENT)?;
+                self.descriptor_link(of.node, of, fd)?.0
+            }
+            Found::Process(_) => return Err(Errno::EINVAL.into()),
+        };
+        let bytes = target.as_bytes();
         let bytes = &bytes[..bytes.len().min(size as usize)];
         self.store(id, to, bytes)?;
         returns(bytes.len() as u64)
-    }
-}
-
-/// A path without `.` and `..`.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            other => plain.push(other),
-        }
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_lose_their_dots() {
-        assert_eq!(plain(Path::new("/a/./b/../c")), Path::new("/a/c"));
-        assert_eq!(plain(Path::new("/../x")), Path::new("/x"));
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::sandbox::Sandbox;
 use crate::sandbox::files::FilesId;
-use crate::sandbox::guest::{Handled, Outcome, returns};
+use crate::sandbox::find::{Found, Named};
+use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
 use crate::sandbox::job_control::{Awaited, Change};
 use crate::sandbox::log::What;
 use crate::sandbox::task::{Call, Key, Process, ProcessId, State, ThreadId};
@@ -167,7 +168,6 @@ impl Sandbox {
             threads: BTreeSet::new(),
             files,
             memory: if flags & CLONE_VM != 0 { origin.memory } else { id },
-            directory: origin.directory.clone(),
             actions: origin.actions.clone(),
             sent: VecDeque::new(),
             ended: None,
@@ -183,11 +183,13 @@ impl Sandbox {
         id
     }
 
-    pub(super) fn exec(&mut self, id: ThreadId) -> Handled {
+    pub(super) fn exec(&mut self, id: ThreadId, call: &Call, named: Named) -> Handled {
+        self.check_program(id, call, named)?;
         self.note_code(self.thread(id).process);
         match self.resume_past_interruption(id)? {
             Stop::AfterCall => {
                 self.thread_mut(id).after_call = true;
+                self.restore_arguments(id, call)?;
                 Ok(Outcome::Ran(
                     self.thread(id).tid.registers().map_err(crate::sandbox::Error::from)?.result(),
                 ))
@@ -201,6 +203,25 @@ impl Sandbox {
                 Ok(Outcome::Gone)
             }
         }
+    }
+
+    /// Looks the program up, and tells the kernel another name for it where it needs one.
+    fn check_program(&self, id: ThreadId, call: &Call, named: Named) -> Result<(), Trouble> {
+        let path = self.load_path(id, named.path)?;
+        if path.as_os_str().is_empty() && call.number == libc::SYS_execveat {
+            // The program is what a descriptor stands for.
+            return Ok(());
+        }
+        let follows = call.number == libc::SYS_execve || call.args[4] & libc::AT_SYMLINK_NOFOLLOW as u64 == 0;
+        let spot = match self.find_path(id, named.directory, &path, follows)? {
+            Found::Spot(spot) => spot,
+            Found::Process(_) => return Err(Errno::EACCES.into()),
+        };
+        if let Some(told) = &spot.told {
+            let args = self.tell_paths(id, call, &[(named.argument, told)])?;
+            self.replace_call(id, call.number, args)?;
+        }
+        Ok(())
     }
 
     /// The process runs another program: it alone, with its handlers reset and some descriptors closed.

@@ -1,15 +1,18 @@
 //! Sockets: argument layouts of the calls on one side, the virtual network on the other.
 
 use super::data::Vector;
+use crate::disk::NameCall;
 use crate::net::{Address, Domain, Kind as SocketKind, SocketId, UnixName};
 use crate::sandbox::ClockKind;
 use crate::sandbox::Sandbox;
 use crate::sandbox::files::{DescriptionId, Kind};
 use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
+use crate::sandbox::home::{Own, PlaceUse};
 use crate::sandbox::task::{Call, Key, ThreadId};
 use nix::errno::Errno;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 const NONBLOCK: u64 = libc::SOCK_NONBLOCK as u64;
 const CLOEXEC: u64 = libc::SOCK_CLOEXEC as u64;
@@ -57,25 +60,41 @@ impl Sandbox {
         let (_, socket) = self.socket_of(id, fd)?;
         let address = self.load_address(id, address, len)?;
         let node = self.thread(id).node;
-        if let Address::Unix(UnixName::Path(path)) = &address
-            && !self.nodes[node].disk.covers(std::path::Path::new(std::ffi::OsStr::from_bytes(path)))
-        {
-            return Err(Errno::EROFS.into());
+        if let Address::Unix(UnixName::Path(path)) = &address {
+            let path = Path::new(std::ffi::OsStr::from_bytes(path));
+            let here = libc::AT_FDCWD as i64 as u64;
+            let spot = self.find_path(id, here, path, false)?.spot()?;
+            if spot.file.is_some() {
+                return Err(Errno::EADDRINUSE.into());
+            }
+            let Some(own) = spot.own.filter(|own| matches!(own.what, PlaceUse::Disk | PlaceUse::Memory))
+            else {
+                return Err(Errno::EROFS.into());
+            };
+            self.net.bind(socket, &address, self.now)?;
+            self.make_socket(node, &own)?;
+            self.nodes[node].unix_names.insert(spot.path, socket);
+            return returns(0);
         }
         self.net.bind(socket, &address, self.now)?;
-        if let Address::Unix(UnixName::Path(path)) = address {
-            // The name must be there for who looks for it (stat, unlink); nobody connects through it.
-            let path = std::path::PathBuf::from(std::ffi::OsString::from_vec(path));
-            if let Err(error) = std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
-                return Err(if error.kind() == std::io::ErrorKind::AlreadyExists {
-                    Errno::EADDRINUSE.into()
-                } else {
-                    Trouble::from(error)
-                });
-            }
-            self.nodes[node].unix_names.insert(path, socket);
-        }
         returns(0)
+    }
+
+    /// The name must be there for who looks for it (stat, unlink); nobody connects through it.
+    fn make_socket(&mut self, node: usize, own: &Own) -> Result<(), Trouble> {
+        let made = |path: &Path| {
+            let mode = nix::sys::stat::Mode::from_bits_truncate(0o755);
+            nix::sys::stat::mknod(path, nix::sys::stat::SFlag::S_IFSOCK, mode, 0)
+        };
+        if own.what == PlaceUse::Memory {
+            return Ok(made(&own.path)?);
+        }
+        let disk = &mut self.nodes[node].disk;
+        disk.admit_create()?;
+        let pending = disk.before_name(NameCall::Create(&own.path))?;
+        let result = made(&own.path);
+        disk.after_name(pending, result.is_ok())?;
+        Ok(result?)
     }
 
     pub(super) fn listen(&mut self, id: ThreadId, fd: u64, backlog: u64) -> Handled {
@@ -387,10 +406,10 @@ impl Sandbox {
                     Some(0) => UnixName::Abstract(name[1..].to_vec()),
                     Some(_) => {
                         let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
-                        let path =
-                            std::path::PathBuf::from(std::ffi::OsString::from_vec(name[..end].to_vec()));
+                        let path = Path::new(std::ffi::OsStr::from_bytes(&name[..end]));
                         let here = libc::AT_FDCWD as i64 as u64;
-                        UnixName::Path(self.absolute(id, here, &path)?.as_os_str().as_bytes().to_vec())
+                        let spot = self.find_path(id, here, path, true)?.spot()?;
+                        UnixName::Path(spot.path.as_os_str().as_bytes().to_vec())
                     }
                 }))
             }

@@ -2,14 +2,16 @@
 
 use crate::disk::InodeKey;
 use crate::sandbox::files::Kind;
+use crate::sandbox::find::{Found, Named};
 use crate::sandbox::guest::{Handled, Trouble, returns};
-use crate::sandbox::system_files::{self, Place};
+use crate::sandbox::home::PlaceUse;
+use crate::sandbox::process_files::ProcessFile;
 use crate::sandbox::task::{Call, ThreadId};
 use crate::sandbox::{EPOCH_NS, Sandbox};
 use nix::errno::Errno;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a guest is told, independent of the call's layout.
 struct Facts {
@@ -17,6 +19,10 @@ struct Facts {
     inode: u64,
     mode: u32,
     links: u64,
+    user: u32,
+    group: u32,
+    /// Of a device: which one.
+    special: u64,
     size: u64,
     time_ns: u64,
 }
@@ -24,75 +30,63 @@ struct Facts {
 impl Sandbox {
     fn facts(&mut self, id: ThreadId, metadata: &Metadata, path: &Path) -> Facts {
         let node = self.thread(id).node;
+        let own = self.home_of(id).own(path).map(|own| own.what);
         let disk = &mut self.nodes[node].disk;
         let key = InodeKey::of(metadata);
         let links = metadata.nlink().saturating_sub(disk.excess_links(key));
         let time_ns = match disk.inodes().mtime(key) {
             Some(at) => EPOCH_NS + at.0,
             // What is installed on the host is an input, as its content is: Python's byte code bears its source's time.
-            None if metadata.is_file() && !path.starts_with(&self.room) => {
+            None if metadata.is_file() && own.is_none() => {
                 (metadata.mtime().max(0) as u64) * 1_000_000_000 + metadata.mtime_nsec().max(0) as u64
             }
             None => EPOCH_NS,
+        };
+        // Whose a file of the host is differs between machines, and between user namespaces.
+        let (user, group) = match own {
+            Some(PlaceUse::Disk | PlaceUse::Memory) => (metadata.uid(), metadata.gid()),
+            _ => (0, 0),
         };
         Facts {
             device: 1,
             inode: disk.inodes_mut().number(key),
             mode: metadata.mode(),
             links: if metadata.is_dir() { 2 } else { links },
+            user,
+            group,
+            special: metadata.rdev(),
             size: if metadata.is_dir() { 4096 } else { metadata.len() },
             time_ns,
         }
     }
 
-    fn facts_of_path(&mut self, id: ThreadId, path: &Path, follow: bool) -> Result<Facts, Trouble> {
-        let replaced;
-        let path = match system_files::place(path) {
-            Place::Replaced(name) => {
-                replaced = self.room.join(system_files::DIRECTORY).join(name);
-                &replaced
+    fn facts_of_process_file(&mut self, id: ThreadId, file: &ProcessFile) -> Result<Facts, Trouble> {
+        let mode = match file {
+            ProcessFile::Directory(_) => libc::S_IFDIR | 0o555,
+            ProcessFile::Link(_) => libc::S_IFLNK | 0o777,
+            ProcessFile::File { .. } => libc::S_IFREG | 0o444,
+            ProcessFile::Descriptor(process, fd) if *process == self.thread(id).process => {
+                return self.facts_of_descriptor(id, *fd as u64);
             }
-            Place::Missing => return Err(Errno::ENOENT.into()),
-            Place::Random => {
-                return Ok(Facts {
-                    device: 1,
-                    inode: 1,
-                    mode: libc::S_IFCHR | 0o666,
-                    links: 1,
-                    size: 0,
-                    time_ns: EPOCH_NS,
-                });
-            }
-            Place::Leak | Place::Ordinary => path,
+            ProcessFile::Descriptor(..) => return Err(Errno::EACCES.into()),
         };
-        let metadata = if follow {
-            std::fs::metadata(self.on_host(id, path))?
-        } else {
-            std::fs::symlink_metadata(self.link_on_host(id, path))?
-        };
-        if path.starts_with("/proc") {
-            // Inodes there come and go with the kernel's caches, link counts with the host's processes.
-            let mode = metadata.mode();
-            return Ok(Facts { device: 3, inode: 1, mode, links: 1, size: 0, time_ns: EPOCH_NS });
-        }
-        let path = path.to_path_buf();
-        Ok(self.facts(id, &metadata, &path))
+        Ok(Facts { device: 3, inode: 1, mode, ..Facts::odd() })
     }
 
     fn facts_of_descriptor(&mut self, id: ThreadId, fd: u64) -> Result<Facts, Trouble> {
         let description = self.description(id, fd)?;
-        let odd = |mode: u32| Facts {
-            device: 2,
-            inode: u64::from(description.0),
-            mode,
-            links: 1,
-            size: 0,
-            time_ns: EPOCH_NS,
-        };
+        let odd = |mode: u32| Facts { inode: u64::from(description.0), mode, ..Facts::odd() };
         let (metadata, path) = match self.files.get(description).map(|d| &d.kind) {
             Some(Kind::Disk { reader, path, .. }) => (reader.metadata()?, path.clone()),
-            Some(Kind::Directory { path, .. }) => (std::fs::metadata(self.on_host(id, path))?, path.clone()),
-            Some(Kind::Host { path }) => {
+            Some(Kind::Directory { path, .. }) if self.is_of_process(path) => {
+                return self.facts_of_process_file(id, &ProcessFile::Directory(path.clone()));
+            }
+            // What it says was made when it was opened.
+            Some(Kind::Host { path }) if self.is_in_process(path) => {
+                let mode = libc::S_IFREG | 0o444;
+                return Ok(Facts { device: 3, inode: 1, mode, ..Facts::odd() });
+            }
+            Some(Kind::Directory { path, .. } | Kind::Host { path }) => {
                 let copy = self.copy_of_descriptor(id, fd as i32)?;
                 (std::fs::File::from(copy).metadata()?, path.clone())
             }
@@ -100,38 +94,41 @@ impl Sandbox {
             Some(Kind::Output { .. } | Kind::PipeRead(_) | Kind::PipeWrite(_)) => {
                 return Ok(odd(libc::S_IFIFO | 0o600));
             }
-            Some(Kind::Random) => return Ok(odd(libc::S_IFCHR | 0o666)),
+            Some(Kind::Random) => {
+                let special = crate::sandbox::system_files::RANDOM[1];
+                return Ok(Facts { special, ..odd(libc::S_IFCHR | 0o666) });
+            }
             Some(_) => return Ok(odd(0o600)),
             None => return Err(Errno::EBADF.into()),
         };
         Ok(self.facts(id, &metadata, &path))
     }
 
-    pub(super) fn stat_path(
-        &mut self,
-        id: ThreadId,
-        directory: u64,
-        path: u64,
-        to: u64,
-        flags: u64,
-    ) -> Handled {
-        let facts = self.facts_at(id, directory, path, flags)?;
+    pub(super) fn stat_path(&mut self, id: ThreadId, named: Named, to: u64, flags: u64) -> Handled {
+        let facts = self.facts_at(id, named, flags)?;
         self.store(id, to, &facts.stat())?;
         returns(0)
     }
 
-    fn facts_at(&mut self, id: ThreadId, directory: u64, path: u64, flags: u64) -> Result<Facts, Trouble> {
-        let name = if path == 0 { std::path::PathBuf::new() } else { self.load_path(id, path)? };
+    fn facts_at(&mut self, id: ThreadId, named: Named, flags: u64) -> Result<Facts, Trouble> {
+        let mut name = if named.path == 0 { PathBuf::new() } else { self.load_path(id, named.path)? };
         if name.as_os_str().is_empty() {
             if flags & libc::AT_EMPTY_PATH as u64 == 0 {
                 return Err(Errno::ENOENT.into());
             }
-            if directory as i32 != libc::AT_FDCWD {
-                return self.facts_of_descriptor(id, directory);
+            if named.directory as i32 != libc::AT_FDCWD {
+                return self.facts_of_descriptor(id, named.directory);
             }
+            name = ".".into();
         }
-        let path = self.absolute(id, directory, &name)?;
-        self.facts_of_path(id, &path, flags & libc::AT_SYMLINK_NOFOLLOW as u64 == 0)
+        let follow = flags & libc::AT_SYMLINK_NOFOLLOW as u64 == 0;
+        match self.find_path(id, named.directory, &name, follow)? {
+            Found::Spot(spot) => {
+                let metadata = spot.metadata()?;
+                Ok(self.facts(id, &metadata, &spot.path))
+            }
+            Found::Process(file) => self.facts_of_process_file(id, &file),
+        }
     }
 
     pub(super) fn stat_descriptor(&mut self, id: ThreadId, fd: u64, to: u64) -> Handled {
@@ -141,8 +138,8 @@ impl Sandbox {
     }
 
     pub(super) fn statx(&mut self, id: ThreadId, call: &Call) -> Handled {
-        let [directory, path, flags, _mask, to, _] = call.args;
-        let facts = self.facts_at(id, directory, path, flags)?;
+        let [_, _, flags, _mask, to, _] = call.args;
+        let facts = self.facts_at(id, Named::at(call, 1), flags)?;
         self.store(id, to, &facts.statx())?;
         returns(0)
     }
@@ -174,6 +171,21 @@ impl Sandbox {
 }
 
 impl Facts {
+    /// Of what is in no directory.
+    fn odd() -> Self {
+        Self {
+            device: 2,
+            inode: 1,
+            mode: 0o600,
+            links: 1,
+            user: 0,
+            group: 0,
+            special: 0,
+            size: 0,
+            time_ns: EPOCH_NS,
+        }
+    }
+
     fn times(&self) -> (u64, u64) {
         (self.time_ns / 1_000_000_000, self.time_ns % 1_000_000_000)
     }
@@ -187,9 +199,9 @@ impl Facts {
             self.device,
             self.inode,
             self.links,
-            u64::from(self.mode),
-            0,
-            0,
+            u64::from(self.mode) | u64::from(self.user) << 32,
+            u64::from(self.group),
+            self.special,
             self.size,
             4096,
             blocks,
@@ -216,13 +228,14 @@ impl Facts {
             |bytes: &mut Vec<u8>, values: &[u64]| values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
         u32s(&mut bytes, &[libc::STATX_BASIC_STATS | libc::STATX_BTIME, 4096]);
         u64s(&mut bytes, &[0]);
-        u32s(&mut bytes, &[self.links as u32, 0, 0, self.mode & 0xffff]);
+        u32s(&mut bytes, &[self.links as u32, self.user, self.group, self.mode & 0xffff]);
         u64s(&mut bytes, &[self.inode, self.size, self.size.div_ceil(4096) * 8, 0]);
         for _ in 0..4 {
             u64s(&mut bytes, &[s]);
             u32s(&mut bytes, &[ns as u32, 0]);
         }
-        u32s(&mut bytes, &[0, 0, 0, self.device as u32]);
+        let special = [libc::major(self.special), libc::minor(self.special)];
+        u32s(&mut bytes, &[special[0], special[1], 0, self.device as u32]);
         bytes.resize(256, 0);
         bytes
     }
@@ -234,7 +247,7 @@ mod tests {
 
     #[test]
     fn layouts_have_the_sizes_of_the_kernel() {
-        let facts = Facts { device: 1, inode: 7, mode: 0o100_644, links: 1, size: 5, time_ns: 1_500_000_000 };
+        let facts = Facts { inode: 7, mode: 0o100_644, size: 5, time_ns: 1_500_000_000, ..Facts::odd() };
         let (stat, statx) = (facts.stat(), facts.statx());
         assert_eq!((stat.len(), statx.len()), (144, 256));
         let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
