@@ -132,7 +132,7 @@ fn bad_input_is_told_with_its_place() {
         (&["check", "none.edn"], "fuzz: cannot open none.edn: No such file"),
         (
             &["check", "."],
-            "fuzz: . is a directory without history.jsonl or history.edn or history.json; name the file\n",
+            "fuzz: . is a directory without history.jsonl or history.edn or history.json or history.txt; name the file\n",
         ),
         (&["check", "kept.edn", "--model", "sett"], "fuzz: there is no model `sett`; did you mean `set`?"),
         (

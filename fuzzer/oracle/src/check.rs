@@ -1,9 +1,13 @@
 //! The checks that can be asked for by name, of histories of anybody: `fuzz check HISTORY --model NAME`.
 
+mod tally;
+
+pub use tally::Tally;
+
 use crate::checker;
 use crate::example::Example;
-use crate::raw::{Entry, Error};
-use crate::verdict::Judgement;
+use crate::raw::{Entry, Error, clients};
+use crate::verdict::{Judgement, Verdict};
 use std::collections::BTreeMap;
 
 /// A history as it is read, an entry at a time.
@@ -58,7 +62,8 @@ impl Options {
     }
 }
 
-/// Reads a history and judges it.
+/// Reads a history and judges it. Whoever asks uses [`Check::judge`], which knows who is a client, and that nothing judged
+/// is not valid.
 pub type Run = fn(&mut Source<'_>, &Options) -> Result<Judgement, Error>;
 
 /// A setting that a check understands.
@@ -110,16 +115,54 @@ pub struct Check {
 impl Check {
     /// Judges a history, once it is certain that the check understands all settings.
     ///
+    /// Nothing judged is never valid: where no operation succeeded, and nothing is wrong, the answer is unknown.
+    ///
     /// # Errors
-    /// A setting that the check does not have, or what [`Check::run`] says.
+    /// A setting that the check does not have, an entry that cannot be read (also behind the part that the check looked
+    /// at), or what [`Check::run`] says.
     pub fn judge(&self, source: &mut Source<'_>, options: &Options) -> Result<Judgement, Error> {
+        self.judge_and_count(source, options).map(|(judgement, _)| judgement)
+    }
+
+    /// The same, with the count of what was read.
+    ///
+    /// # Errors
+    /// Those of [`Check::judge`].
+    pub fn judge_and_count(
+        &self,
+        source: &mut Source<'_>,
+        options: &Options,
+    ) -> Result<(Judgement, Tally), Error> {
         let is_known = |name: &&String| self.options.iter().any(|setting| setting.name == name.as_str());
         if let Some(name) = options.settings.keys().find(|name| !is_known(name)) {
             let known: Vec<&str> = self.options.iter().map(|setting| setting.name).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             return Err(Error::at(None, format!("`{}` has no setting `{name}`; it has {known}", self.name)));
         }
-        (self.run)(source, options)
+        let mut tally = Tally::default();
+        let mut entries = clients(source).inspect(|entry| entry.iter().for_each(|entry| tally.count(entry)));
+        let mut judgement = (self.run)(&mut entries, options)?;
+        // a check may be content with a part; a history is good as a whole
+        entries.try_for_each(|entry| entry.map(drop))?;
+        if self.judges_operations()
+            && judgement.verdict() == Verdict::Valid
+            && let Some(why) = tally.says_nothing()
+        {
+            judgement.unknown(why);
+        }
+        if judgement.verdict() != Verdict::Valid {
+            tally.names().into_iter().for_each(|note| judgement.note(note));
+        }
+        Ok((judgement, tally))
+    }
+
+    /// It judges operations of clients; others judge lines, ends of processes or samples, and say themselves when there
+    /// are none.
+    fn judges_operations(&self) -> bool {
+        use checker::process::{CRASH, LOG_PATTERN, SANITIZER};
+        ![CRASH, SANITIZER, LOG_PATTERN, checker::steady_state::CHECK]
+            .iter()
+            .any(|other| other.name == self.name)
     }
 }
 
@@ -214,5 +257,70 @@ mod tests {
         let refused = check.judge(&mut std::iter::empty(), &setting("a", "1")).map_err(cause);
         assert_eq!(refused, Err("`x` has no setting `a`; it has none".to_owned()));
         assert!(check.judge(&mut std::iter::empty(), &Options::default()).is_ok());
+    }
+
+    /// What the check says of lines `PROCESS :TYPE :F VALUE`.
+    fn told(check: &Check, lines: &[&str]) -> Verdict {
+        let text: String = lines
+            .iter()
+            .map(|line| {
+                let mut words = line.splitn(4, ' ');
+                let mut next = || words.next().unwrap_or("nil");
+                let (process, phase, f, value) = (next(), next(), next(), next());
+                format!("{{:process {process}, :type {phase}, :f {f}, :value {value}}}\n")
+            })
+            .collect();
+        let mut entries = crate::format::read(
+            crate::format::Format::Edn,
+            text.as_bytes(),
+            crate::format::Options::default(),
+        );
+        check.judge(&mut entries, &Options::default()).unwrap().verdict()
+    }
+
+    #[test]
+    fn nothing_judged_is_not_valid() {
+        let unknown = |why: &str| Verdict::Unknown { why: format!("register: {why}") };
+        let check = Check {
+            run: |source, _| crate::raw::ops(source).map(|_| Judgement::new("register")),
+            ..CHECKS[0]
+        };
+        assert_eq!(told(&check, &["0 :invoke :write 1", "0 :ok :write 1"]), Verdict::Valid);
+        assert_eq!(
+            told(&check, &[]),
+            unknown("the history has no operation of a client, so nothing was judged")
+        );
+        assert_eq!(
+            told(&check, &[":nemesis :info :kill", ":nemesis :info :start"]),
+            unknown(
+                "the history has no operation of a client (only entries of nemesis), so nothing was judged"
+            )
+        );
+        assert_eq!(
+            told(
+                &check,
+                &[
+                    "0 :invoke :write 1",
+                    "0 :fail :write 1",
+                    "1 :invoke :read",
+                    "1 :info :read",
+                    "2 :invoke :read"
+                ]
+            ),
+            unknown(
+                "none of the 3 operations succeeded (1 failed, 2 of unknown end), so nothing can be said of them"
+            )
+        );
+    }
+
+    #[test]
+    fn no_check_calls_nothing_valid() {
+        for check in CHECKS {
+            let settings =
+                check.example.settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            let options = Options { settings: settings.collect(), ..Options::default() };
+            let judgement = check.judge(&mut std::iter::empty(), &options).unwrap();
+            assert!(matches!(judgement.verdict(), Verdict::Unknown { .. }), "{}", check.name);
+        }
     }
 }

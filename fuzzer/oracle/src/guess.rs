@@ -9,7 +9,7 @@
 //! | `add` or `broadcast`, `read` or `elements` of lists | `set` |
 //! | `add` or `increment`, `read` of numbers | `counter` |
 //! | `watch`, `write` | `watch` |
-//! | `transfer`, `read` | `bank` |
+//! | `transfer`, `read`, or `read` alone of maps | `bank` |
 //! | `generate` | `unique-ids` |
 //! | `enqueue`, `dequeue`, `drain` | `total-queue` |
 //! | `push`, `pop` | `stack` |
@@ -18,7 +18,7 @@
 
 use crate::check::{CHECKS, Check};
 use crate::history::Phase;
-use crate::raw::{Entry, Process};
+use crate::raw::Entry;
 use crate::value::Value;
 use std::collections::BTreeSet;
 
@@ -33,16 +33,22 @@ const NAMES_MAX: usize = 64;
 pub struct Guess {
     /// Names of operations, and of accesses of transactions as `txn/append`.
     names: BTreeSet<String>,
-    /// An answer of `read` or `elements` was a list or a set.
+    /// An answer of `read` or `elements` was a list.
     reads_lists: bool,
+    /// One was a set.
+    reads_sets: bool,
+    /// A set was written as a whole.
+    writes_sets: bool,
     /// One was a number.
     reads_numbers: bool,
+    /// One was a map.
+    reads_maps: bool,
 }
 
 impl Guess {
     /// Takes an entry into account; those of no client say nothing.
     pub fn see(&mut self, entry: &Entry) {
-        if !matches!(entry.process, Process::Client(_)) || self.names.len() > NAMES_MAX {
+        if entry.process.client().is_none() || self.names.len() > NAMES_MAX {
             return;
         }
         if !self.names.contains(&entry.f) {
@@ -56,8 +62,12 @@ impl Guess {
                     self.names.insert(format!("txn/{name}"));
                 }
             }
+        } else if entry.f == "write" {
+            self.writes_sets |= matches!(entry.value, Value::Set(_));
         } else if entry.phase == Phase::Ok && matches!(entry.f.as_str(), "read" | "elements") {
-            self.reads_lists |= matches!(entry.value, Value::List(_) | Value::Set(_));
+            self.reads_maps |= matches!(entry.value, Value::Map(_));
+            self.reads_lists |= matches!(entry.value, Value::List(_));
+            self.reads_sets |= matches!(entry.value, Value::Set(_));
             self.reads_numbers |= matches!(entry.value, Value::Int(_) | Value::Number(_));
         }
     }
@@ -84,14 +94,20 @@ impl Guess {
             !self.names.is_empty() && self.names.iter().all(|name| names.contains(&name.as_str()))
         };
         let adds = has("add") || has("broadcast");
+        let reads_elements = self.reads_lists || self.reads_sets;
+        let reads_one = !self.reads_lists && (!self.reads_sets || self.writes_sets);
         match () {
             () if only(&["txn", "txn/r", "txn/append"]) && has("txn/append") => Some("list-append"),
             () if only(&["txn", "txn/r", "txn/w"]) => Some("rw-register"),
-            () if only(&["read", "write", "delete"]) && !self.reads_lists => Some("register"),
-            () if only(&["read", "write", "delete", "cas"]) && !self.reads_lists => Some("cas-register"),
+            // maps that nobody writes are balances
+            () if only(&["read"]) && self.reads_maps => {
+                (!reads_elements && !self.reads_numbers).then_some("bank")
+            }
+            () if only(&["read", "write", "delete"]) && reads_one => Some("register"),
+            () if only(&["read", "write", "delete", "cas"]) && reads_one => Some("cas-register"),
             () if only(&["get", "put", "append"]) => Some("map"),
             () if only(&["add", "broadcast", "read", "elements"]) && adds => {
-                match (self.reads_lists, self.reads_numbers) {
+                match (reads_elements, self.reads_numbers) {
                     (true, false) => Some("set"),
                     (false, true) => Some("counter"),
                     _ => None,
@@ -131,7 +147,7 @@ mod tests {
 
     #[test]
     fn operations_tell_the_check() {
-        let cases: [(&[&str], &str); 14] = [
+        let cases: [(&[&str], &str); 17] = [
             (&[":f :txn :value [[:r 1 nil] [:append 1 2]]"], "list-append"),
             (&[":f \"txn\" :value [[\"r\" 1 nil] [\"w\" 1 2]]"], "rw-register"),
             (&[":f :read", ":f :write :value 1"], "register"),
@@ -143,6 +159,9 @@ mod tests {
             (&[":f :increment", ":f :read :value 1"], "counter"),
             (&[":f :watch", ":f :write :value 1"], "watch"),
             (&[":f :transfer", ":f :read :value {0 1}"], "bank"),
+            (&[":f :read :value {0 10, 1 10}"], "bank"),
+            (&[":f :write :value {:a 1}", ":f :read :value {:a 1}"], "register"),
+            (&[":f :write :value #{1}", ":f :read :value #{1}"], "register"),
             (&[":f :generate"], "unique-ids"),
             (&[":f :enqueue", ":f :drain"], "total-queue"),
             (&[":f :pop"], "stack"),

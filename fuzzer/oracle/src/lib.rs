@@ -3,6 +3,7 @@
 //! Nothing here sees a process, a clock or a file. The same observations always give the same verdict, with
 //! the same evidence in the same order.
 //!
+//! [`inspection`] reads a history of anybody and judges it. Of a campaign's own runs
 //! [`history`] says what clients asked and heard, [`model`] what a data type should have answered, each
 //! [`checker`] what it makes of a run, [`verdict`] how their words become one. [`judge`] runs them all.
 
@@ -12,8 +13,10 @@ pub mod example;
 pub mod format;
 pub mod guess;
 pub mod history;
+pub mod inspection;
 pub mod jsonl;
 pub mod model;
+pub mod number;
 pub mod op;
 pub mod page;
 pub mod raw;

@@ -3,6 +3,10 @@
 //! Readers of files make [`Entry`]s, [`Pairing`] joins them to [`Op`]s, and each checker takes from their values what
 //! it understands. A campaign's own histories ([`crate::history`]) are a special case.
 
+mod clients;
+
+pub use clients::{Clients, clients};
+
 use crate::history::Phase;
 use crate::op::{Outcome, seconds};
 use crate::value::Value;
@@ -43,15 +47,54 @@ impl Error {
 pub enum Process {
     /// A client. It has one operation at a time.
     Client(u64),
-    /// Somebody else, such as `nemesis`, whose entries are no operations.
+    /// A client with a name; its number is given by [`clients`].
+    Called {
+        /// What operations call it.
+        number: u64,
+        /// What the history calls it.
+        name: String,
+    },
+    /// A client that goes on after an operation whose end is unknown, which makes it a new one: see [`clients`].
+    Again {
+        /// What operations call it.
+        number: u64,
+        /// Who it was at first.
+        of: Box<Process>,
+    },
+    /// Somebody else, such as `nemesis`, whose entries are no operations; or one of whom it is not known yet.
     Named(String),
+}
+
+impl Process {
+    /// The number of a client.
+    #[must_use]
+    pub const fn client(&self) -> Option<u64> {
+        match self {
+            Self::Client(number) | Self::Called { number, .. } | Self::Again { number, .. } => Some(*number),
+            Self::Named(_) => None,
+        }
+    }
+
+    /// Who it was at first, as the history calls it.
+    #[must_use]
+    pub fn original(&self) -> &Self {
+        if let Self::Again { of, .. } = self { of } else { self }
+    }
+
+    /// It is called `nemesis`, so it is no client whatever it does.
+    #[must_use]
+    pub fn is_nemesis(&self) -> bool {
+        let is_so = |start: &[u8]| start.eq_ignore_ascii_case(b"nemesis");
+        matches!(self, Self::Named(name) if name.as_bytes().get(..7).is_some_and(is_so))
+    }
 }
 
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(number) => write!(f, "p{number}"),
-            Self::Named(name) => f.write_str(name),
+            Self::Called { name, .. } | Self::Named(name) => f.write_str(name),
+            Self::Again { of, .. } => write!(f, "{of}"),
         }
     }
 }
@@ -160,8 +203,8 @@ impl fmt::Display for Op {
     }
 }
 
-/// Whose turn it is: as Jepsen has it, a client has one operation at a time, and after `info` it may not go on; entries
-/// of named processes are passed over.
+/// Whose turn it is: as Jepsen has it, a client has one operation at a time, and after `info` it may not go on (where it
+/// does, [`clients`] makes it a new one); entries of named processes are passed over.
 #[derive(Debug)]
 struct Turns<T> {
     /// What each client has open; `None` if it is dead.
@@ -209,7 +252,7 @@ impl<T: Open> Turns<T> {
             return fail(format!("its index does not exceed the one before, {before}"));
         }
         self.before = Some(entry.index);
-        let Process::Client(process) = entry.process else { return Ok(Turn::Nothing) };
+        let Some(process) = entry.process.client() else { return Ok(Turn::Nothing) };
         if entry.phase == Phase::Invoke {
             return match self.open.get(&process) {
                 None => Ok(Turn::Begins(process)),

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::fmt;
 
-/// What EDN and JSON can write down. Equal values are equal texts, so a value may be a key.
+/// What EDN and JSON can write down. Values that mean the same are equal, so a value may be a key: numbers, sets and maps
+/// are kept in one form, which [`Value::number`], [`Value::set`] and [`Value::map`] give them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
@@ -15,7 +16,7 @@ pub enum Value {
     Bool(bool),
     /// A whole number of 64 bits.
     Int(i64),
-    /// Any other number, as it was written: `0.5`, `1e9`, `2/3`, `99999999999999999999`.
+    /// Any other number: `0.5`, `1e300`, `2/3`, `99999999999999999999`. See [`Value::number`].
     Number(String),
     /// A text.
     Text(String),
@@ -25,9 +26,9 @@ pub enum Value {
     Symbol(String),
     /// EDN's `[...]` and `(...)`, JSON's `[...]`.
     List(Vec<Value>),
-    /// EDN's `#{...}`, in the order in which it was written.
+    /// EDN's `#{...}`, in the order of its elements. See [`Value::set`].
     Set(Vec<Value>),
-    /// EDN's and JSON's `{...}`, in the order in which it was written.
+    /// EDN's and JSON's `{...}`, in the order of its keys. See [`Value::map`].
     Map(Vec<(Value, Value)>),
     /// EDN's `#name value`.
     Tagged(Box<(String, Value)>),
@@ -38,6 +39,27 @@ impl Value {
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
+    }
+
+    /// The number that a token of EDN or JSON stands for, if it is one: equal numbers are equal values, so `1.0` and
+    /// `1e0` are the whole number 1.
+    #[must_use]
+    pub fn number(token: &str) -> Option<Self> {
+        crate::number::parse(token)
+    }
+
+    /// A set, whose elements have no order. Elements that stand twice are kept: it is for others to complain.
+    #[must_use]
+    pub fn set(mut elements: Vec<Self>) -> Self {
+        elements.sort();
+        Self::Set(elements)
+    }
+
+    /// A map, whose pairs have no order.
+    #[must_use]
+    pub fn map(mut pairs: Vec<(Self, Self)>) -> Self {
+        pairs.sort();
+        Self::Map(pairs)
     }
 
     /// The whole number it is.
@@ -115,12 +137,13 @@ impl From<&Json> for Value {
             Json::Null => Self::Nil,
             Json::Bool(truth) => Self::Bool(*truth),
             Json::Number(number) => {
-                number.as_i64().map_or_else(|| Self::Number(number.to_string()), Self::Int)
+                let text = number.to_string();
+                Self::number(&text).unwrap_or(Self::Number(text))
             }
             Json::String(text) => Self::text(text),
             Json::Array(values) => Self::List(values.iter().map(Self::from).collect()),
             Json::Object(pairs) => {
-                Self::Map(pairs.iter().map(|(key, value)| (Self::text(key), value.into())).collect())
+                Self::map(pairs.iter().map(|(key, value)| (Self::text(key), value.into())).collect())
             }
         }
     }
@@ -198,10 +221,10 @@ mod tests {
                 Value::Keyword("f".into()),
                 Value::List(vec![Value::Nil, Value::Int(-3), Value::text("a\"\n\u{1}")]),
             ),
-            (Value::text("k"), Value::Set(vec![Value::Bool(true), Value::Number("0.50".into())])),
+            (Value::text("k"), Value::Set(vec![Value::Bool(true), Value::Number("0.5".into())])),
             (Value::Nil, Value::Tagged(Box::new(("inst".into(), Value::text("x"))))),
         ]);
-        assert_eq!(value.to_string(), r##"{:f [nil -3 "a\"\n\u0001"], "k" #{true 0.50}, nil #inst "x"}"##);
+        assert_eq!(value.to_string(), r##"{:f [nil -3 "a\"\n\u0001"], "k" #{true 0.5}, nil #inst "x"}"##);
         assert_eq!(value.get("k").and_then(Value::as_elements).map(<[Value]>::len), Some(2));
     }
 }

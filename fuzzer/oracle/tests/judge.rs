@@ -103,14 +103,34 @@ fn a_malformed_history_is_unknown_but_hides_no_crash() {
 }
 
 #[test]
-fn an_empty_run_is_valid_and_a_silent_one_unknown() {
-    assert_eq!(judge(&Observations::default(), &Config::default()).verdict(), Verdict::Valid);
+fn an_empty_run_is_unknown_and_so_is_a_silent_one() {
+    let why = |observations: &Observations, config: &Config| match judge(observations, config).verdict() {
+        Verdict::Unknown { why } => why,
+        other => format!("{other:?}"),
+    };
+    let nothing = "history: clients did nothing, so nothing that they see was judged";
+    assert_eq!(why(&Observations::default(), &Config::default()), nothing);
+    // whoever asks for nothing that clients see is told nothing of it
+    let off = Config {
+        durability: false,
+        collections: false,
+        lock: false,
+        linearizability: false,
+        liveness: false,
+        ..Config::default()
+    };
+    assert_eq!(judge(&Observations::default(), &off).verdict(), Verdict::Valid);
+    let mut vain = Observations { history: lossy().history, ..Observations::default() };
+    vain.history
+        .iter_mut()
+        .filter(|entry| entry.phase == Phase::Ok)
+        .for_each(|entry| entry.phase = Phase::Fail);
+    let nothing = "history: none of the 3 operations succeeded, so nothing that clients see was judged";
+    assert_eq!(why(&vain, &Config::default()), nothing);
     let silent = Observations { history: Vec::<Entry>::new(), ..lossy() };
     let silent = Observations { exits: Vec::new(), reports: Vec::new(), ..silent };
-    let Verdict::Unknown { why } = judge(&silent, &Config::default()).verdict() else {
-        panic!("not unknown")
-    };
-    assert!(why.starts_with("liveness: 0 attempts"), "{why}");
+    let why = why(&silent, &Config::default());
+    assert!(why.contains("liveness: 0 attempts"), "{why}");
 }
 
 #[test]

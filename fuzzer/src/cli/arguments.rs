@@ -103,7 +103,7 @@ Examples:
   fuzz check history.edn --model cas-register --independent
                                                    values are pairs [key value]: each key is checked on its own
   fuzz check txns.edn --model list-append --set consistency=serializable --html report.html
-  fuzz check history.txt --format plume --json     one JSON object on standard output
+  fuzz check texts.txt --format plume --json       one JSON object on standard output
   fuzz check fuzz-out/raft-demo/findings/NAME      the clients' history of a finding
   fuzz check history.edn --model conformance --set reference='python3 reference.py'
                                                    a program of yours says what is right
@@ -111,8 +111,9 @@ Examples:
   fuzz check --explain bank                        what a model can be told, and an example
 
 Formats (--format, where the beginning of the file does not tell):
-  edn     Jepsen's and Elle's maps, in sequence or in one vector; Porcupine's key-value text too
+  edn     Jepsen's and Elle's maps, in sequence or in one vector or list; Porcupine's key-value text too
   json    the same as JSON, an object a line or in one array; what campaigns write
+  txt     Jepsen's history.txt
   etcd    the logs of Jepsen's etcd test, as Porcupine has them
   plume   lines r(key,value,session,transaction), of Plume and PolySI
   awdit   lines `r key value` between lines of - and =, AWDIT's test format
@@ -121,7 +122,7 @@ The last three have sessions, not real time: serializable and snapshot-isolation
 as those tools do, unless told otherwise (--set order=none).
 
 Exit code 0: nothing is wrong; 1: a violation, with its evidence; 2: the input is bad, with line and column;
-4: it could not be decided, in the --steps given for instance.";
+4: it could not be decided, in the --steps given for instance, or nothing succeeded that could be judged.";
 
 const CONVERT_EXAMPLES: &str = "\
 Examples:
@@ -129,7 +130,7 @@ Examples:
   fuzz history convert txns.edn --to plume --out txns.txt
   fuzz history convert history.txt --to dbcop --out history.json
 
-Formats: edn, json, kv (Porcupine's key-value text), etcd (logs), plume, awdit, dbcop. What a format has no word for
+Formats: edn, json, txt (Jepsen's history.txt), kv (Porcupine's key-value text), etcd (logs), plume, awdit, dbcop. What a format has no word for
 is an error that names the entry; edn has a word for everything.";
 
 /// Everything that can be typed.

@@ -1,31 +1,22 @@
 //! `fuzz check`: judges a history of anybody.
 
+mod finding;
+
 use super::arguments::Check as Arguments;
 use super::exit::Exit;
-use super::output::Output;
-use super::source::{Source, note_untimed};
+use super::output::{Output, note};
+use super::source::{Source, note_untimed, refusal};
 use anyhow::{Context, anyhow, bail};
+use finding::Finding;
 use fuzzer::nearest::suggestion;
 use fuzzer::reference;
 use oracle::check::{self, ALIASES, ANOMALIES, Anomaly, CHECKS, Check, Holds, Options};
-use oracle::checker::process::{LOG_PATTERN, SANITIZER};
-use oracle::checker::transaction::serial::STRICT;
 use oracle::format::{self, Format, Options as Reading};
-use oracle::guess::{ENTRIES_MAX, Guess};
-use oracle::history::Phase;
+use oracle::inspection;
 use oracle::page::{self, Checked};
-use oracle::raw::{Entry, Error, Process};
-use oracle::value::Value;
 use oracle::{Judgement, Verdict, Violation};
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::path::Path;
-
-/// Keys are counted up to here.
-const KEYS_MAX: usize = 1_000_000;
-
-/// What lines that are no entries of operations can be judged by.
-const OF_LINES: [Check; 2] = [SANITIZER, LOG_PATTERN];
 
 /// Checks.
 pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
@@ -41,42 +32,47 @@ pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Clean);
     }
-    let check = args.model.as_deref().map(model).transpose()?;
     let history =
         args.history.as_deref().ok_or_else(|| anyhow!("name the history, or - for standard input"))?;
-    let source = Source::open(history, args.format)?;
-    let (name, format) = (source.name.clone(), source.format);
+    let finding = Finding::at(history)?;
+    let judged = judge(history, finding.as_ref(), args, output);
+    if let (Err(_), Some(finding)) = (&judged, &finding) {
+        note(finding.told());
+    }
+    judged
+}
+
+/// Judges a history that may be that of a finding.
+fn judge(
+    history: &Path,
+    finding: Option<&Finding>,
+    args: &Arguments,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let check = args.model.as_deref().map(model).transpose()?;
+    let Source { name, history: source } = Source::open(history, args.format)?;
+    let format = source.format;
     let mut entries = source.entries(Reading { independent: args.independent });
-    let (check, mut entries) = match check {
-        Some(check) => (check, entries),
-        None if format == Format::Lines => bail!(
-            "{name} as lines is what a process wrote, which tells no single model; choose one with --model: {}",
-            OF_LINES.map(|check| check.name).join(", ")
-        ),
-        None => guessed(&name, &mut *entries).map(|(check, first)| (check, chained(first, entries)))?,
+    let check = match check {
+        Some(check) => check,
+        None => inspection::guessed(format, &mut entries).map_err(|refused| refusal(&name, refused))?,
     };
     let options = options(check, args, format)?;
-    let mut tally = Tally::default();
-    let result = (check.run)(&mut entries.by_ref().inspect(|entry| tally.count(entry)), &options);
-    // a check may be content with a part; a history is good as a whole
-    let judgement = result.and_then(|judgement| {
-        entries.by_ref().try_for_each(|entry| {
-            tally.count(&entry);
-            entry.map(drop)
-        })?;
-        Ok(judgement)
-    });
-    let judgement = judgement.with_context(|| match args.format {
+    let judged = check.judge_and_count(&mut entries, &options).with_context(|| match args.format {
         Some(_) => name.clone(),
         None => format!("{name} as {}", format.name()),
-    })?;
+    });
+    let (mut judgement, tally) = judged?;
+    if let Some(finding) = finding {
+        finding.compare(&mut judgement);
+    }
     let checked = Checked {
         history: name,
         format: format.name().to_owned(),
         model: check.name.to_owned(),
         entries: tally.entries,
         operations: tally.operations,
-        keys: tally.keys.len() as u64,
+        keys: tally.keys(),
     };
     if let Some(path) = &args.html {
         write(path, &page::html(&checked, &judgement))?;
@@ -189,44 +185,6 @@ fn model(name: &str) -> anyhow::Result<&'static Check> {
     })
 }
 
-/// The check that a history is for, and the entries that were looked at.
-#[allow(clippy::type_complexity, reason = "said once")]
-fn guessed(
-    name: &str,
-    entries: &mut dyn Iterator<Item = Result<Entry, Error>>,
-) -> anyhow::Result<(&'static Check, Vec<Result<Entry, Error>>)> {
-    let mut guess = Guess::default();
-    let first: Vec<_> = entries.take(ENTRIES_MAX).collect();
-    first.iter().flatten().for_each(|entry| guess.see(entry));
-    let checks = guess.checks();
-    match (checks.as_slice(), first.last()) {
-        ([check], _) => Ok((check, first)),
-        // what cannot be read explains best why nothing is clear
-        (_, Some(Err(error))) => Err(error.clone()).with_context(|| name.to_owned()),
-        ([], None) => bail!("{name} has no entry; say with --model what it is a history of"),
-        (checks, _) => {
-            let seen = match guess.operations().as_slice() {
-                [] => "no operations of clients".to_owned(),
-                operations => operations.join(", "),
-            };
-            let candidates = match checks {
-                [] => "`fuzz check --list` shows what there is".to_owned(),
-                _ => checks.iter().map(|check| check.name).collect::<Vec<_>>().join(", "),
-            };
-            bail!("{name} holds {seen}, which tells no single model; choose one with --model: {candidates}")
-        }
-    }
-}
-
-fn chained(
-    first: Vec<Result<Entry, Error>>,
-    rest: Box<dyn Iterator<Item = Result<Entry, Error>>>,
-) -> Box<dyn Iterator<Item = Result<Entry, Error>>> {
-    let is_over = matches!(first.last(), Some(Err(_)));
-    // after an error a reader has nothing more to say
-    Box::new(first.into_iter().chain(rest.take_while(move |_| !is_over)))
-}
-
 /// What the check is told: `--set`, `--steps`, and what the format lacks.
 fn options(check: &Check, args: &Arguments, format: Format) -> anyhow::Result<Options> {
     let known: Vec<&str> = check.options.iter().map(|setting| setting.name).collect();
@@ -243,47 +201,10 @@ fn options(check: &Check, args: &Arguments, format: Format) -> anyhow::Result<Op
         }
         options.settings.insert(name.to_owned(), value.to_owned());
     }
-    if !format.is_timed() && check.name == STRICT.name {
-        bail!(
-            "{} asks for real time, and {} has sessions without it; check it with --model serializable",
-            check.name,
-            format.name()
-        );
-    }
-    // without real time, a check that can do without it has to
-    let lacks = [("realtime", "no"), ("consistency", "sequential"), ("order", "process")];
-    if let Some((name, value)) = lacks.into_iter().find(|(name, _)| known.contains(name))
-        && !format.is_timed()
-        && !options.settings.contains_key(name)
-    {
+    if let Some((name, value)) = inspection::fill(&mut options, check, format)? {
         note_untimed(format, &format!("checked with --set {name}={value}"));
-        options.settings.insert(name.to_owned(), value.to_owned());
     }
     Ok(options)
-}
-
-/// What was read.
-#[derive(Default)]
-struct Tally {
-    entries: u64,
-    operations: u64,
-    keys: BTreeSet<Value>,
-}
-
-impl Tally {
-    fn count(&mut self, entry: &Result<Entry, Error>) {
-        let Ok(entry) = entry else { return };
-        self.entries += 1;
-        if entry.phase == Phase::Invoke && matches!(entry.process, Process::Client(_)) {
-            self.operations += 1;
-            if let Some(key) = &entry.key
-                && self.keys.len() < KEYS_MAX
-                && !self.keys.contains(key)
-            {
-                self.keys.insert(key.clone());
-            }
-        }
-    }
 }
 
 fn write(path: &Path, html: &str) -> anyhow::Result<()> {

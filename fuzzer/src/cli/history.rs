@@ -22,13 +22,13 @@ pub fn main(args: &History, output: &mut Output) -> anyhow::Result<Exit> {
 /// Writes a history in another format, to a file or to standard output.
 fn convert(args: &Convert, output: &mut Output) -> anyhow::Result<Exit> {
     let source = Source::open(&args.history, args.format)?;
-    let (name, format) = (source.name.clone(), source.format);
+    let (name, format) = (source.name, source.history.format);
     if args.to.is_timed() {
         note_untimed(format, "in what is written, the order across processes means nothing");
     }
     let mut count = 0_u64;
     let counted = |entry: &Result<Entry, _>| count += u64::from(entry.is_ok());
-    let mut entries = source.entries(Options { independent: args.independent }).inspect(counted);
+    let mut entries = source.history.entries(Options { independent: args.independent }).inspect(counted);
     let options = Options { independent: args.to_independent };
     let told = || match args.format {
         Some(_) => name.clone(),

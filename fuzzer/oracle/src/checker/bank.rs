@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(kinds(&CHECK, &below, &[("total", "100"), ("negative", "yes")]), [""; 0]);
         assert_eq!(kinds(&CHECK, &of(&[read(60, 30), read(50, 40)]), &[]), [""; 0]);
         assert_eq!(kinds(&CHECK, &of(&[read(60, 30), read(50, 41)]), &[]), ["wrong-total"]);
-        assert_eq!(kinds(&CHECK, &of(&[]), &[]), [""; 0]);
+        assert_eq!(kinds(&CHECK, &of(&[]), &[]), ["unknown"]);
         assert_eq!(kinds(&CHECK, &script(&[(0, '+', "read", Value::Nil)]), &[]), ["unknown"]);
     }
 

@@ -37,6 +37,7 @@ pub mod unique_ids;
 pub mod watch;
 
 use crate::history::{Entry, ops};
+use crate::op::Outcome;
 use crate::verdict::{Judgement, Verdicts};
 use crash::ProcessExit;
 use liveness::Quiet;
@@ -117,9 +118,22 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// An oracle reads what clients asked and heard.
+    fn reads_history(&self) -> bool {
+        self.durability
+            || self.collections
+            || self.lock
+            || self.linearizability
+            || self.liveness
+            || !self.checks.is_empty()
+    }
+}
+
 /// Judges a run. The order of the oracles is that of [`Config`]'s fields: causes before what follows from them.
 ///
-/// A history that breaks the rules leaves the oracles that read it undecided.
+/// A history that breaks the rules leaves the oracles that read it undecided, and so does one in which nothing succeeded:
+/// nothing judged is not valid.
 #[must_use]
 pub fn judge(observations: &Observations, config: &Config) -> Verdicts {
     let mut judgements = Vec::new();
@@ -146,6 +160,14 @@ pub fn judge(observations: &Observations, config: &Config) -> Verdicts {
             return Verdicts { judgements };
         }
     };
+    if config.reads_history() && ops.iter().all(|op| op.outcome != Outcome::Ok) {
+        let mut history = Judgement::new("history");
+        history.unknown(match ops.len() {
+            0 => "clients did nothing, so nothing that they see was judged".to_owned(),
+            all => format!("none of the {all} operations succeeded, so nothing that clients see was judged"),
+        });
+        judgements.push(history);
+    }
     if let (true, Some(final_from_ns)) = (config.durability, observations.final_from_ns) {
         judgements.push(durability::check(&ops, final_from_ns));
     }

@@ -219,6 +219,9 @@ fn crashes(source: &mut Source<'_>, options: &Options) -> Result<Judgement, Erro
             judgement.violation(&found.kind, entry.at_ns.unwrap_or_default(), found.summary, found.evidence);
         }
     }
+    if ends == 0 {
+        judgement.unknown("there are no ends: entries `exit` of named processes");
+    }
     judgement.note(format!("{ends} ends were judged"));
     Ok(judgement)
 }

@@ -27,7 +27,7 @@ use crate::check::{Check, Holds, Options, Setting, Source};
 use crate::example::Example;
 use crate::history::Phase;
 use crate::op::seconds;
-use crate::raw::{Entry, Error, Process};
+use crate::raw::{Entry, Error};
 use crate::value::Value;
 use crate::verdict::{Evidence, Judgement};
 use std::collections::BTreeMap;
@@ -233,7 +233,7 @@ impl Course {
             }
             return Ok(());
         }
-        let Process::Client(process) = entry.process else {
+        let Some(process) = entry.process.client() else {
             self.fault_ns = Some(self.now_ns);
             let since = self.since.take().or(self.late.take());
             self.during = self.during.take().or(since);
@@ -305,6 +305,9 @@ impl Course {
         if let Some(summary) = self.without {
             judgement.unknown(format!("without a fault {summary}"));
         }
+        if self.shown == 0 && judgement.unknown.is_empty() {
+            judgement.unknown(format!("no whole window shows {}: nothing was judged", rules.name));
+        }
         judgement.note(format!("{} was measured in {} windows", rules.name, self.shown));
         judgement
     }
@@ -354,6 +357,7 @@ impl Window {
 mod tests {
     use super::*;
     use crate::checker::simulation::{error, kinds, script};
+    use crate::raw::Process;
 
     /// An operation each 100 ms that takes `latency(n)` ms, with a fault at 3 s and one at 5 s, up to 12 s.
     fn history(latency: impl Fn(u64) -> Option<u64>) -> Vec<Entry> {

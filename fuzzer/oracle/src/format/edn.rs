@@ -1,10 +1,11 @@
-//! EDN, as Clojure prints it: values in sequence, or the elements of one vector or list, one at a time.
+//! EDN, as Clojure prints it: values in sequence, or the elements of one vector or list, one at a time. That may be
+//! nested, or the field `history` of a map.
 //!
-//! Beyond the EDN specification this takes ratios (`2/3`), `##Inf`, namespaced maps (`#:a{:b 1}`, as a tagged value)
-//! and metadata (`^:a x`, passed over). Characters (`\a`) are taken as texts, `5N` as `5`.
+//! Beyond the EDN specification this takes ratios (`2/3`), `##Inf`, namespaced maps (`#:a{:b 1}`, as `{:a/b 1}`)
+//! and metadata (`^:a x`, passed over). Characters (`\a`) are taken as texts.
 
-use super::entry::{Draft, FIELDS_EDN, Found};
-use super::scanner::{Scanner, shown, text};
+use super::entry::{Draft, FIELDS_EDN, Found, HISTORY};
+use super::scanner::{DEPTH_MAX, Scanner, shown, text};
 use crate::raw::{Error, Place};
 use crate::value::Value;
 use std::io::BufRead;
@@ -17,50 +18,113 @@ const SYMBOLIC: [&str; 3] = ["##Inf", "##-Inf", "##NaN"];
 pub(super) struct Values<R> {
     scanner: Scanner<R>,
     state: State,
+    /// What is around the values, from the outside in.
+    around: Vec<Around>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// Nothing was read but what may be around the values.
     Start,
-    /// Inside the vector or list that began here and is closed by this byte.
-    Inside(Place, u8),
-    /// Values in sequence.
-    Outside,
+    /// Values in sequence, or inside of what is around them.
+    Values,
+    /// All of it was read.
+    Done,
+}
+
+/// What is around the values: a vector or a list, or a map in whose field `history` they are.
+#[derive(Clone, Copy, Debug)]
+struct Around {
+    open: Place,
+    close: u8,
 }
 
 impl<R: BufRead> Values<R> {
     pub(super) fn new(source: R) -> Self {
-        Self { scanner: Scanner::new(source), state: State::Start }
+        Self { scanner: Scanner::new(source), state: State::Start, around: Vec::new() }
     }
 
     fn advance(&mut self) -> Result<Option<(Place, Found)>, Error> {
+        if self.state == State::Done {
+            return Ok(None);
+        }
+        self.scanner.begin();
+        if self.state == State::Start {
+            self.state = State::Values;
+            if let Some(found) = self.enter()? {
+                return Ok(Some(found));
+            }
+        }
         let scanner = &mut self.scanner;
-        scanner.begin();
         skip(scanner, 0)?;
-        if let (State::Start, Some(open @ (b'[' | b'('))) = (self.state, scanner.peek()) {
-            self.state = State::Inside(scanner.place(), if open == b'[' { b']' } else { b')' });
-            scanner.bump();
+        let place = scanner.place();
+        match (self.around.last(), scanner.peek()) {
+            (Some(around), None) => Err(scanner.unclosed(around.open)),
+            (None, None) => scanner.end().map(|()| None),
+            (Some(around), Some(byte)) if byte == around.close => self.leave().map(|()| None),
+            (_, Some(b'{')) => entry(scanner).map(|found| Some((place, found))),
+            // records print as tagged maps: #jepsen.history.Op{...}
+            (_, Some(b'#')) => {
+                Ok(Some(match dispatch(scanner, 0, |scanner| scanner.peek() == Some(b'{'))? {
+                    Some(value) => (place, Found::Value(value)),
+                    None => (place, entry(scanner)?),
+                }))
+            }
+            _ => Ok(Some((place, Found::Value(value(scanner, 0)?)))),
+        }
+    }
+
+    /// Goes into what is around the values; gives the first of them where it had to be read for that.
+    fn enter(&mut self) -> Result<Option<(Place, Found)>, Error> {
+        let scanner = &mut self.scanner;
+        loop {
             skip(scanner, 0)?;
-        } else if let State::Start = self.state {
-            self.state = State::Outside;
-        }
-        match (self.state, scanner.peek()) {
-            (State::Inside(open, _), None) => Err(scanner.unclosed(open)),
-            (State::Inside(_, close), Some(byte)) if byte == close => {
-                scanner.bump();
-                skip(scanner, 0)?;
-                scanner.over().map(|()| None)
+            let open = scanner.place();
+            if self.around.len() > DEPTH_MAX {
+                return Err(scanner.error(format!("values are nested deeper than {DEPTH_MAX}")));
             }
-            (_, None) => scanner.end().map(|()| None),
-            _ => {
-                let place = scanner.place();
-                let found = match scanner.peek() {
-                    Some(b'{') => Found::Map(fields(scanner)?),
-                    _ => Found::Value(value(scanner, 0)?),
-                };
-                Ok(Some((place, found)))
+            match scanner.peek() {
+                Some(byte @ (b'[' | b'(')) => {
+                    scanner.bump();
+                    self.around.push(Around { open, close: if byte == b'[' { b']' } else { b')' } });
+                }
+                // histories and their entries print with their tags, such as #jepsen.history.Op{...}
+                Some(b'#') => {
+                    let is_left =
+                        |scanner: &mut Scanner<R>| matches!(scanner.peek(), Some(b'[' | b'(' | b'{'));
+                    if let Some(value) = dispatch(scanner, 0, is_left)? {
+                        return Ok(Some((open, Found::Value(value))));
+                    }
+                }
+                Some(b'{') => match fields(scanner, true)? {
+                    Some(draft) => return Ok(Some((open, Found::Map(draft)))),
+                    None => self.around.push(Around { open, close: b'}' }),
+                },
+                _ => return Ok(None),
             }
         }
+    }
+
+    /// Passes over the ends of what is around the values; nothing may follow.
+    fn leave(&mut self) -> Result<(), Error> {
+        self.state = State::Done;
+        let scanner = &mut self.scanner;
+        while let Some(Around { open, close }) = self.around.pop() {
+            skip(scanner, 0)?;
+            if close == b'}' {
+                let mut is_twice = false;
+                while pair(scanner, 0, open, |key, _| is_twice |= key.as_name() == Some(HISTORY))? {}
+                if is_twice {
+                    return Err(Error::at(open, "the field `history` of this map stands twice"));
+                }
+            } else if scanner.peek().is_none() {
+                return Err(scanner.unclosed(open));
+            } else if !scanner.take(close) {
+                return Err(scanner.unexpected(&format!("`{}` after the history", char::from(close))));
+            }
+        }
+        skip(scanner, 0)?;
+        scanner.over()
     }
 }
 
@@ -70,6 +134,20 @@ impl<R: BufRead> Iterator for Values<R> {
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
     }
+}
+
+/// What follows space, comments, discarded values and metadata; nothing if these are not whole.
+pub(super) fn past_noise(text: &str) -> Option<&str> {
+    let mut scanner = Scanner::new(text.as_bytes());
+    skip(&mut scanner, 0).ok()?;
+    let rest = scanner.rest().len();
+    text.get(text.len() - rest..)
+}
+
+/// The one value that a text is.
+pub(crate) fn value_of(text: &str) -> Option<Value> {
+    let values = values_of(text, Place { line: 1, column: 1 }).ok()?;
+    <[Value; 1]>::try_from(values).ok().map(|[value]| value)
 }
 
 /// The values of a short text, such as the rest of a line that begins at `place`.
@@ -125,7 +203,10 @@ fn value<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value, Er
         Some(b'{') => map(scanner, depth),
         Some(b'"') => string(scanner).map(Value::Text),
         Some(b'\\') => character(scanner),
-        Some(b'#') => dispatch(scanner, depth),
+        Some(b'#') => {
+            let value = dispatch(scanner, depth, |_| false)?;
+            value.ok_or_else(|| scanner.unexpected("a value"))
+        }
         Some(b':') => {
             scanner.bump();
             let name = token(scanner)?;
@@ -149,8 +230,15 @@ fn plain<R: BufRead>(scanner: &mut Scanner<R>) -> Option<Value> {
     }
 }
 
-/// The map that an entry is: its names are mostly known, and need no values of their own.
-fn fields<R: BufRead>(scanner: &mut Scanner<R>) -> Result<Draft, Error> {
+/// The map at the place of an entry, where nothing else can be.
+fn entry<R: BufRead>(scanner: &mut Scanner<R>) -> Result<Found, Error> {
+    let draft = fields(scanner, false)?;
+    draft.map(Found::Map).ok_or_else(|| scanner.unexpected("an entry"))
+}
+
+/// The map that an entry is: its names are mostly known, and need no values of their own. Nothing where it is one around
+/// the history, whose value comes next.
+fn fields<R: BufRead>(scanner: &mut Scanner<R>, may_hold_history: bool) -> Result<Option<Draft>, Error> {
     scanner.value(0)?;
     let open = scanner.place();
     scanner.bump();
@@ -168,9 +256,17 @@ fn fields<R: BufRead>(scanner: &mut Scanner<R>) -> Result<Draft, Error> {
                 Some(_) => draft.put(field, value(scanner, 1)?),
                 None => return Err(scanner.error_at(open, "the map opened here is never closed")),
             }
-        } else if !pair(scanner, 0, open, |name, value| draft.put_named(name, value))? {
-            return Ok(draft);
+            continue;
         }
+        let Some(name) = key(scanner, 0, open)? else { return Ok(Some(draft)) };
+        if may_hold_history
+            && name.as_name() == Some(HISTORY)
+            && !draft.is_entry()
+            && matches!(scanner.peek(), Some(b'[' | b'('))
+        {
+            return Ok(None);
+        }
+        draft.put_named(name, value(scanner, 1)?);
     }
 }
 
@@ -196,7 +292,7 @@ fn map<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value, Erro
     scanner.bump();
     let mut pairs = Vec::new();
     while pair(scanner, depth, open, |key, value| pairs.push((key, value)))? {}
-    Ok(Value::Map(pairs))
+    Ok(Value::map(pairs))
 }
 
 /// The next pair of the map that began at `open`; false at its end.
@@ -206,13 +302,20 @@ fn pair<R: BufRead>(
     open: Place,
     take: impl FnOnce(Value, Value),
 ) -> Result<bool, Error> {
+    let Some(key) = key(scanner, depth, open)? else { return Ok(false) };
+    take(key, value(scanner, depth + 1)?);
+    Ok(true)
+}
+
+/// The key of the next pair of the map that began at `open`, up to its value; `None` at the end of the map.
+fn key<R: BufRead>(scanner: &mut Scanner<R>, depth: usize, open: Place) -> Result<Option<Value>, Error> {
     let unclosed =
         |scanner: &mut Scanner<R>| Err(scanner.error_at(open, "the map opened here is never closed"));
     skip(scanner, depth)?;
     match scanner.peek() {
         Some(b'}') => {
             scanner.bump();
-            return Ok(false);
+            return Ok(None);
         }
         Some(_) => {}
         None => return unclosed(scanner),
@@ -224,24 +327,26 @@ fn pair<R: BufRead>(
             let key = shown(&key.to_string());
             return Err(scanner.error(format!("the key {key} of the map has no value")));
         }
-        Some(_) => {}
-        None => return unclosed(scanner),
+        Some(_) => Ok(Some(key)),
+        None => unclosed(scanner),
     }
-    take(key, value(scanner, depth + 1)?);
-    Ok(true)
 }
 
-/// What begins with `#`, but for discards.
-fn dispatch<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value, Error> {
+/// What begins with `#`, but for discards; nothing if a tag was read, and its value is left to others.
+fn dispatch<R: BufRead>(
+    scanner: &mut Scanner<R>,
+    depth: usize,
+    is_left: impl FnOnce(&mut Scanner<R>) -> bool,
+) -> Result<Option<Value>, Error> {
     let place = scanner.place();
     scanner.bump();
     match scanner.peek() {
-        Some(b'{') => return Ok(Value::Set(elements(scanner, depth, b'}')?)),
+        Some(b'{') => return Ok(Some(Value::set(elements(scanner, depth, b'}')?))),
         Some(b'#') => {
             scanner.bump();
             let name = format!("##{}", token(scanner)?);
             return match name.as_str() {
-                name if SYMBOLIC.contains(&name) => Ok(Value::Number(name.to_owned())),
+                name if SYMBOLIC.contains(&name) => Ok(Some(Value::Number(name.to_owned()))),
                 _ => Err(Error::at(place, format!("{} is no number", shown(&name)))),
             };
         }
@@ -251,7 +356,30 @@ fn dispatch<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value,
     if !is_tag(&tag) {
         return Err(Error::at(place, format!("{} is no tag", shown(&format!("#{tag}")))));
     }
-    Ok(Value::Tagged(Box::new((tag, value(scanner, depth + 1)?))))
+    skip(scanner, depth)?;
+    if is_left(scanner) {
+        return Ok(None);
+    }
+    let value = value(scanner, depth + 1)?;
+    Ok(Some(match (tag.strip_prefix(':'), value) {
+        (Some(space), Value::Map(pairs)) => in_space(space, pairs),
+        (_, value) => Value::Tagged(Box::new((tag, value))),
+    }))
+}
+
+/// The map that `#:space{:a 1}` is short for: `{:space/a 1}`. A name in the space `_` has none.
+fn in_space(space: &str, pairs: Vec<(Value, Value)>) -> Value {
+    let full = |name: String| match name.strip_prefix("_/") {
+        Some(bare) => bare.to_owned(),
+        None if name.contains('/') => name,
+        None => format!("{space}/{name}"),
+    };
+    let pair = |(key, value)| match key {
+        Value::Keyword(name) => (Value::Keyword(full(name)), value),
+        Value::Symbol(name) => (Value::Symbol(full(name)), value),
+        other => (other, value),
+    };
+    Value::map(pairs.into_iter().map(pair).collect())
 }
 
 /// The characters up to the next space or delimiter; perhaps none.
@@ -272,11 +400,17 @@ fn atom(token: String) -> Result<Value, String> {
     if !begins_number(&token) {
         return Ok(Value::Symbol(token));
     }
-    let whole = token.strip_suffix('N').unwrap_or(&token);
-    if let Ok(number) = whole.parse::<i64>() {
-        return Ok(Value::Int(number));
-    }
-    if is_number(&token) { Ok(Value::Number(token)) } else { Err(format!("{} is no number", shown(&token))) }
+    let number = Value::number(&token).or_else(|| hexadecimal(&token));
+    number.ok_or_else(|| format!("{} is no number", shown(&token)))
+}
+
+/// `0x1f`: addresses in what Clojure prints of objects.
+fn hexadecimal(token: &str) -> Option<Value> {
+    let (sign, body) = token.strip_prefix('-').map_or(("", token), |body| ("-", body));
+    let digits = body.strip_prefix("0x").or_else(|| body.strip_prefix("0X"))?;
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = u128::from_str_radix(digits, 16).ok().filter(|_| is_plain)?;
+    Value::number(&format!("{sign}{number}"))
 }
 
 fn string<R: BufRead>(scanner: &mut Scanner<R>) -> Result<String, Error> {
@@ -412,22 +546,6 @@ fn begins_number(token: &str) -> bool {
     token.strip_prefix(['+', '-']).unwrap_or(token).starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Whole, with a fraction or an exponent, exact (`M`, `N`), or a ratio.
-fn is_number(token: &str) -> bool {
-    let body = token.strip_prefix(['+', '-']).unwrap_or(token);
-    let body = body.strip_suffix(['M', 'N']).unwrap_or(body);
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if let Some((above, below)) = body.split_once('/') {
-        return is_digits(above) && is_digits(below);
-    }
-    let (mantissa, exponent) = body.split_once(['e', 'E']).unwrap_or((body, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
-    // Clojure prints `1.` as `1.0`, but reads both
-    is_digits(whole)
-        && (fraction.is_empty() || is_digits(fraction))
-        && is_digits(exponent.trim_start_matches(['+', '-']))
-}
-
 fn is_tag(name: &str) -> bool {
     name.strip_prefix(':').unwrap_or(name).starts_with(char::is_alphabetic)
 }
@@ -442,7 +560,9 @@ pub(super) fn check(value: &Value) -> Result<(), String> {
     let all = |values: &[Value]| values.iter().try_for_each(check);
     match value {
         Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Text(_) => Ok(()),
-        Value::Number(token) if is_number(token) || SYMBOLIC.contains(&token.as_str()) => Ok(()),
+        Value::Number(token) if Value::number(token).is_some() || SYMBOLIC.contains(&token.as_str()) => {
+            Ok(())
+        }
         Value::Number(token) => Err(format!("EDN cannot write the number {}", shown(token))),
         Value::Keyword(name) if is_keyword(name) => Ok(()),
         Value::Keyword(name) => Err(format!("EDN cannot write a keyword with the name {name:?}")),

@@ -8,7 +8,9 @@ use std::fmt::Write;
 
 /// Fields of a map that have a place of their own in an [`Entry`].
 const FIELDS: [&str; 8] = ["index", "time", "process", "type", "f", "key", "value", "error"];
-/// They, as EDN writes them.
+/// The field of a map around a history that holds it.
+pub(super) const HISTORY: &str = "history";
+/// The fields of entries, as EDN writes them.
 pub(super) const FIELDS_EDN: [&str; 8] =
     [":index", ":time", ":process", ":type", ":f", ":key", ":value", ":error"];
 /// They, as JSON writes them.
@@ -26,6 +28,12 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// It has what only entries have.
+    pub(super) const fn is_entry(&self) -> bool {
+        let [_, _, process, phase, ..] = &self.fields;
+        process.is_some() || phase.is_some()
+    }
+
     /// Adds the field with this position in [`FIELDS`].
     pub(super) fn put(&mut self, field: usize, value: Value) {
         if self.fields[field].replace(value).is_some() {
@@ -80,6 +88,7 @@ fn drafted(draft: Draft, place: Place, before: Option<u64>, options: Options) ->
     }
     let [index, time, process, phase, f, key, value, error] = fields;
     let fault = |cause| Error::at(place, cause);
+    let value = value.unwrap_or_default();
     let index = match whole("index", index).map_err(fault)? {
         Some(index) => index,
         None => before
@@ -88,15 +97,17 @@ fn drafted(draft: Draft, place: Place, before: Option<u64>, options: Options) ->
     };
     let mut entry = Entry {
         index,
-        at_ns: whole("time", time).map_err(fault)?,
+        at_ns: at_ns(time).map_err(fault)?,
         process: process_of(process).map_err(fault)?,
         phase: phase_of(phase).map_err(fault)?,
         f: match f {
             Some(Value::Text(name) | Value::Keyword(name) | Value::Symbol(name)) => name,
+            // Elle's histories do without
+            None | Some(Value::Nil) if is_transaction(&value) => "txn".to_owned(),
             other => return Err(fault(wrong("f", other.as_ref(), "the name of an operation"))),
         },
         key: key.filter(|key| *key != Value::Nil),
-        value: value.unwrap_or_default(),
+        value,
         error: error.filter(|error| *error != Value::Nil),
         extra,
         place: Some(place),
@@ -105,12 +116,17 @@ fn drafted(draft: Draft, place: Place, before: Option<u64>, options: Options) ->
     Ok(entry)
 }
 
+/// Its operations have values, or would have.
+fn may_be_client(process: &Process) -> bool {
+    process.client().is_some() || !process.is_nemesis()
+}
+
 /// Splits what `independent` put together: a tagged tuple always, a plain pair where told.
-fn split(entry: &mut Entry, options: Options) {
+pub(super) fn split(entry: &mut Entry, options: Options) {
     if entry.key.is_some() {
         return;
     }
-    let is_client = matches!(entry.process, Process::Client(_));
+    let is_client = may_be_client(&entry.process);
     let pair = match &mut entry.value {
         Value::Tagged(tagged)
             if tagged.0.ends_with("independent/tuple") || tagged.0.ends_with("MapEntry") =>
@@ -129,6 +145,27 @@ fn split(entry: &mut Entry, options: Options) {
     }
 }
 
+/// A list of micro-operations such as `[:append 1 2]`, or nothing: what is left of one that failed.
+fn is_transaction(value: &Value) -> bool {
+    let is_micro = |value: &Value| matches!(value, Value::List(parts) if parts.len() > 1 && parts[0].as_name().is_some());
+    match value {
+        Value::Nil => true,
+        Value::List(all) => all.iter().all(is_micro),
+        _ => false,
+    }
+}
+
+/// Nanoseconds. What is given in another way (a fraction, a date) has an order and no unit that is known: it counts as no
+/// time, which whoever needs one has to say.
+fn at_ns(value: Option<Value>) -> Result<Option<u64>, String> {
+    match value {
+        Some(Value::Number(_) | Value::Text(_)) => Ok(None),
+        Some(Value::Int(number)) if number < 0 => Ok(None),
+        Some(Value::Tagged(tagged)) if tagged.1.as_name().is_some() => Ok(None),
+        other => whole("time", other),
+    }
+}
+
 /// Jepsen writes -1 where it has no index or no time.
 fn whole(name: &str, value: Option<Value>) -> Result<Option<u64>, String> {
     match value {
@@ -141,14 +178,27 @@ fn whole(name: &str, value: Option<Value>) -> Result<Option<u64>, String> {
 fn process_of(value: Option<Value>) -> Result<Process, String> {
     match value {
         Some(Value::Int(number)) if number >= 0 => Ok(Process::Client(number.unsigned_abs())),
-        Some(Value::Text(name) | Value::Keyword(name) | Value::Symbol(name)) => Ok(Process::Named(name)),
+        Some(Value::Text(name) | Value::Keyword(name) | Value::Symbol(name)) => Ok(named(name)),
+        // #uuid "..."
+        Some(Value::Tagged(tagged)) if tagged.1.as_name().is_some() => process_of(Some(tagged.1)),
         other => Err(wrong("process", other.as_ref(), "a number of at least 0, or a name such as nemesis")),
     }
 }
 
-/// The phase with this name.
+/// The process with this name: a number in quotes is the number.
+pub(super) fn named(name: String) -> Process {
+    let is_plain = name == "0" || !name.starts_with(['0', '+']);
+    match name.parse() {
+        Ok(number) if is_plain => Process::Client(number),
+        _ => Process::Named(name),
+    }
+}
+
+/// The phase with this name, however it is written: `ok`, `OK`, or `:ok` in a text.
 pub(super) fn phase_named(name: &str) -> Option<Phase> {
-    [Phase::Invoke, Phase::Ok, Phase::Fail, Phase::Info].into_iter().find(|phase| phase.name() == name)
+    let name = name.strip_prefix(':').unwrap_or(name);
+    let all = [Phase::Invoke, Phase::Ok, Phase::Fail, Phase::Info];
+    all.into_iter().find(|phase| phase.name().eq_ignore_ascii_case(name))
 }
 
 fn phase_of(value: Option<Value>) -> Result<Phase, String> {
@@ -171,8 +221,8 @@ fn into_name(key: Value) -> String {
 }
 
 /// Key and value as they are written: together where told.
-fn joined(entry: &Entry, options: Options) -> Result<(Option<&Value>, Option<Value>), String> {
-    if !options.independent || matches!(entry.process, Process::Named(_)) {
+pub(super) fn joined(entry: &Entry, options: Options) -> Result<(Option<&Value>, Option<Value>), String> {
+    if !options.independent || !may_be_client(&entry.process) {
         return Ok((entry.key.as_ref(), None));
     }
     match (&entry.key, &entry.value) {
@@ -210,11 +260,11 @@ pub(super) fn to_edn(line: &mut String, entry: &Entry, options: Options) -> Resu
         let _ = write!(line, ":time {at_ns}, ");
     }
     let _ = write!(line, ":type :{}, :process ", entry.phase.name());
-    match &entry.process {
-        Process::Client(number) => {
+    match entry.process.original() {
+        Process::Client(number) | Process::Again { number, .. } => {
             let _ = write!(line, "{number}");
         }
-        Process::Named(process) => name(line, process),
+        Process::Called { name: process, .. } | Process::Named(process) => name(line, process),
     }
     line.push_str(", :f ");
     name(line, &entry.f);
@@ -244,11 +294,11 @@ pub(super) fn to_json(line: &mut String, entry: &Entry, options: Options) -> Res
         let _ = write!(line, "\"time\":{at_ns},");
     }
     let _ = write!(line, "\"type\":\"{}\",\"process\":", entry.phase.name());
-    match &entry.process {
-        Process::Client(number) => {
+    match entry.process.original() {
+        Process::Client(number) | Process::Again { number, .. } => {
             let _ = write!(line, "{number}");
         }
-        Process::Named(process) => json::quoted(line, process),
+        Process::Called { name, .. } | Process::Named(name) => json::quoted(line, name),
     }
     line.push_str(",\"f\":");
     json::quoted(line, &entry.f);

@@ -5,8 +5,9 @@
 //! in `fail` with its value was refused, since the register held something else: that is an answer, so it is read as
 //! `ok` with the further field `result` false.
 
+use super::edn;
+use super::entry::{named, phase_named};
 use super::scanner::{Scanner, shown};
-use super::{edn, entry::phase_named};
 use crate::history::Phase;
 use crate::raw::{Entry, Error, Place, Process};
 use crate::value::Value;
@@ -15,6 +16,19 @@ use std::io::BufRead;
 
 /// The logger whose lines are operations.
 pub(super) const LOGGER: &str = "jepsen.util";
+
+/// How lines of operations are written: here, and in Jepsen's `history.txt`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// What messages call the format.
+    pub name: &'static str,
+    /// What stands before the process.
+    pub before: &'static str,
+    /// A swap that ended in `fail` with its value was refused.
+    pub refusals: bool,
+}
+
+const MANNER: Manner = Manner { name: "etcd's logs", before: "INFO  jepsen.util - ", refusals: true };
 
 /// The entries of a log.
 #[derive(Debug)]
@@ -41,7 +55,8 @@ impl<R: BufRead> Entries<R> {
             if let Some(Value::Symbol(_)) = values.first() {
                 continue;
             }
-            let entry = entry_of(values, self.index, place).map_err(|cause| Error::at(place, cause))?;
+            let entry =
+                entry_of(values, self.index, place, MANNER).map_err(|cause| Error::at(place, cause))?;
             self.index += 1;
             return Ok(Some(entry));
         }
@@ -57,11 +72,17 @@ impl<R: BufRead> Iterator for Entries<R> {
     }
 }
 
-fn entry_of(values: Vec<Value>, index: u64, place: Place) -> Result<Entry, String> {
+/// The entry that process, type, f, value and perhaps an error make.
+pub(super) fn entry_of(
+    values: Vec<Value>,
+    index: u64,
+    place: Place,
+    manner: Manner,
+) -> Result<Entry, String> {
     let mut values = values.into_iter();
     let process = match values.next() {
         Some(Value::Int(number)) if number >= 0 => Process::Client(number.unsigned_abs()),
-        Some(Value::Keyword(name)) => Process::Named(name),
+        Some(Value::Keyword(name) | Value::Text(name)) => named(name),
         other => return Err(wrong("a process: a number of at least 0, or a keyword", other)),
     };
     let phase = match values.next() {
@@ -69,7 +90,7 @@ fn entry_of(values: Vec<Value>, index: u64, place: Place) -> Result<Entry, Strin
         other => return Err(wrong("the type: :invoke, :ok, :fail or :info", other)),
     };
     let f = match values.next() {
-        Some(Value::Keyword(name)) => name,
+        Some(Value::Keyword(name) | Value::Text(name)) => name,
         other => return Err(wrong("what is done, such as :read", other)),
     };
     let mut phase = phase.unwrap_or(Phase::Info);
@@ -78,7 +99,7 @@ fn entry_of(values: Vec<Value>, index: u64, place: Place) -> Result<Entry, Strin
     let (value, error) = match (values.next(), values.next()) {
         (None, _) => return Err(wrong("a value", None)),
         (Some(error @ Value::Keyword(_)), None) if has_failed => (Value::Nil, error),
-        (Some(value @ Value::List(_)), None) if phase == Phase::Fail && f == "cas" => {
+        (Some(value @ Value::List(_)), None) if manner.refusals && phase == Phase::Fail && f == "cas" => {
             phase = Phase::Ok;
             extra.push(("result".to_owned(), Value::Bool(false)));
             (value, Value::Nil)
@@ -102,39 +123,47 @@ fn wrong(expected: &str, found: Option<Value>) -> String {
 
 /// Appends the entry as a line.
 pub(super) fn write(line: &mut String, entry: &Entry) -> Result<(), String> {
+    write_as(line, entry, MANNER)
+}
+
+/// Appends the entry as a line in this manner.
+pub(super) fn write_as(line: &mut String, entry: &Entry, manner: Manner) -> Result<(), String> {
+    let Manner { name: format, before, refusals } = manner;
     if let Some(key) = &entry.key {
-        return Err(format!("etcd's logs have one object only, no key such as {key}"));
+        return Err(format!("{format} have one object only, no key such as {key}"));
     }
     let is_refused = match entry.extra.as_slice() {
         [] => false,
-        [(name, Value::Bool(truth))] if name == "result" && entry.f == "cas" && entry.phase == Phase::Ok => {
+        [(name, Value::Bool(truth))]
+            if refusals && name == "result" && entry.f == "cas" && entry.phase == Phase::Ok =>
+        {
             !truth
         }
-        [(name, _), ..] => return Err(format!("etcd's logs have no further field `{name}`")),
+        [(name, _), ..] => return Err(format!("{format} have no further field `{name}`")),
     };
     if is_refused && (entry.error.is_some() || !matches!(entry.value, Value::List(_))) {
         return Err(
             "etcd's logs have a refused swap with its pair of values, and without an error".to_owned()
         );
     }
-    let names = [Some(&entry.f), if let Process::Named(name) = &entry.process { Some(name) } else { None }];
+    let process = match entry.process.original() {
+        Process::Client(number) | Process::Again { number, .. } => number.to_string(),
+        Process::Called { name, .. } | Process::Named(name) => format!(":{name}"),
+    };
+    let names = [Some(&*entry.f), process.strip_prefix(':')];
     if let Some(name) = names.into_iter().flatten().find(|name| !edn::is_keyword(name)) {
         return Err(format!("EDN cannot write a keyword with the name {name:?}"));
     }
     edn::check(&entry.value)?;
     entry.error.iter().try_for_each(edn::check)?;
     // a text takes everything
-    let _ = match &entry.process {
-        Process::Client(number) => write!(line, "INFO  {LOGGER} - {number}"),
-        Process::Named(name) => write!(line, "INFO  {LOGGER} - :{name}"),
-    };
     let phase = if is_refused { Phase::Fail } else { entry.phase };
-    let _ = write!(line, "\t:{}\t:{}\t", phase.name(), entry.f);
+    let _ = write!(line, "{before}{process}\t:{}\t:{}\t", phase.name(), entry.f);
     let has_failed = matches!(phase, Phase::Fail | Phase::Info);
     // alone, these would be taken for something else
     let is_taken = match &entry.value {
         Value::Keyword(_) => has_failed,
-        Value::List(_) => phase == Phase::Fail && entry.f == "cas" && !is_refused,
+        Value::List(_) => refusals && phase == Phase::Fail && entry.f == "cas" && !is_refused,
         _ => false,
     };
     let _ = match (&entry.value, &entry.error) {

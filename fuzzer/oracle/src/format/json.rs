@@ -1,8 +1,9 @@
-//! JSON: values in sequence (JSON lines among them), or the elements of one array, one at a time.
+//! JSON: values in sequence (JSON lines among them), or the elements of one array, one at a time. That may be nested, or
+//! the field `history` of an object.
 
 use super::edn::unicode;
-use super::entry::{Draft, FIELDS_JSON, Found};
-use super::scanner::{Scanner, shown, text};
+use super::entry::{Draft, FIELDS_JSON, Found, HISTORY};
+use super::scanner::{DEPTH_MAX, Scanner, shown, text};
 use crate::raw::{Error, Place};
 use crate::value::Value;
 use std::fmt::Write;
@@ -13,46 +14,94 @@ use std::io::BufRead;
 pub(super) struct Values<R> {
     scanner: Scanner<R>,
     state: State,
+    /// What is around the values, from the outside in.
+    around: Vec<Around>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// Nothing was read but what may be around the values.
     Start,
-    /// Inside the array that began here.
-    Inside(Place),
-    /// Values in sequence.
-    Outside,
+    /// Values in sequence, or inside of what is around them.
+    Values,
+    /// All of it was read.
+    Done,
+}
+
+/// What is around the values: an array, or an object in whose field `history` they are.
+#[derive(Clone, Copy, Debug)]
+struct Around {
+    open: Place,
+    close: u8,
 }
 
 impl<R: BufRead> Values<R> {
     pub(super) fn new(source: R) -> Self {
-        Self { scanner: Scanner::new(source), state: State::Start }
+        Self { scanner: Scanner::new(source), state: State::Start, around: Vec::new() }
     }
 
     fn advance(&mut self) -> Result<Option<(Place, Found)>, Error> {
         let scanner = &mut self.scanner;
         scanner.begin();
-        space(scanner);
-        if let State::Inside(open) = self.state {
-            if !more(scanner, open, b']')? {
-                return alone(scanner).map(|()| None);
+        match self.state {
+            State::Done => return Ok(None),
+            State::Start => {
+                self.state = State::Values;
+                return self.enter();
             }
-        } else if let (State::Start, Some(b'[')) = (self.state, scanner.peek()) {
-            self.state = State::Inside(scanner.place());
-            if !opened(scanner, b']')? {
-                return alone(scanner).map(|()| None);
-            }
-        } else if scanner.peek().is_none() {
-            return scanner.end().map(|()| None);
-        } else {
-            self.state = State::Outside;
+            State::Values => {}
         }
-        let place = scanner.place();
-        let found = match scanner.peek() {
-            Some(b'{') => Found::Map(fields(scanner)?),
-            _ => Found::Value(value(scanner, 0)?),
-        };
-        Ok(Some((place, found)))
+        space(scanner);
+        match self.around.last() {
+            Some(around) if !more(scanner, around.open, around.close)? => self.leave().map(|()| None),
+            None if scanner.peek().is_none() => scanner.end().map(|()| None),
+            _ => found(scanner, false).map(|(place, found)| found.map(|found| (place, found))),
+        }
+    }
+
+    /// Goes into what is around the values, to the first of them.
+    fn enter(&mut self) -> Result<Option<(Place, Found)>, Error> {
+        let scanner = &mut self.scanner;
+        loop {
+            space(scanner);
+            let open = scanner.place();
+            if self.around.len() > DEPTH_MAX {
+                return Err(scanner.error(format!("values are nested deeper than {DEPTH_MAX}")));
+            }
+            match scanner.peek() {
+                None if self.around.is_empty() => return scanner.end().map(|()| None),
+                Some(b'[') => {
+                    self.around.push(Around { open, close: b']' });
+                    if !opened(scanner, b']')? {
+                        return self.leave().map(|()| None);
+                    }
+                }
+                _ => match found(scanner, true)? {
+                    (place, Some(found)) => return Ok(Some((place, found))),
+                    (open, None) => self.around.push(Around { open, close: b'}' }),
+                },
+            }
+        }
+    }
+
+    /// Passes over the ends of what is around the values, of which the innermost was passed over already; nothing may
+    /// follow.
+    fn leave(&mut self) -> Result<(), Error> {
+        self.state = State::Done;
+        let scanner = &mut self.scanner;
+        self.around.pop();
+        while let Some(Around { open, close }) = self.around.pop() {
+            while more(scanner, open, close)? {
+                if close == b']' {
+                    return Err(scanner.unexpected("`]` after the history"));
+                }
+                if name(scanner)? == HISTORY {
+                    return Err(Error::at(open, "the field `history` of this object stands twice"));
+                }
+                value(scanner, 1)?;
+            }
+        }
+        alone(scanner)
     }
 }
 
@@ -62,6 +111,19 @@ impl<R: BufRead> Iterator for Values<R> {
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
     }
+}
+
+/// The next value and its place; no value where it is an object around the history, whose value comes next.
+fn found<R: BufRead>(
+    scanner: &mut Scanner<R>,
+    may_hold_history: bool,
+) -> Result<(Place, Option<Found>), Error> {
+    let place = scanner.place();
+    let found = match scanner.peek() {
+        Some(b'{') => fields(scanner, may_hold_history)?.map(Found::Map),
+        _ => Some(Found::Value(value(scanner, 0)?)),
+    };
+    Ok((place, found))
 }
 
 /// Passes over space.
@@ -98,8 +160,9 @@ pub(super) fn more<R: BufRead>(scanner: &mut Scanner<R>, open: Place, close: u8)
     Ok(true)
 }
 
-/// The object that an entry is: its names are mostly known, and need no texts of their own.
-fn fields<R: BufRead>(scanner: &mut Scanner<R>) -> Result<Draft, Error> {
+/// The object that an entry is: its names are mostly known, and need no texts of their own. Nothing where it is one
+/// around the history, whose value comes next.
+fn fields<R: BufRead>(scanner: &mut Scanner<R>, may_hold_history: bool) -> Result<Option<Draft>, Error> {
     scanner.value(0)?;
     let open = scanner.place();
     let mut draft = Draft::default();
@@ -112,12 +175,15 @@ fn fields<R: BufRead>(scanner: &mut Scanner<R>) -> Result<Draft, Error> {
             }
             None => {
                 let name = name(scanner)?;
+                if may_hold_history && name == HISTORY && !draft.is_entry() && scanner.peek() == Some(b'[') {
+                    return Ok(None);
+                }
                 draft.put_named(Value::Text(name), value(scanner, 1)?);
             }
         }
         is_more = more(scanner, open, b'}')?;
     }
-    Ok(draft)
+    Ok(Some(draft))
 }
 
 /// The next value; there must be one.
@@ -145,16 +211,13 @@ pub(super) fn value<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Resul
                 pairs.push((Value::Text(name), value(scanner, depth + 1)?));
                 is_more = more(scanner, open, b'}')?;
             }
-            Ok(Value::Map(pairs))
+            Ok(Value::map(pairs))
         }
         Some(b'"') => string(scanner).map(Value::Text),
         Some(b'-' | b'0'..=b'9') => {
             let token = word(scanner)?;
-            match token.parse::<i64>() {
-                _ if !is_number(&token) => Err(Error::at(open, format!("{} is no number", shown(&token)))),
-                Ok(number) => Ok(Value::Int(number)),
-                Err(_) => Ok(Value::Number(token)),
-            }
+            let number = if is_number(&token) { Value::number(&token) } else { None };
+            number.ok_or_else(|| Error::at(open, format!("{} is no number", shown(&token))))
         }
         Some(b'a'..=b'z') => {
             let token = word(scanner)?;

@@ -1,13 +1,13 @@
 //! Porcupine's key-value text. It is read as EDN; this writes it the way Porcupine's own reader wants it.
 
 use crate::history::Phase;
-use crate::raw::{Entry, Process};
+use crate::raw::Entry;
 use crate::value::Value;
 use std::fmt::Write;
 
 /// Appends the entry as a line.
 pub(super) fn write(line: &mut String, entry: &Entry) -> Result<(), String> {
-    let Process::Client(process) = entry.process else {
+    let Some(process) = entry.process.client() else {
         return Err(format!("kv has clients only, no process such as {}", entry.process));
     };
     if !matches!(entry.phase, Phase::Invoke | Phase::Ok) {

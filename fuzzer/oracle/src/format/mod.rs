@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `edn` | Jepsen's and Elle's maps, in sequence or in one vector | one entry |
 //! | `json` | the same as JSON, an object a line or in one array; what campaigns write | one entry |
+//! | `txt` | Jepsen's `history.txt`: process, type, f, value and error, with tabs between them | one entry |
 //! | `kv` | the key-value text of Porcupine: EDN with `get`, `put`, `append` of texts by `:key` | one entry |
 //! | `etcd` | the logs of Jepsen's etcd test, as Porcupine has them | one entry |
 //! | `plume` | lines `r(key,value,session,transaction)`, of Plume and PolySI | everything |
@@ -12,7 +13,7 @@
 //! | `hist` | sessions of transactions `[x:=1 y==2]`, dbcop's text | one transaction |
 //! | `lines` | any text, for the checks of what processes write; never guessed | one line |
 //!
-//! `plume`, `awdit`, `dbcop` and `hist` have transactions of sessions without real time: see [`Format::is_timed`].
+//! A vector, list or array may be the field `history` of a map or an object. `plume`, `awdit`, `dbcop` and `hist` have transactions of sessions without real time: see [`Format::is_timed`].
 //!
 //! Readers give an error with its place for whatever they do not understand, never a panic; values are nested at most
 //! 128 deep, and an entry has at most 256 MiB and 16,777,216 values. Writers refuse what their format has no word for.
@@ -20,7 +21,7 @@
 mod awdit;
 mod dbcop;
 mod detect;
-mod edn;
+pub(crate) mod edn;
 mod entry;
 mod etcd;
 mod hist;
@@ -30,11 +31,13 @@ mod lines;
 mod plume;
 mod scanner;
 mod session;
+mod txt;
 
-pub use detect::{SAMPLE_BYTES, detect};
+pub use detect::{SAMPLE_BYTES, detect, foreign, is_noise};
 
 use crate::raw::{Entry, Error};
 use std::io::{BufRead, Write};
+use std::iter::FusedIterator;
 
 /// A format of histories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +46,8 @@ pub enum Format {
     Edn,
     /// The same as JSON.
     Json,
+    /// Jepsen's `history.txt`.
+    Txt,
     /// Porcupine's key-value text.
     Kv,
     /// The logs of Jepsen's etcd test.
@@ -68,9 +73,10 @@ pub struct Options {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Edn,
         Self::Json,
+        Self::Txt,
         Self::Kv,
         Self::Etcd,
         Self::Plume,
@@ -86,6 +92,7 @@ impl Format {
         match self {
             Self::Edn => "edn",
             Self::Json => "json",
+            Self::Txt => "txt",
             Self::Kv => "kv",
             Self::Etcd => "etcd",
             Self::Plume => "plume",
@@ -108,6 +115,7 @@ impl Format {
         match self {
             Self::Edn => "Jepsen's and Elle's maps, in sequence or in one vector",
             Self::Json => "the same as JSON, an object a line or in one array; what campaigns write",
+            Self::Txt => "Jepsen's history.txt: process, type, f, value and error, with tabs between them",
             Self::Kv => "Porcupine's key-value text: EDN with get, put and append of texts",
             Self::Etcd => "the logs of Jepsen's etcd test, as Porcupine has them",
             Self::Plume => "lines r(key,value,session,transaction), of Plume and PolySI",
@@ -129,28 +137,45 @@ impl Format {
     }
 }
 
+/// The entries of a history as they are read. After the last one, or an error, there is nothing more however often it is
+/// asked for.
+pub type Entries<'a> = Box<dyn FusedIterator<Item = Result<Entry, Error>> + 'a>;
+
 /// Reads a history, an entry at a time. The first error is the last item.
-pub fn read<'a>(
-    format: Format,
-    source: impl BufRead + 'a,
-    options: Options,
-) -> Box<dyn Iterator<Item = Result<Entry, Error>> + 'a> {
+pub fn read<'a>(format: Format, source: impl BufRead + 'a, options: Options) -> Entries<'a> {
     match format {
-        Format::Edn | Format::Kv => Box::new(until_error(entries(edn::Values::new(source), options))),
-        Format::Json => Box::new(until_error(entries(json::Values::new(source), options))),
-        Format::Etcd => Box::new(until_error(etcd::Entries::new(source))),
-        Format::Plume => plume::read(source),
-        Format::Awdit => awdit::read(source),
-        Format::Dbcop => Box::new(until_error(dbcop::Entries::new(source))),
-        Format::Hist => Box::new(until_error(hist::Entries::new(source))),
-        Format::Lines => Box::new(until_error(lines::Entries::new(source))),
+        Format::Edn | Format::Kv => whole(entries(edn::Values::new(source), options)),
+        Format::Json => whole(entries(json::Values::new(source), options)),
+        Format::Txt => whole(txt::Entries::new(source, options)),
+        Format::Etcd => whole(etcd::Entries::new(source)),
+        Format::Plume => whole(plume::read(source)),
+        Format::Awdit => whole(awdit::read(source)),
+        Format::Dbcop => whole(dbcop::Entries::new(source)),
+        Format::Hist => whole(hist::Entries::new(source)),
+        Format::Lines => whole(lines::Entries::new(source)),
     }
 }
 
-fn until_error<T>(items: impl Iterator<Item = Result<T, Error>>) -> impl Iterator<Item = Result<T, Error>> {
-    let mut is_done = false;
-    items.take_while(move |item| !std::mem::replace(&mut is_done, item.is_err()))
+fn whole<'a>(items: impl Iterator<Item = Result<Entry, Error>> + 'a) -> Entries<'a> {
+    Box::new(UntilEnd(Some(items)))
 }
+
+/// Items up to the end or the first error; nobody is asked after that.
+struct UntilEnd<I>(Option<I>);
+
+impl<T, I: Iterator<Item = Result<T, Error>>> Iterator for UntilEnd<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        let item = self.0.as_mut()?.next();
+        if !matches!(item, Some(Ok(_))) {
+            self.0 = None;
+        }
+        item
+    }
+}
+
+impl<T, I: Iterator<Item = Result<T, Error>>> FusedIterator for UntilEnd<I> {}
 
 fn entries(
     values: impl Iterator<Item = Result<(crate::raw::Place, entry::Found), Error>>,
@@ -178,6 +203,7 @@ pub fn write(
     match format {
         Format::Edn => lines(history, sink, |line, entry| entry::to_edn(line, entry, options)),
         Format::Json => lines(history, sink, |line, entry| entry::to_json(line, entry, options)),
+        Format::Txt => lines(history, sink, |line, entry| txt::write(line, entry, options)),
         Format::Kv => lines(history, sink, kv::write),
         Format::Etcd => lines(history, sink, etcd::write),
         Format::Plume => plume::write(history, sink),

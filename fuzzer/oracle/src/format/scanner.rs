@@ -61,6 +61,12 @@ impl<R: BufRead> Scanner<R> {
         Ok(())
     }
 
+    /// What of the text was read and not passed over yet.
+    pub(super) fn rest(&mut self) -> &[u8] {
+        self.peek();
+        &self.chunk[self.next..]
+    }
+
     /// Where the next byte stands.
     pub(super) const fn place(&self) -> Place {
         self.place

@@ -3,7 +3,7 @@
 use super::scanner::shown;
 use crate::history::Phase;
 use crate::op::Outcome;
-use crate::raw::{Entry, Error, Op, Pairing, Place, Process};
+use crate::raw::{Entry, Error, Op, Pairing, Place, Process, clients};
 use crate::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,7 +149,7 @@ pub(super) fn transactions(
 ) -> Result<Vec<Transaction>, Error> {
     let mut pairing = Pairing::default();
     let mut ops = Vec::new();
-    for entry in history {
+    for entry in clients(history) {
         ops.extend(pairing.push(entry?)?);
     }
     ops.extend(pairing.finish());

@@ -39,11 +39,17 @@ fn values_in_sequence_or_in_one_vector_are_the_same() {
 fn atoms_of_all_kinds() {
     let of = |text: &str| values_of(text, Place { line: 1, column: 1 }).unwrap();
     assert_eq!(of("-3 +4 5N 007"), [Value::Int(-3), Value::Int(4), Value::Int(5), Value::Int(7)]);
-    for token in
-        ["0.5", "1e9", "2/3", "-1.5M", "99999999999999999999", "99999999999999999999N", "##Inf", "1."]
-    {
-        assert_eq!(of(token), [Value::Number(token.into())], "{token}");
+    assert_eq!(of("1. 1e9 4/2 0x1F -0x10"), [1, 1_000_000_000, 2, 31, -16].map(Value::Int));
+    for (token, form) in [
+        ("0.50", "0.5"),
+        ("4/6", "2/3"),
+        ("-1.5M", "-1.5"),
+        ("99999999999999999999N", "99999999999999999999"),
+        ("##Inf", "##Inf"),
+    ] {
+        assert_eq!(of(token), [Value::Number(form.into())], "{token}");
     }
+    assert_eq!(of("#{2 1.0} {:b 1 :a 2}"), of("#{1 2} {:a 2 :b 1}"));
     assert_eq!(
         of(r#""a\"\\\n\u00e9\u00E9\uD83D\uDE00\101" \a \newline \u0041 \) \é \o101"#),
         ["a\"\\\néé😀A", "a", "\n", "A", ")", "é", "A"].map(Value::text)
@@ -63,7 +69,7 @@ fn atoms_of_all_kinds() {
     let tagged = |tag: &str, value| Value::Tagged(Box::new((tag.into(), value)));
     assert_eq!(of("#inst\"2020\""), [tagged("inst", Value::text("2020"))]);
     assert_eq!(of("#a #b.C{}"), [tagged("a", tagged("b.C", Value::Map(Vec::new())))]);
-    assert_eq!(of("#:a{}"), [tagged(":a", Value::Map(Vec::new()))]);
+    assert_eq!(of("#:a{:b 1 :c/d 2 :_/e 3 4 5}"), of("{:a/b 1 :c/d 2 :e 3 4 5}"));
 }
 
 #[test]
@@ -96,9 +102,9 @@ fn errors_name_place_and_cause() {
     check(r#""\ud800""#, "line 1, column 4: half a surrogate pair is no character");
     check("a #_", "line 1, column 5: found the end, expected a value");
     let deep = "[".repeat(1_000);
-    check(&deep, "line 1, column 131: values are nested deeper than 128");
+    check(&deep, "line 1, column 130: values are nested deeper than 128");
     check(&"#_".repeat(1_000), "line 1, column 259: values are nested deeper than 128");
-    check(&"#a ".repeat(1_000), "line 1, column 387: values are nested deeper than 128");
+    check(&"#a ".repeat(1_000), "line 1, column 388: values are nested deeper than 128");
     let bytes: Result<Vec<_>, Error> = Values::new(&b"\n \"a\xff\""[..]).collect();
     assert_eq!(bytes.unwrap_err().to_string(), "line 2, column 2: this is not UTF-8");
 }

@@ -42,9 +42,9 @@ fn atoms_of_all_kinds() {
             Value::Int(-3),
             Value::Int(i64::MAX),
             other("9223372036854775808"),
-            other("0.50"),
-            other("1e9"),
-            other("-2E-3")
+            other("0.5"),
+            Value::Int(1_000_000_000),
+            other("-0.002")
         ]
     );
     assert_eq!(all(r#""\u00e9\ud83d\ude00\/\"\\\t""#).unwrap(), [Value::text("é😀/\"\\\t")]);
@@ -70,7 +70,7 @@ fn errors_name_place_and_cause() {
         "line 1, column 3: found the byte 0x0a, expected the end of the text before any control character",
     );
     check("\"\\ude00\"", "line 1, column 4: half a surrogate pair is no character");
-    check(&"[".repeat(1_000), "line 1, column 131: values are nested deeper than 128");
+    check(&"[".repeat(1_000), "line 1, column 130: values are nested deeper than 128");
     check(&"{\"\":".repeat(1_000), "line 1, column 517: values are nested deeper than 128");
 }
 

@@ -26,6 +26,10 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[ -~]{0,8}", any::<String>(), "[\"\\\\\n\r\t\u{0}-\u{1f}\u{7f}-\u{9f}{};#]{0,5}"]
 }
 
+fn number(token: String) -> Value {
+    Value::number(&token).unwrap_or(Value::Number(token))
+}
+
 /// What both EDN and JSON have.
 fn plain() -> BoxedStrategy<Value> {
     let atom = prop_oneof![
@@ -34,13 +38,13 @@ fn plain() -> BoxedStrategy<Value> {
         any::<i64>().prop_map(Value::Int),
         (-9i64..9).prop_map(Value::Int),
         text().prop_map(Value::Text),
-        "-?[1-9][0-9]{0,3}\\.[0-9]{1,3}([eE][+-]?[0-9]{1,2})?".prop_map(Value::Number),
-        "-?[1-9][0-9]{19,25}".prop_map(Value::Number),
+        "-?[1-9][0-9]{0,3}\\.[0-9]{1,3}([eE][+-]?[0-9]{1,2})?".prop_map(number),
+        "-?[1-9][0-9]{19,25}".prop_map(number),
     ];
     let nested = |inner: BoxedStrategy<Value>| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
-            prop::collection::vec((text().prop_map(Value::Text), inner), 0..4).prop_map(Value::Map),
+            prop::collection::vec((text().prop_map(Value::Text), inner), 0..4).prop_map(Value::map),
         ]
     };
     atom.prop_recursive(3, 12, 4, move |inner| nested(inner.boxed())).boxed()
@@ -52,13 +56,13 @@ fn rich() -> BoxedStrategy<Value> {
         3 => plain(),
         1 => name().prop_map(Value::Keyword),
         1 => name().prop_map(Value::Symbol),
-        1 => prop_oneof!["[1-9]/[1-9]", "0\\.[0-9]{1,3}M", "##Inf", "##-Inf", "##NaN"].prop_map(Value::Number),
+        1 => prop_oneof!["[1-9]/[1-9]", "0\\.[0-9]{1,3}M", "##Inf", "##-Inf", "##NaN"].prop_map(number),
     ];
     let nested = |inner: BoxedStrategy<Value>| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Set),
-            prop::collection::vec((inner.clone(), inner.clone()), 0..4).prop_map(Value::Map),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::set),
+            prop::collection::vec((inner.clone(), inner.clone()), 0..4).prop_map(Value::map),
             (name(), inner).prop_map(|(tag, value)| Value::Tagged(Box::new((tag, value)))),
         ]
     };
@@ -176,7 +180,7 @@ proptest! {
         let format = if is_json { Format::Json } else { Format::Edn };
         let is_unclear = |entry: &Entry| {
             let is_pair = matches!(&entry.value, Value::List(pair) if pair.len() == 2);
-            is_pair && entry.key.is_none() && matches!(entry.process, Process::Client(_))
+            is_pair && entry.key.is_none() && !entry.process.is_nemesis()
         };
         match back(format, &entries, INDEPENDENT) {
             Ok((read, text)) => prop_assert_eq!(&read, &entries, "{}", text),
@@ -199,6 +203,24 @@ proptest! {
         let entries: Vec<Entry> = entries.into_iter().enumerate().map(plain).collect();
         let (read, text) = back(Format::Etcd, &entries, NONE).unwrap();
         prop_assert_eq!(&read, &entries, "{}", text);
+    }
+
+    #[test]
+    fn txt(entries in history(rich()), f in prop_oneof!["cas", "read"], has_keys in any::<bool>()) {
+        let plain = |(index, entry): (usize, Entry)| {
+            let key = entry.key.filter(|_| has_keys && !entry.process.is_nemesis());
+            Entry { index: index as u64, at_ns: None, f: f.clone(), key, extra: Vec::new(), ..entry }
+        };
+        let entries: Vec<Entry> = entries.into_iter().enumerate().map(plain).collect();
+        prop_assume!(!entries.iter().any(is_tuple));
+        let is_unclear = |entry: &Entry| {
+            let is_pair = matches!(&entry.value, Value::List(pair) if pair.len() == 2);
+            has_keys && is_pair && entry.key.is_none()
+        };
+        match back(Format::Txt, &entries, Options { independent: has_keys }) {
+            Ok((read, text)) => prop_assert_eq!(&read, &entries, "{}", text),
+            Err(error) => prop_assert!(entries.iter().any(is_unclear), "{}", error),
+        }
     }
 
     #[test]

@@ -171,8 +171,12 @@ fn broken_entries_name_their_field() {
         "line 1, column 1: the field `f` holds `[1]`, expected the name of an operation",
     );
     check(
-        "{:type :ok :process 0 :f :r :time 1.5}",
-        "line 1, column 1: the field `time` holds `1.5`, expected a whole number of at least 0",
+        "{:type :ok :process 0 :f :r :time [1]}",
+        "line 1, column 1: the field `time` holds `[1]`, expected a whole number of at least 0",
+    );
+    check(
+        "{:type :ok :process 0 :value 1}",
+        "line 1, column 1: the field `f` is missing, expected the name of an operation",
     );
     check("{:type :ok :process 0 :f :r :f :w}", "line 1, column 1: the field `f` stands twice");
 }
@@ -188,6 +192,14 @@ fn formats_are_told_from_their_beginnings() {
         ("edn", "{\"type\" 1"),
         ("json", "{\"type\": \"ok\""),
         ("json", "\u{feff}[ {\"type\" : \"ok\""),
+        ("edn", "^{:name \"x\"} [{:type :ok"),
+        ("edn", "#_ {\"a\" 1} {:type :ok"),
+        ("edn", "[[{:type :ok"),
+        ("edn", "{:name 1 :history [{:type"),
+        ("json", "{\"name\": 1, \"data\": [1], \"history\": [{\"type\""),
+        ("json", "[[{\"type\": \"ok\", \"process\": 1"),
+        ("txt", "0\t:invoke\t:write\t1"),
+        ("txt", ":nemesis   :info :kill nil"),
         ("etcd", "INFO  jepsen.core - Hi\nINFO  jepsen.util - 3\t:invoke"),
         ("plume", "r(1,2,3,4)\n"),
         ("awdit", "\nr 1 2\n"),
