@@ -6,6 +6,9 @@ use crate::model::{Bond, Model};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+/// No attempt costs more than this part of the budget, so that many can be made.
+pub(super) const SHARE: u64 = 32;
+
 /// So many operations are tried one by one, so that those who tell the most plainly are found.
 const FEW: usize = 400;
 
@@ -20,9 +23,14 @@ pub(super) fn core<D: Datatype>(
     cut: u64,
     mut steps: u64,
 ) -> Vec<usize> {
+    let share = steps.div_ceil(SHARE);
     let mut is_impossible = |some: &[usize]| {
         let known: Vec<Item<D::Action>> = some.iter().filter_map(|i| known(model, &items[*i], cut)).collect();
-        let answer = impossible(model, &known, &mut steps);
+        // what takes too long to tell stays in, and the rest is tried all the same
+        let given = share.min(steps);
+        let mut left = given;
+        let answer = impossible(model, &known, &mut left);
+        steps -= given - left;
         (answer || steps > 0).then_some(answer)
     };
     let (all, now): (Vec<usize>, Vec<Item<D::Action>>) =

@@ -6,6 +6,24 @@ use std::fmt::Display;
 /// How many operations of an order or an overlap are worth printing.
 const SHOWN_MAX: usize = 4;
 
+/// How many operations that contradict each other are printed.
+const CORE_SHOWN_MAX: usize = 20;
+
+/// The operations that have no order even alone, a line each, the last of them where they are many; `left_out` more are
+/// before these.
+pub(super) fn contradiction<O: Display>(core: &[O], left_out: usize) -> Vec<String> {
+    let tail = core.len().saturating_sub(CORE_SHOWN_MAX);
+    let heading = match left_out + tail {
+        0 => format!("these {} alone contradict each other", core.len()),
+        more => format!(
+            "{} operations contradict each other, and fewer that do so were not found; the last {} of them are",
+            core.len() + left_out,
+            core.len() + left_out - more
+        ),
+    };
+    std::iter::once(heading).chain(core[tail..].iter().map(|op| format!("  {op}"))).collect()
+}
+
 /// An operation as far as stories need it; its `Display` is a line of them.
 pub(super) trait Told: Display {
     /// Index of its invocation.
@@ -54,11 +72,7 @@ impl<O: Told> Story<'_, O> {
                 lines.extend(order[tail..].iter().map(|op| format!("  {op}")));
             }
         }
-        lines.push(match left_out {
-            0 => format!("these {} alone contradict each other", core.len()),
-            more => format!("these {}, and {more} before them, alone contradict each other", core.len()),
-        });
-        lines.extend(core.iter().map(|op| format!("  {op}")));
+        lines.extend(contradiction(core, *left_out));
         let in_core: BTreeSet<u64> = core.iter().map(|op| op.invoke()).collect();
         let is_beside = |op: &&&O| {
             !in_core.contains(&op.invoke())
@@ -72,5 +86,22 @@ impl<O: Told> Story<'_, O> {
             lines.extend(beside[tail..].iter().map(|op| format!("  {op}")));
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_contradiction_is_cut_and_says_so() {
+        assert_eq!(contradiction(&["a", "b"], 0), ["these 2 alone contradict each other", "  a", "  b"]);
+        let many: Vec<usize> = (0..30).collect();
+        let lines = contradiction(&many, 70);
+        assert!(
+            lines[0].starts_with("100 operations contradict each other, ")
+                && lines[0].ends_with("the last 20 of them are")
+        );
+        assert_eq!((lines.len(), lines[1].as_str(), lines[20].as_str()), (21, "  10", "  29"));
     }
 }

@@ -77,7 +77,28 @@ pub(super) fn judge(oracle: &str, history: &History, demand: &Demand, vouched: V
     let graph = depend::graph(history, &order, demand.is_realtime);
     let cycles = search::cycles(&graph, demand.steps_max);
     let why: &Why<'_> = &|a, b, kind| data(history, &succession, a, b, kind);
-    report::judgement(oracle, demand, history, findings, &cycles, why)
+    let mut judgement = report::judgement(oracle, demand, history, findings, &cycles, why);
+    if oracle == NAME
+        && let unordered = succession.unordered(history)
+        && let Some((one, other)) = unordered.first()
+    {
+        judgement.note(unseen(history, unordered.len(), *one, *other));
+    }
+    judgement
+}
+
+/// What is not looked at: this many registers have versions without a known order, such as these two.
+fn unseen(history: &History, count: usize, one: u32, other: u32) -> String {
+    let key = history.key_name(history.versions[one as usize].key);
+    let (one, other) = (value(history, one), value(history, other));
+    format!(
+        "the order of all versions is not known of {count} of {} keys (of {key}, {one} or {other} may be newer), so anomalies \
+         that depend on it are not seen; `{}=yes` or `{}=yes` tell an order, and the models serializable, \
+         strict-serializable and snapshot-isolation look at every order",
+        history.keys.len(),
+        LINEARIZABLE.name,
+        SEQUENTIAL.name
+    )
 }
 
 /// Why registers put `a` before `b`.

@@ -132,6 +132,47 @@ impl Succession {
         order
     }
 
+    /// For each register of which it is not known in what order all its versions came, two that may be either way round.
+    pub fn unordered(&self, history: &History) -> Vec<(u32, u32)> {
+        let mut versions: Vec<(u32, u32)> = (0..)
+            .zip(&history.versions)
+            .filter(|(number, version)| {
+                *number != history.keys[version.key as usize].initial
+                    && history.effective_writer(*number).is_some()
+            })
+            .map(|(number, version)| (version.key, number))
+            .collect();
+        versions.sort_unstable();
+        let mut older = vec![0_u32; history.versions.len()];
+        self.newer.iter().for_each(|pair| older[pair.to as usize] += 1);
+        let of = |version: u32| {
+            let at = self.newer.partition_point(|pair| pair.from < version);
+            self.newer[at..].iter().take_while(move |pair| pair.from == version)
+        };
+        let mut unordered = Vec::new();
+        for key in versions.chunk_by(|a, b| a.0 == b.0) {
+            // the order is known if at each step one version only can be the next
+            let mut next: Vec<u32> = key
+                .iter()
+                .map(|(_, version)| *version)
+                .filter(|version| older[*version as usize] == 0)
+                .collect();
+            while let [version] = next[..] {
+                next.clear();
+                for pair in of(version) {
+                    older[pair.to as usize] -= 1;
+                    if older[pair.to as usize] == 0 {
+                        next.push(pair.to);
+                    }
+                }
+            }
+            if let [first, second, ..] = next[..] {
+                unordered.push((first, second));
+            }
+        }
+        unordered
+    }
+
     /// The pairs from one version to another.
     pub fn why(&self, from: u32, to: u32) -> Option<&Newer> {
         let at = self.newer.partition_point(|pair| (pair.from, pair.to) < (from, to));

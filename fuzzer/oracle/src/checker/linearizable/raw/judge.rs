@@ -4,9 +4,9 @@ use super::part::Part;
 use super::settings::{Consistency, Settings};
 use crate::checker::linearizable::NAME;
 use crate::checker::linearizable::classify::Why;
-use crate::checker::linearizable::core::shrink;
+use crate::checker::linearizable::core::{SHARE, shrink};
 use crate::checker::linearizable::decide::{Datatype, Finding, Impossible, find};
-use crate::checker::linearizable::explain::{Story, Told};
+use crate::checker::linearizable::explain::{Story, Told, contradiction};
 use crate::checker::linearizable::search::Item;
 use crate::checker::linearizable::sequential::{self, Answer};
 use crate::model::intern::Interner;
@@ -112,11 +112,14 @@ fn in_sequence<M: Datatype>(ops: &[Op], part: &Part<'_, M>, steps_max: u64) -> J
         }
         Answer::Impossible { order } => order,
     };
-    let mut steps = steps_max;
-    let core = shrink(&part.model, &part.items, None, all, |some| match search(some, &mut steps) {
-        Answer::Impossible { .. } => Some(true),
-        Answer::Order(_) => Some(false),
-        Answer::OutOfBudget { .. } => None,
+    let (mut steps, share) = (steps_max, steps_max.div_ceil(SHARE));
+    let core = shrink(&part.model, &part.items, None, all, |some| {
+        // what takes too long to tell stays in, and the rest is tried all the same
+        let given = share.min(steps);
+        let mut left = given;
+        let answer = matches!(search(some, &mut left), Answer::Impossible { .. });
+        steps -= given - left;
+        (answer || steps > 0).then_some(answer)
     });
     let summary = format!(
         "no order of the {} operations keeps that of each process and explains every answer; the longest has {}",
@@ -124,9 +127,8 @@ fn in_sequence<M: Datatype>(ops: &[Op], part: &Part<'_, M>, steps_max: u64) -> J
         order.len()
     );
     let core: Vec<&Op> = core.into_iter().map(|i| own[i]).collect();
+    let lines = contradiction(&core, 0);
     let core = &core[core.len().saturating_sub(EVIDENCE_MAX)..];
-    let mut lines = vec![format!("these {} alone contradict each other", core.len())];
-    lines.extend(core.iter().map(|op| format!("  {op}")));
     let last = core.iter().max_by_key(|op| op.complete);
     let at_ns = last.and_then(|op| op.completed_ns.or(op.invoked_ns)).unwrap_or_default();
     let ops = core.iter().map(|op| (*op).clone()).collect();

@@ -15,6 +15,7 @@ use super::{NAME, staleness};
 use crate::check::{Check, Holds, Options};
 use crate::example::Example;
 use crate::model::sequence::Sequence;
+use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
 use crate::verdict::Judgement;
@@ -24,6 +25,8 @@ use settings::{
     CONSISTENCY, CONSISTENCY_OF_REGISTERS, Consistency, GUARANTEES, INITIAL, INITIAL_COUNT, NIL, PARTITION,
     REFUSALS, STALENESS, Settings, THREADS,
 };
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// `register`: the fastest, for reads and writes.
 pub const REGISTER: Check = Check {
@@ -249,7 +252,46 @@ pub fn register(ops: &[Op], options: &Options, swaps: bool) -> Result<Judgement,
         name = staleness::NAME;
         sessions::relax(ops, &mut parts, bound_ns)?;
     }
-    Ok(judge::judge_as(name, ops, parts, &settings))
+    let mut judgement = judge::judge_as(name, ops, parts, &settings);
+    if !judgement.violations.is_empty()
+        && !options.settings.contains_key(INITIAL.name)
+        && let Some(value) = initial_perhaps(ops)
+    {
+        judgement.note(format!(
+            "nobody writes {value}, the only such value that is read: if it is what a register holds at first, say so \
+             with --set {}={}",
+            INITIAL.name,
+            settings::as_typed(value)
+        ));
+    }
+    Ok(judgement)
+}
+
+/// The value that registers may hold before anything is written: the only one that is read, or found by a swap, and not
+/// written by anybody.
+fn initial_perhaps(ops: &[Op]) -> Option<&Value> {
+    let new = |op: &Op| {
+        if op.f == "cas" { op.asked.as_elements().and_then(|pair| pair.get(1).cloned()) } else { None }
+    };
+    let mut written: BTreeSet<(Option<&Value>, Cow<'_, Value>)> = BTreeSet::new();
+    for op in ops {
+        if op.f == "write" {
+            written.insert((op.key.as_ref(), Cow::Borrowed(&op.asked)));
+        } else if let Some(new) = new(op) {
+            written.insert((op.key.as_ref(), Cow::Owned(new)));
+        }
+    }
+    let seen = ops.iter().filter(|op| op.outcome == Outcome::Ok).filter_map(|op| match op.f.as_str() {
+        "read" => Some((op, op.value())),
+        "cas" => Some((op, op.asked.as_elements()?.first()?)),
+        _ => None,
+    });
+    let mut strangers = seen
+        .filter(|(_, value)| **value != Value::Nil)
+        .filter(|(op, value)| !written.contains(&(op.key.as_ref(), Cow::Borrowed(*value))))
+        .map(|(_, value)| value);
+    let first = strangers.next()?;
+    strangers.all(|other| other == first).then_some(first)
 }
 
 #[cfg(test)]

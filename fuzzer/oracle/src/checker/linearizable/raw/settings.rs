@@ -1,6 +1,7 @@
 //! What a check of linearizability may be told.
 
 use crate::check::{Options, Setting};
+use crate::format::edn;
 use crate::raw::Error;
 use crate::value::Value;
 
@@ -50,7 +51,7 @@ pub(super) const STALENESS: Setting = Setting {
 };
 pub(super) const INITIAL: Setting = Setting {
     name: "initial",
-    about: "what a register holds first: a number, a text, :name or nil; nil without it",
+    about: "what a register holds first: a number, a text, :name or nil, or anything as EDN writes it; nil without it",
 };
 pub(super) const INITIAL_COUNT: Setting =
     Setting { name: "initial", about: "what the counter holds first, a whole number; 0 without it" };
@@ -120,11 +121,30 @@ impl Settings {
 
 /// A value as a person types it.
 fn value(text: &str) -> Value {
-    match (text, text.parse(), text.strip_prefix(':')) {
-        ("nil", ..) => Value::Nil,
-        (_, Ok(number), _) => Value::Int(number),
-        (_, _, Some(name)) => Value::Keyword(name.into()),
-        _ => Value::text(text),
+    match (text, text.strip_prefix(':')) {
+        ("nil", _) => Value::Nil,
+        ("true", _) => Value::Bool(true),
+        ("false", _) => Value::Bool(false),
+        (_, Some(name)) => Value::Keyword(name.into()),
+        // what is a list, a set or a map in EDN is one here
+        _ if text.starts_with(['[', '(', '{', '#', '"']) => {
+            edn::value_of(text).unwrap_or_else(|| Value::text(text))
+        }
+        _ => Value::number(text).unwrap_or_else(|| Value::text(text)),
+    }
+}
+
+/// The inverse of [`value`], as a word for a shell.
+pub(super) fn as_typed(value: &Value) -> String {
+    let text = match value {
+        Value::Text(text) if self::value(text) == *value => text.clone(),
+        other => other.to_string(),
+    };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -145,6 +165,13 @@ mod tests {
         assert_eq!((zero.initial, zero.nil_is_unknown), (Value::Int(0), true));
         assert_eq!(zero.consistency, Consistency::Sequential);
         assert_eq!(settings(&[("initial", ":free")]).unwrap().initial, Value::Keyword("free".into()));
+        for text in ["0", "0.5", "nil", "true", ":free", "a text", "[1 2]", "{:a 1}", "#{1}", "it's", "\"7\""]
+        {
+            let value = settings(&[("initial", text)]).unwrap().initial;
+            let typed = as_typed(&value).replace(r"'\''", "\0");
+            let plain = typed.trim_matches('\'').replace('\0', "'");
+            assert_eq!(settings(&[("initial", &plain)]).unwrap().initial, value, "{text}");
+        }
         let cases = [
             ("refusals", "maybe", "setting `refusals` is \"maybe\", expected yes or no"),
             ("nil", "0", "setting `nil` is \"0\", expected absent or unknown"),
