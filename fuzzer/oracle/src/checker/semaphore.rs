@@ -13,8 +13,9 @@
 //! `semaphore` the value that is asked for may be a number of permits, one without it. Each key is a lock of its own.
 //!
 //! A process holds from the completion that granted the lock until it asks to release it, or its lease ends. An
-//! acquisition whose end is unknown holds nothing for certain; a release ends the hold when it is asked for, however it
-//! ends. A process that acquires a mutex again while it holds it is one holder. A release by a process that holds nothing
+//! acquisition whose end is unknown holds nothing for certain; a release ends the hold when it is asked for, unless it
+//! failed: then it did not happen, as in Knossos, and the process held all the time (with `failed-release=frees` it ends
+//! the hold all the same). A process that acquires a mutex again while it holds it is one holder. A release by a process that holds nothing
 //! changes nothing; with `foreign-release=yes` it gives back what was granted first to anybody.
 //!
 //! `overlap-ms` declares that a lease may outlive its loss: in so many milliseconds after each entry of the history that
@@ -34,7 +35,7 @@ use self::losses::Losses;
 use super::shape::wrong_value;
 use crate::check::{Check, Holds, Options, Setting, Source};
 use crate::example::Example;
-use crate::raw::{Entry, Error, Op, Pairing, Process, Step};
+use crate::raw::{Entry, Error, Op, Pairing, Step};
 use crate::value::Value;
 use crate::verdict::Judgement;
 use std::collections::BTreeMap;
@@ -55,10 +56,16 @@ const LOSSES: Setting = Setting {
     about: "the names of the faults that are losses, separated by commas; all faults without it",
 };
 
+const FAILED: Setting = Setting {
+    name: "failed-release",
+    about: "holds (a release that failed did not happen, so its process still holds; so without it) or frees (it ended the \
+            hold all the same)",
+};
+
 /// The check `mutex`.
 pub const MUTEX: Check = Check {
     name: "mutex",
-    about: "at most one process holds the lock between `acquire` and `release`",
+    about: "at most one process holds the lock between `acquire` and a `release` that did not fail",
     example: Example {
         settings: &[],
         history: &[
@@ -69,7 +76,7 @@ pub const MUTEX: Check = Check {
         ],
         finds: "mutex/two-holders",
     },
-    options: &[LEASE, OVERLAP, LOSSES],
+    options: &[FAILED, LEASE, OVERLAP, LOSSES],
     holds: Holds::Open,
     run: |source, options| judge(source, options, Kind::Mutex),
 };
@@ -77,7 +84,7 @@ pub const MUTEX: Check = Check {
 /// The check `semaphore`.
 pub const SEMAPHORE: Check = Check {
     name: "semaphore",
-    about: "at most so many permits are held between `acquire` and `release`",
+    about: "at most so many permits are held between `acquire` and a `release` that did not fail",
     example: Example {
         settings: &[("permits", "2")],
         history: &[
@@ -96,6 +103,7 @@ pub const SEMAPHORE: Check = Check {
             name: "foreign-release",
             about: "yes lets processes release what others acquired; no without it",
         },
+        FAILED,
         LEASE,
         OVERLAP,
         LOSSES,
@@ -126,13 +134,24 @@ struct Rules {
     /// The faults that are losses; all without it.
     losses: Option<Vec<String>>,
     is_foreign: bool,
+    /// A release that failed ends the hold all the same.
+    frees: bool,
 }
 
 impl Rules {
     fn new(options: &Options, kind: Kind) -> Result<Self, Error> {
         let ns = |name| Ok(options.number::<u64>(name)?.map(|ms| ms.saturating_mul(MS)));
         let names = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect();
+        let frees = match options.text(FAILED.name) {
+            None | Some("holds") => false,
+            Some("frees") => true,
+            Some(other) => {
+                let cause = format!("setting `{}` is {other:?}, expected holds or frees", FAILED.name);
+                return Err(Error::at(None, cause));
+            }
+        };
         Ok(Self {
+            frees,
             kind,
             permits: u128::from(options.number::<u64>("permits")?.unwrap_or(1)),
             lease_ns: ns("lease-ms")?,
@@ -143,8 +162,7 @@ impl Rules {
     }
 
     fn is_loss(&self, entry: &Entry) -> bool {
-        matches!(entry.process, Process::Named(_))
-            && self.losses.as_ref().is_none_or(|names| names.contains(&entry.f))
+        entry.process.client().is_none() && self.losses.as_ref().is_none_or(|names| names.contains(&entry.f))
     }
 }
 
@@ -160,6 +178,8 @@ fn judge(source: &mut Source<'_>, options: &Options, kind: Kind) -> Result<Judge
         let entry = entry?;
         now_ns = entry.at_ns.map_or(now_ns, |at_ns| at_ns.max(now_ns));
         let now = (now_ns, entry.index);
+        // who goes on after an operation of unknown end still holds what it held
+        let holder = entry.process.original().client();
         match pairing.step(entry)? {
             Step::Other(entry) => {
                 if let Some(overlap_ns) = rules.overlap_ns.filter(|_| rules.is_loss(&entry)) {
@@ -168,10 +188,11 @@ fn judge(source: &mut Source<'_>, options: &Options, kind: Kind) -> Result<Judge
             }
             Step::Begun(op) => {
                 let lock = of(&mut locks, op);
-                lock.begin(op, now, &rules)?;
+                lock.begin(op, holder.unwrap_or(op.process), now, &rules)?;
                 lock.go_on(&rules, &losses, &mut judgement);
             }
             Step::Ended(op) => {
+                let op = Op { process: holder.unwrap_or(op.process), ..op };
                 let lock = of(&mut locks, &op);
                 tokens += u64::from(lock.end(op, now, &rules, &mut judgement)?);
                 lock.go_on(&rules, &losses, &mut judgement);

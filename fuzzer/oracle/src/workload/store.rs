@@ -87,7 +87,8 @@ impl Store {
             }
             "drain" => Some(Value::List(self.lists.remove(&key).unwrap_or_default())),
             "acquire" => {
-                let is_free = self.holders.get(&key).is_none_or(|holder| *holder == client) && !is_late;
+                // who holds it already is refused too: as another process it would be another holder
+                let is_free = !self.holders.contains_key(&key) && !is_late;
                 is_free.then(|| {
                     self.holders.insert(key, client);
                     self.token += 1;

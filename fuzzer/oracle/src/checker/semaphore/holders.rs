@@ -29,8 +29,8 @@ struct Hold {
 enum Event {
     /// It is granted.
     Grant(Rc<Hold>, Point),
-    /// A process asks to release it.
-    Release { process: u64, at: Point, fate: Fate },
+    /// A process asks to release it, by the operation invoked at this index.
+    Release { process: u64, invoke: u64, at: Point, fate: Fate },
 }
 
 /// What is known of a release.
@@ -39,6 +39,22 @@ enum Fate {
     Open,
     Failed,
     Counts,
+}
+
+/// A grant whose holder has asked to release it, by the operation invoked at this index, which may fail yet: then it was
+/// held all the time.
+type Limbo = (u64, Rc<Hold>);
+
+/// So many suspicions are kept for each lock.
+const SUSPICIONS_MAX: usize = 64;
+
+/// Too many would have held at this instant if releases failed that are open.
+struct Suspicion {
+    at_ns: u64,
+    /// Who held for certain.
+    holds: Vec<Rc<Hold>>,
+    /// Who would hold then.
+    limbo: Vec<Limbo>,
 }
 
 /// Too many held after a loss; it is not known yet whether they let go in time.
@@ -62,6 +78,9 @@ pub struct Lock {
     /// In the order in which they were granted.
     holds: Vec<Rc<Hold>>,
     held: Held,
+    /// Those whose release is open.
+    limbo: Vec<Limbo>,
+    suspicions: Vec<Suspicion>,
     /// No lease ends before; `None` where there is none.
     first_end: Option<Point>,
     doubts: VecDeque<Doubt>,
@@ -70,17 +89,16 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// An operation begins.
-    pub fn begin(&mut self, op: &Op, now: Point, rules: &Rules) -> Result<(), Error> {
+    /// An operation of this holder begins.
+    pub fn begin(&mut self, op: &Op, process: u64, now: Point, rules: &Rules) -> Result<(), Error> {
         match op.f.as_str() {
             "acquire" | "lock" => self.tokens.ask(op),
             "release" | "unlock" => {
-                // only where others may release it matters whether it failed
-                let fate = if rules.is_foreign { Fate::Open } else { Fate::Failed };
                 if rules.is_foreign {
                     self.open.insert(op.invoke, self.passed + self.waiting.len() as u64);
                 }
-                self.waiting.push_back(Event::Release { process: op.process, at: now, fate });
+                let (invoke, at, fate) = (op.invoke, now, Fate::Open);
+                self.waiting.push_back(Event::Release { process, invoke, at, fate });
             }
             _ => return Err(not_understood(op, "acquire or release")),
         }
@@ -100,8 +118,9 @@ impl Lock {
             if let Some(Event::Release { fate, .. }) =
                 place.and_then(|place| self.waiting.get_mut(place as usize))
             {
-                *fate = if op.outcome == Outcome::Fail { Fate::Failed } else { Fate::Counts };
+                *fate = if op.outcome == Outcome::Fail && !rules.frees { Fate::Failed } else { Fate::Counts };
             }
+            self.decide(&op, now, rules, judgement);
             return Ok(false);
         }
         let op = Rc::new(op);
@@ -131,10 +150,11 @@ impl Lock {
         while let Some(event) = self.waiting.front() {
             let at = match event {
                 Event::Grant(_, at) => *at,
-                Event::Release { process, at, fate } => {
+                Event::Release { process, at, fate, .. } => {
                     let (process, at, fate) = (*process, *at, *fate);
                     self.expire(at);
-                    if fate == Fate::Open && !self.holds.is_empty() && self.own(process).is_none() {
+                    let may_be_foreign = rules.is_foreign && self.own(process).is_none();
+                    if fate == Fate::Open && !self.holds.is_empty() && may_be_foreign {
                         return;
                     }
                     at
@@ -144,7 +164,9 @@ impl Lock {
             self.passed += 1;
             match self.waiting.pop_front() {
                 Some(Event::Grant(hold, _)) => self.granted(hold, at, rules, losses, judgement),
-                Some(Event::Release { process, fate, .. }) => self.released(process, fate, rules),
+                Some(Event::Release { process, invoke, fate, .. }) => {
+                    self.released(process, invoke, fate, rules);
+                }
                 None => return,
             }
         }
@@ -168,13 +190,16 @@ impl Lock {
         self.held.add(&hold);
         self.holds.push(hold);
         if self.held.permits(rules.kind) <= rules.permits {
+            if losses.span(at.0).is_none() {
+                self.suspect(at, rules);
+            }
             return;
         }
         match losses.span(at.0) {
             None if self.is_broken => {}
             None => {
                 self.is_broken = true;
-                report(&self.holds, at.0, false, rules, judgement);
+                report(&self.holds, at.0, false, None, rules, judgement);
             }
             Some(_) if self.is_overdue => {}
             Some(span) => {
@@ -183,6 +208,8 @@ impl Lock {
         }
         if self.is_settled(rules) {
             self.holds = Vec::new();
+            self.limbo = Vec::new();
+            self.suspicions = Vec::new();
             self.held = Held::default();
             self.first_end = None;
         }
@@ -193,15 +220,67 @@ impl Lock {
         self.is_broken && (self.is_overdue || rules.overlap_ns.is_none())
     }
 
-    fn released(&mut self, process: u64, fate: Fate, rules: &Rules) {
+    /// A release was asked for; one that failed did not happen.
+    fn released(&mut self, process: u64, invoke: u64, fate: Fate, rules: &Rules) {
+        if fate == Fate::Failed {
+            return;
+        }
+        let own = self.own(process);
         let any = (rules.is_foreign && fate == Fate::Counts && !self.holds.is_empty()).then_some(0);
-        let Some(at) = self.own(process).or(any) else { return };
+        let Some(at) = own.or(any) else { return };
         let hold = self.holds.remove(at);
         self.held.remove(&hold);
         self.doubts.retain_mut(|doubt| {
             doubt.left.retain(|left| !Rc::ptr_eq(left, &hold));
             permits(&doubt.left, rules.kind) > rules.permits
         });
+        if own.is_some() && fate == Fate::Open {
+            self.limbo.push((invoke, hold));
+        }
+    }
+
+    /// Remembers who would be too many now, should releases fail that are open.
+    fn suspect(&mut self, at: Point, rules: &Rules) {
+        let limbo: Vec<Limbo> = self.limbo.iter().filter(|(_, hold)| hold.until > at).cloned().collect();
+        if limbo.is_empty() || self.suspicions.len() >= SUSPICIONS_MAX {
+            return;
+        }
+        let holds = self.holds.clone();
+        let all: Vec<_> = holds.iter().chain(limbo.iter().map(|(_, hold)| hold)).cloned().collect();
+        if permits(&all, rules.kind) > rules.permits {
+            self.suspicions.push(Suspicion { at_ns: at.0, holds, limbo });
+        }
+    }
+
+    /// A release ends, which decides whether its grant was held all the time.
+    fn decide(&mut self, release: &Op, now: Point, rules: &Rules, judgement: &mut Judgement) {
+        let is_it = |(invoke, _): &Limbo| *invoke == release.invoke;
+        let Some(place) = self.limbo.iter().position(is_it) else { return };
+        let (_, hold) = self.limbo.remove(place);
+        let has_failed = release.outcome == Outcome::Fail && !rules.frees;
+        let mut found = None;
+        self.suspicions.retain_mut(|suspicion| {
+            let Some(place) = suspicion.limbo.iter().position(is_it) else { return true };
+            let (_, hold) = suspicion.limbo.remove(place);
+            if has_failed {
+                insert(&mut suspicion.holds, hold);
+                if found.is_none() && permits(&suspicion.holds, rules.kind) > rules.permits {
+                    found = Some((suspicion.at_ns, suspicion.holds.clone()));
+                }
+            }
+            !suspicion.limbo.is_empty()
+        });
+        if let Some((at_ns, holds)) = found.filter(|_| !self.is_broken) {
+            self.is_broken = true;
+            report(&holds, at_ns, false, Some(release), rules, judgement);
+        }
+        if has_failed && hold.until > now && !self.is_settled(rules) {
+            if hold.until != NEVER {
+                self.first_end = Some(self.first_end.map_or(hold.until, |first| first.min(hold.until)));
+            }
+            self.held.add(&hold);
+            insert(&mut self.holds, hold);
+        }
     }
 
     /// The last of what the process was granted and holds.
@@ -235,13 +314,19 @@ impl Lock {
             doubt.left.retain(|hold| hold.until.0 > end_ns);
             if permits(&doubt.left, rules.kind) > rules.permits {
                 self.is_overdue = true;
-                report(&doubt.concerned, end_ns, true, rules, judgement);
+                report(&doubt.concerned, end_ns, true, None, rules, judgement);
                 self.doubts.clear();
                 return;
             }
             self.doubts.pop_front();
         }
     }
+}
+
+/// Puts a hold among others, which are in the order in which they were granted.
+fn insert(holds: &mut Vec<Rc<Hold>>, hold: Rc<Hold>) {
+    let place = holds.partition_point(|other| other.op.complete < hold.op.complete);
+    holds.insert(place, hold);
 }
 
 /// How many permits are held, or how many processes hold something.
@@ -282,7 +367,14 @@ fn permits(holds: &[Rc<Hold>], kind: Kind) -> u128 {
     held.permits(kind)
 }
 
-fn report(holds: &[Rc<Hold>], at_ns: u64, is_overdue: bool, rules: &Rules, judgement: &mut Judgement) {
+fn report(
+    holds: &[Rc<Hold>],
+    at_ns: u64,
+    is_overdue: bool,
+    failed: Option<&Op>,
+    rules: &Rules,
+    judgement: &mut Judgement,
+) {
     let concerned: Vec<&Op> = holds.iter().map(|hold| &*hold.op).collect();
     let ([first, ..], [.., last]) = (&concerned[..], &concerned[..]) else { return };
     let key = of_key(last.key.as_ref());
@@ -300,7 +392,9 @@ fn report(holds: &[Rc<Hold>], at_ns: u64, is_overdue: bool, rules: &Rules, judge
         false => (kind, who),
         true => ("overlap-not-closed", format!("{who}, and this outlasted what is allowed after a loss")),
     };
-    judgement.violation(kind, at_ns, what, evidence(&concerned, []));
+    let still =
+        failed.map(|release| format!("this release failed, so p{} still held: {release}", release.process));
+    judgement.violation(kind, at_ns, what, evidence(&concerned, still));
 }
 
 #[cfg(test)]
@@ -330,10 +424,11 @@ mod tests {
             let now = (entry.at_ns.unwrap(), entry.index);
             match pairing.step(entry).unwrap() {
                 Step::Other(_) => {}
-                Step::Begun(op) => lock.begin(op, now, &rules).unwrap(),
+                Step::Begun(op) => lock.begin(op, op.process, now, &rules).unwrap(),
                 Step::Ended(op) => drop(lock.end(op, now, &rules, &mut judgement).unwrap()),
             }
             lock.go_on(&rules, &losses, &mut judgement);
+            // what is in limbo is an operation that is open
             let parts = [lock.waiting.len(), lock.open.len(), lock.holds.len(), lock.doubts.len()];
             most = most.max(parts.into_iter().sum());
         }

@@ -5,6 +5,7 @@ use crate::checker::simulation::{
     Ask, PLAN, Rng, TICK_NS, ask, completions, error, kinds, map, rng, script, simulate,
 };
 use crate::history::Phase;
+use crate::raw::Process;
 use rand::RngExt;
 use std::cell::RefCell;
 
@@ -65,11 +66,18 @@ fn locks_and_semaphores_are_right_whatever_crashes() {
 /// Whether too many hold at some completion, by counting.
 fn is_excess(entries: &[Entry], permits: usize) -> bool {
     let mut holders: BTreeMap<&Process, usize> = BTreeMap::new();
-    entries.iter().any(|entry| {
+    let ends_in = |at: usize, phase: Phase| {
+        let process = &entries[at].process;
+        entries[at + 1..]
+            .iter()
+            .find(|entry| entry.process == *process)
+            .is_some_and(|entry| entry.phase == phase)
+    };
+    entries.iter().enumerate().any(|(at, entry)| {
         match (entry.f.as_str(), entry.phase) {
             ("acquire", Phase::Ok) => *holders.entry(&entry.process).or_default() += 1,
-            ("release", Phase::Invoke) => {
-                holders.remove(&entry.process);
+            ("release", Phase::Invoke) if !ends_in(at, Phase::Fail) => {
+                holders.entry(&entry.process).and_modify(|count| *count = count.saturating_sub(1));
             }
             _ => {}
         }
@@ -134,6 +142,7 @@ fn what_is_found_while_reading_is_what_all_of_the_history_shows() {
         let mut entries = history(seed, 2);
         let failed = completions(&entries, "acquire", Phase::Fail);
         failed.iter().take(3).for_each(|at| entries[*at].phase = Phase::Ok);
+        completions(&entries, "release", Phase::Fail).iter().for_each(|at| entries[*at].phase = Phase::Ok);
         let mut rng = rng(seed);
         for _ in 0..8 {
             let at = rng.random_range(1..entries.len());
