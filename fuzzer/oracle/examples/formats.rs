@@ -44,10 +44,10 @@ fn history(format: Format, count: u64) -> impl Iterator<Item = Result<Entry, Err
         let (f, key, value) = match format {
             Format::Kv if is_write => ("put", Some(Value::text("x")), Value::text(format!("v{index}"))),
             Format::Kv => ("get", Some(Value::text("x")), Value::text("v1")),
-            Format::Edn | Format::Json | Format::Etcd if is_write => {
+            Format::Edn | Format::Json | Format::Txt | Format::Etcd if is_write => {
                 ("write", None, Value::Int(number as i64))
             }
-            Format::Edn | Format::Json | Format::Etcd => ("read", None, Value::Int(3)),
+            Format::Edn | Format::Json | Format::Txt | Format::Etcd => ("read", None, Value::Int(3)),
             Format::Plume | Format::Awdit | Format::Dbcop | Format::Hist => {
                 let access = |name: &str, key, value| {
                     Value::List(vec![Value::Keyword(name.into()), Value::Int(key), Value::Int(value)])

@@ -106,7 +106,8 @@ fn of_braces(inside: &str, depth: usize, text: &str) -> Option<Format> {
     let is_json = inside.starts_with('"') && after_text(&inside[1..]) == Some(':');
     let is_lone = inside.starts_with('}');
     if !is_json {
-        return (depth < 2 || !is_lone).then_some(Format::Edn);
+        let is_edn = inside.starts_with([':', '#', ';', '^', '"']) || (is_lone && depth < 2);
+        return is_edn.then_some(Format::Edn);
     }
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let is_dbcop = ["\"events\":", "\"params\":", "\"data\":["].iter().any(|name| compact.contains(name));
