@@ -9,10 +9,12 @@ pub mod schedule_text;
 pub mod sources;
 
 use crate::execution::Execution;
-use crate::schedule::Schedule;
+use crate::plain;
+use crate::schedule::{self, Schedule};
 use environment::Environment;
 use oracle::{Verdict, Violation};
 use sources::Sources;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Why a reproducer cannot be read or written.
@@ -79,6 +81,11 @@ pub struct Expected {
 /// Files that a finding holds all of or, a bare schedule, none of.
 const EXPECTATIONS: [&str; 3] = ["verdict.json", "hash.txt", "environment.toml"];
 
+/// The longest verdict that is read, in bytes.
+const VERDICT_MAX: usize = 64 << 20;
+/// The longest file that is read of those that are short, in bytes.
+const SMALL_MAX: usize = 1 << 20;
+
 /// Reads a reproducer: the directory of a finding, a directory with a `schedule.toml`, or a schedule itself.
 ///
 /// # Errors
@@ -86,16 +93,18 @@ const EXPECTATIONS: [&str; 3] = ["verdict.json", "hash.txt", "environment.toml"]
 pub fn load(path: &Path) -> Result<Reproducer, ReproducerError> {
     let missing =
         |why: &str| ReproducerError::Missing { path: path.display().to_string(), why: why.to_owned() };
-    if path.is_file() {
-        return Ok(Reproducer { schedule: load_schedule(path)?, expected: None });
-    }
-    if !path.is_dir() {
-        return Err(missing(
-            "no such file or directory; pass the directory of a finding, or a schedule.toml",
-        ));
+    let pass = "pass the directory of a finding, or a schedule.toml";
+    match plain::other(path) {
+        Ok(None) => return Ok(Reproducer { schedule: load_schedule(path)?, expected: None }),
+        Ok(Some("a directory")) => {}
+        Ok(Some(what)) => return Err(missing(&format!("it is {what}; {pass}"))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(missing(&format!("no such file or directory; {pass}")));
+        }
+        Err(error) => return Err(missing(&format!("{error}; {pass}"))),
     }
     let file = path.join("schedule.toml");
-    if !file.is_file() {
+    if matches!(plain::other(&file), Err(error) if error.kind() == ErrorKind::NotFound) {
         return Err(missing("there is no schedule.toml in it; pass the directory of one finding"));
     }
     let schedule = load_schedule(&file)?;
@@ -113,7 +122,7 @@ pub fn load(path: &Path) -> Result<Reproducer, ReproducerError> {
 }
 
 fn load_schedule(file: &Path) -> Result<Schedule, ReproducerError> {
-    Schedule::parse(&read(file)?)
+    Schedule::parse(&read(file, schedule::BYTES_MAX)?)
         .map_err(|why| ReproducerError::Corrupt { file: file.display().to_string(), why: why.to_string() })
 }
 
@@ -122,16 +131,16 @@ fn expectation(path: &Path) -> Result<Expected, ReproducerError> {
         file: path.join(name).display().to_string(),
         why,
     };
-    let verdict: Verdict = serde_json::from_str(&read(&path.join("verdict.json"))?)
+    let verdict: Verdict = serde_json::from_str(&read(&path.join("verdict.json"), VERDICT_MAX)?)
         .map_err(|e| corrupt("verdict.json", format!("not a verdict: {e}")))?;
     let Verdict::Violation(Violation { signature, .. }) = verdict else {
         return Err(corrupt("verdict.json", "it holds no violation".into()));
     };
-    let hash = read(&path.join("hash.txt"))?.trim().to_owned();
+    let hash = read(&path.join("hash.txt"), SMALL_MAX)?.trim().to_owned();
     if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(corrupt("hash.txt", "not a SHA-256 in hex".into()));
     }
-    let environment: Environment = toml::from_str(&read(&path.join("environment.toml"))?)
+    let environment: Environment = toml::from_str(&read(&path.join("environment.toml"), SMALL_MAX)?)
         .map_err(|e| corrupt("environment.toml", e.to_string().trim_end().to_owned()))?;
     if environment.version > environment::VERSION {
         return Err(ReproducerError::Newer {
@@ -143,7 +152,7 @@ fn expectation(path: &Path) -> Result<Expected, ReproducerError> {
     let file = path.join("sources.toml");
     let sources = match file.exists() {
         true => Some(
-            toml::from_str(&read(&file)?)
+            toml::from_str(&read(&file, VERDICT_MAX)?)
                 .map_err(|e| corrupt("sources.toml", e.to_string().trim_end().to_owned()))?,
         ),
         false => None,
@@ -151,8 +160,8 @@ fn expectation(path: &Path) -> Result<Expected, ReproducerError> {
     Ok(Expected { signature, hash, environment, sources })
 }
 
-fn read(file: &Path) -> Result<String, ReproducerError> {
-    std::fs::read_to_string(file)
+fn read(file: &Path, max: usize) -> Result<String, ReproducerError> {
+    plain::text(file, max)
         .map_err(|source| ReproducerError::Io { what: format!("cannot read {}", file.display()), source })
 }
 

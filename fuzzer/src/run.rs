@@ -15,7 +15,7 @@ use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
 use crate::launcher::Launcher;
 use crate::launcher::containers::Containers;
 use crate::schedule::Schedule;
-use crate::target::{Manifest, Place, PlacedFile, Target, TargetError};
+use crate::target::{Home, Manifest, Place, PlacedFile, Prepared, Target};
 use crate::workload::Offer;
 use agents::AnyAgent;
 use interceptor::room::{Room, data_of};
@@ -64,11 +64,14 @@ impl Runner {
         agent: Option<AnyAgent>,
         room: Room,
     ) -> Result<Self, ExecutorError> {
-        let manifest = target.manifest.clone();
+        let home = match launcher {
+            Launcher::Native => Home::Host(Some(binary)),
+            Launcher::Docker(_) => Home::Image,
+        };
+        let prepared = target.prepare(home);
+        let Prepared { manifest, files, client_files } =
+            prepared.map_err(|error| ExecutorError::SetUp { why: error.to_string() })?;
         let offer = Offer::of(&manifest.client, &manifest.workload.families);
-        let unreadable = |error: TargetError| ExecutorError::SetUp { why: error.to_string() };
-        let files = target.files().map_err(unreadable)?;
-        let client_files = target.client_files().map_err(unreadable)?;
         let containers = launcher.containers(manifest.nodes)?;
         let mut environment = on_host();
         let program = match &containers {
@@ -242,3 +245,6 @@ fn on_host() -> Vec<(String, String)> {
 fn broken(error: interceptor::sandbox::Error) -> ExecutorError {
     ExecutorError::Run { why: format!("the sandbox failed: {error}") }
 }
+
+#[cfg(test)]
+mod tests;

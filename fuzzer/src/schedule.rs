@@ -5,7 +5,7 @@ mod show;
 mod text;
 mod trigger;
 
-pub use check::{HORIZON_MS_MAX, NODES_MAX, Refusal, STEPS_MAX};
+pub use check::{BYTES_MAX, CLIENTS_MAX, HORIZON_MS_MAX, NAME, NODES_MAX, Refusal, STEPS_MAX, is_name};
 pub use text::ScheduleError;
 
 use crate::codec::text_in_binary;
@@ -86,6 +86,19 @@ pub enum Family {
 }
 
 impl Family {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Register,
+        Self::Set,
+        Self::Log,
+        Self::Lock,
+        Self::Counter,
+        Self::Watch,
+        Self::Queue,
+        Self::Bank,
+        Self::Transactions,
+    ];
+
     /// Its name in manifests and schedules.
     #[must_use]
     pub const fn name(self) -> &'static str {

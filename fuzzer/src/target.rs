@@ -5,14 +5,20 @@ pub mod build;
 mod check;
 pub mod client;
 pub mod discover;
+pub mod oracles;
 mod place;
+mod prepare;
+pub mod program;
 pub mod template;
 
 pub use place::{Place, PlacedFile};
+pub use prepare::{Home, Prepared};
 
 use crate::fault::Kind;
 use crate::nearest::suggestion;
+use crate::plain;
 use crate::schedule::Family;
+use crate::syntax;
 use client::ClientSpec;
 use interceptor::sandbox::Clock;
 use oracle::checker::named::Asked;
@@ -23,6 +29,12 @@ use std::path::{Path, PathBuf};
 
 /// The manifest version that this program reads; newer ones are refused.
 pub const VERSION: u32 = 1;
+
+/// The longest manifest that is read, in bytes.
+pub const BYTES_MAX: usize = 1 << 20;
+
+/// Fields of a manifest that are tables and must be there.
+const TABLES: [&str; 3] = ["build", "node", "client"];
 
 /// Why a target cannot be used. All of these are the caller's to mend: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +118,8 @@ pub struct Manifest {
     /// Ports whose messages can be told apart.
     #[serde(default, rename = "port")]
     pub ports: Vec<PortSpec>,
-    /// When a node counts as ready: all of these.
+    /// When a node counts as ready: all of these; none: see [`Self::questions`].
+    #[serde(default)]
     pub ready: Vec<ReadySpec>,
     /// How clients speak.
     pub client: ClientSpec,
@@ -214,7 +227,8 @@ pub struct PortSpec {
     pub dissector: String,
 }
 
-/// A question that every node must answer well: a GET of `http`, or the `command` of RESP.
+/// A question that every node must answer well: a GET of `http`, or the `command` of RESP; with neither it is enough that the
+/// port accepts a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadySpec {
@@ -354,7 +368,7 @@ impl Target {
     /// # Errors
     /// When it cannot be read, is malformed or contradicts itself.
     pub fn load(file: &Path) -> Result<Self, TargetError> {
-        let text = std::fs::read_to_string(file)
+        let text = plain::text(file, BYTES_MAX)
             .map_err(|source| TargetError::Io { what: format!("cannot read {}", file.display()), source })?;
         let root = discover::root_of(file);
         let manifest = Manifest::parse(&text, &discover::shown(file, &root))?;
@@ -397,16 +411,35 @@ impl Manifest {
     /// Line and column for what is not TOML or not a manifest; the field for what contradicts itself.
     pub fn parse(text: &str, file: &str) -> Result<Self, TargetError> {
         let refuse = |why: String| TargetError::Manifest { file: file.to_owned(), why };
-        let version: Version = toml::from_str(text).map_err(|e| refuse(one_block(&e)))?;
+        if text.len() > BYTES_MAX {
+            return Err(refuse(format!("{} bytes are more than the {BYTES_MAX} that are read", text.len())));
+        }
+        let syntax = |error: toml::de::Error| refuse(syntax::told(text, &error, &TABLES));
+        let version: Version = toml::from_str(text).map_err(syntax)?;
         if version.version > VERSION {
             return Err(refuse(format!(
                 "manifest version {} is newer than this program reads ({VERSION}); update fuzz",
                 version.version
             )));
         }
-        let manifest: Self = toml::from_str(text).map_err(|e| refuse(one_block(&e)))?;
+        let manifest: Self = toml::from_str(text).map_err(syntax)?;
         manifest.check().map_err(refuse)?;
         Ok(manifest)
+    }
+
+    /// What every node is asked before clients begin. Where the manifest does not say: that the port of clients accepts, or
+    /// else every port that it lists.
+    #[must_use]
+    pub fn questions(&self) -> Vec<ReadySpec> {
+        if !self.ready.is_empty() {
+            return self.ready.clone();
+        }
+        let accepts =
+            |port| ReadySpec { http: None, status: two_hundred(), command: None, expect: Vec::new(), port };
+        match self.client.port() {
+            0 => self.ports.iter().map(|spec| accepts(spec.port)).collect(),
+            port => vec![accepts(port)],
+        }
     }
 
     /// The oracles that judge a run whose clients worked on `family`.
@@ -417,7 +450,8 @@ impl Manifest {
             crash: judges("crash"),
             exit_allowed: self.node.exits.clone(),
             sanitizer: judges("sanitizer"),
-            output: self.oracles.output.clone(),
+            output: if judges("output") { self.oracles.output.clone() } else { Vec::new() },
+            assertion: judges("assertion"),
             raft: judges("raft"),
             durability: judges("durability"),
             collections: judges("collection"),
@@ -495,11 +529,6 @@ impl Manifest {
 #[derive(Deserialize)]
 struct Version {
     version: u32,
-}
-
-/// A TOML error without its trailing line feed: position, the line, a caret and the reason.
-fn one_block(error: &toml::de::Error) -> String {
-    error.to_string().trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -174,6 +174,15 @@ pub enum CampaignEvent {
         /// What is wrong with it.
         why: String,
     },
+    /// A directory of a campaign has lost its memory: the campaign begins anew there.
+    Forgotten {
+        /// What is gone or damaged.
+        why: String,
+        /// Schedules of the corpus that are there, and are run again first.
+        schedules: usize,
+        /// Findings that are there.
+        findings: usize,
+    },
     /// The state is on disk.
     Saved {
         /// Executions so far.

@@ -52,6 +52,12 @@ impl Campaign {
         let entries = store.read_entries(&mut news)?;
         let saved = load(&store, &config, &mut news)?;
         let resumed = was_there && saved.is_some();
+        if saved.is_none()
+            && let Some(why) = store.forgotten(was_there, entries.len(), &news)?
+        {
+            let (schedules, findings) = (entries.len(), store.findings()?);
+            news.push(CampaignEvent::Forgotten { why, schedules, findings });
+        }
         let (mut engine, mut memory) = match saved {
             Some(saved) => saved,
             None => (Engine::new(ground(&config), config.mix, config.seed)?, Memory::new(&config)?),

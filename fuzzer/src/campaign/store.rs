@@ -15,7 +15,9 @@
 use super::error::CampaignError;
 use super::event::CampaignEvent;
 use super::input::entry_name;
-use crate::schedule::Schedule;
+use crate::codec;
+use crate::plain;
+use crate::schedule::{self, Schedule};
 use interceptor::sandbox::Clock;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,10 @@ use std::path::{Path, PathBuf};
 
 /// The format of the identity file and of what it stands for.
 const FORMAT: u32 = 1;
+/// The longest identity file that is read, in bytes.
+const IDENTITY_MAX: usize = 1 << 20;
+/// The longest state that is read, in bytes: a frame, and what a damaged one may have behind it.
+const STATE_MAX: usize = codec::PAYLOAD_MAX + 1024;
 /// What files begin with until they are whole.
 const TEMPORARY: &str = ".tmp-";
 /// What may lie in the directory of a campaign that is about to begin.
@@ -116,7 +122,7 @@ impl Store {
 
     fn check_identity(&self, ours: &Identity) -> Result<bool, CampaignError> {
         let path = self.out.join("campaign.toml");
-        let text = match fs::read_to_string(&path) {
+        let text = match plain::text(&path, IDENTITY_MAX) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(CampaignError::io("read", &path)(error)),
@@ -168,8 +174,10 @@ impl Store {
             if path.extension().is_none_or(|extension| extension != "toml") {
                 continue;
             }
-            let text = match fs::read(&path) {
-                Ok(bytes) => String::from_utf8(bytes).map_err(|_| "it is not text".to_owned()),
+            let text = match plain::text(&path, schedule::BYTES_MAX) {
+                Ok(text) => Ok(text),
+                // What is no plain file, no text, or too long is damaged; the rest is the disk's.
+                Err(error) if error.kind() == io::ErrorKind::Other => Err(error.to_string()),
                 Err(error) => return Err(CampaignError::io("read", &path)(error)),
             };
             match text.and_then(|text| Schedule::parse(&text).map_err(|e| e.to_string())) {
@@ -208,11 +216,48 @@ impl Store {
 
     /// The state, if there is one.
     pub(super) fn read_state(&self) -> Result<Option<Vec<u8>>, CampaignError> {
-        match fs::read(self.state_path()) {
+        match plain::bytes(&self.state_path(), STATE_MAX) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(CampaignError::io("read", &self.state_path())(error)),
         }
+    }
+
+    /// Why a campaign without a state begins anew, where something tells that there was one: its state was set aside (in
+    /// `news`), its identity is there (`was_there`) with something that was found, or its record or findings are.
+    pub(super) fn forgotten(
+        &self,
+        was_there: bool,
+        schedules: usize,
+        news: &[CampaignEvent],
+    ) -> Result<Option<String>, CampaignError> {
+        let state = self.state_path();
+        for event in news {
+            match event {
+                CampaignEvent::Quarantined { file, why, .. } if *file == state => {
+                    return Ok(Some(format!("campaign.state is damaged ({why})")));
+                }
+                _ => {}
+            }
+        }
+        if was_there {
+            let why =
+                "campaign.state is gone, or the campaign was killed before it was saved for the first time";
+            return Ok(Some(why.to_owned()));
+        }
+        let recorded = fs::metadata(self.out.join("events.jsonl")).is_ok_and(|found| found.len() > 0);
+        let left = recorded || self.findings()? > 0;
+        Ok(left.then(|| "campaign.toml and campaign.state are gone".to_owned()))
+    }
+
+    /// How many findings lie there.
+    pub(super) fn findings(&self) -> Result<usize, CampaignError> {
+        let directory = self.out.join("findings");
+        if !directory.is_dir() {
+            return Ok(0);
+        }
+        let is_finding = |path: &PathBuf| path.join("schedule.toml").is_file();
+        Ok(files(&directory)?.iter().filter(|path| is_finding(path)).count())
     }
 
     /// Replaces the state; durable when it returns.
@@ -234,6 +279,10 @@ fn refuse_strangers(out: &Path) -> Result<(), CampaignError> {
     }
     for path in files(out)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name == "campaign.state" {
+            let why = "it is gone, though campaign.state is there".to_owned();
+            return Err(CampaignError::Identity { path: out.join("campaign.toml"), why });
+        }
         let is_worker_log = name.starts_with("worker-");
         if !name.starts_with(TEMPORARY) && !is_worker_log && !COMPANIONS.contains(&name.as_str()) {
             return Err(CampaignError::NotACampaign { path: out.to_owned(), found: name });
@@ -344,6 +393,13 @@ mod tests {
         );
         fs::write(out.join("campaign.toml"), "format = ").unwrap();
         assert!(refusal(out, &identity()).contains("does not describe a campaign"));
+        fs::remove_file(out.join("campaign.toml")).unwrap();
+        fs::write(out.join("campaign.state"), "state").unwrap();
+        assert_eq!(
+            refusal(out, &identity()),
+            "OUT/campaign.toml does not describe a campaign: it is gone, though campaign.state is there; \
+             restore it, or choose another --out"
+        );
     }
 
     #[test]

@@ -162,10 +162,37 @@ fn a_lost_state_is_found_again_from_the_corpus() {
     fs::write(out.join("campaign.state"), state).unwrap();
     let (after, lines) = session(&config, 2, &Flaws::default());
     assert!(of_kind(&lines, "quarantined")[0].contains("its checksum does not match"));
+    let forgotten = of_kind(&lines, "forgotten")[0];
+    assert!(forgotten.contains("campaign.state is damaged (the frame is damaged"), "{forgotten}");
     assert!(of_kind(&lines, "started")[0].contains("\"resumed\":false"));
     assert!(lines.iter().any(|line| line.contains("\"source\":\"given\"")));
     assert_eq!(after.executions, 60);
     assert!(after.features >= before.features, "{} < {}", after.features, before.features);
+}
+
+#[test]
+fn a_campaign_that_begins_anew_says_so_and_one_that_does_not_is_silent() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path();
+    let config = config(out);
+    let told = |lines: &[String]| of_kind(lines, "forgotten").into_iter().cloned().collect::<Vec<_>>();
+    let (_, lines) = session(&config, 1, &Flaws::default());
+    assert!(told(&lines).is_empty());
+    let (_, lines) = session(&config, 1, &Flaws::default());
+    assert!(told(&lines).is_empty());
+    let kept = corpus(out).len();
+    fs::remove_file(out.join("campaign.state")).unwrap();
+    let (after, lines) = session(&config, 1, &Flaws::default());
+    assert!(told(&lines)[0].contains("campaign.state is gone"), "{lines:?}");
+    assert!(told(&lines)[0].contains(&format!("\"findings\":0,\"schedules\":{kept},")), "{:?}", told(&lines));
+    assert_eq!(after.executions, 60);
+    fs::remove_file(out.join("campaign.state")).unwrap();
+    fs::remove_file(out.join("campaign.toml")).unwrap();
+    fs::create_dir_all(out.join("findings/stale")).unwrap();
+    fs::write(out.join("findings/stale/schedule.toml"), "").unwrap();
+    let (_, lines) = session(&config, 1, &Flaws::default());
+    assert!(told(&lines)[0].contains("campaign.toml and campaign.state are gone"), "{:?}", told(&lines));
+    assert!(told(&lines)[0].contains("\"findings\":1"), "{:?}", told(&lines));
 }
 
 #[test]

@@ -522,6 +522,9 @@ pub struct Init {
     /// Nodes, command, environment, ports and health check from this Docker Compose file; other flags come before it
     #[arg(long, value_name = "FILE")]
     pub compose: Option<PathBuf>,
+    /// Variables of the Compose file, after those of the environment; may be given again [default: the .env beside it]
+    #[arg(long, value_name = "FILE", requires = "compose")]
+    pub env_file: Vec<PathBuf>,
     /// Nodes of a cluster [default: 3]
     #[arg(long, value_name = "N")]
     pub nodes: Option<u8>,
@@ -540,7 +543,7 @@ pub struct Init {
     /// The port they speak to [default: 8000]
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
-    /// What tells that a node is ready: the path of an HTTP GET, or a command of RESP [default: /health]
+    /// What tells that a node is ready: the path of an HTTP GET, or a command of RESP [default: that its port accepts]
     #[arg(long, value_name = "QUESTION")]
     pub ready: Option<String>,
 }
@@ -573,7 +576,7 @@ pub struct Targets {
     /// Only this one, with the stories of its bugs
     #[arg(value_name = "NAME")]
     pub target: Option<String>,
-    /// Only say whether this manifest can be used
+    /// Only say whether this manifest can be used, with the files and programs that it names
     #[arg(long, value_name = "FILE", conflicts_with = "target")]
     pub check: Option<String>,
 }

@@ -6,7 +6,7 @@ use super::output::{Output, note};
 use anyhow::{Context, bail};
 use fuzzer::exec::{End, Exec, Ran};
 use fuzzer::pool;
-use fuzzer::target::build::in_path;
+use fuzzer::target::program::in_path;
 use fuzzer::verify::Difference;
 use interceptor::event::LogLine;
 use interceptor::room::Room;

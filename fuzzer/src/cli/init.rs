@@ -8,8 +8,9 @@ use super::exit::Exit;
 use super::output::{Output, note};
 use anyhow::{Context, bail};
 use draft::Draft;
-use fuzzer::compose::{Cluster, Compose};
-use fuzzer::target::Manifest;
+use fuzzer::compose::{Beside, Cluster, Compose, Variables, yaml};
+use fuzzer::plain;
+use fuzzer::target::{Manifest, Target};
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
@@ -40,7 +41,16 @@ pub fn main(args: &Init, output: &mut Output) -> anyhow::Result<Exit> {
     } else {
         format!("./{}", directory.display())
     };
-    output.text(format!("  fuzz targets --check {shown}\n  fuzz run --target {word}"));
+    let mut launcher = "";
+    match Target::load(&file).and_then(|target| target.check()) {
+        Ok(None) => {}
+        Ok(Some(told)) => {
+            launcher = " --launcher docker";
+            note(format!("note: {told}"));
+        }
+        Err(error) => note(format!("note: it cannot be used yet: {error}")),
+    }
+    output.text(format!("  fuzz targets --check {shown}\n  fuzz run --target {word}{launcher}"));
     Ok(Exit::Clean)
 }
 
@@ -48,8 +58,15 @@ fn draft(args: &Init) -> anyhow::Result<Draft> {
     let mut draft = Draft::example(&args.name);
     if let Some(file) = &args.compose {
         let shown = file.display();
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
-        let compose = match Compose::parse(&text) {
+        let text = plain::text(file, yaml::BYTES_MAX).with_context(|| format!("cannot read {shown}"))?;
+        let beside = file.parent().unwrap_or(Path::new(""));
+        let variables = variables(args, beside)?;
+        let read = |path: &str| {
+            let path = beside.join(path);
+            let told = |error| format!("cannot read {}: {error}", path.display());
+            plain::text(&path, yaml::BYTES_MAX).map_err(told)
+        };
+        let compose = match Compose::parse(&text, &Beside { variables: &variables, read: &read }) {
             Ok(compose) => compose,
             Err(fault) => bail!("{shown}: {fault}"),
         };
@@ -64,6 +81,28 @@ fn draft(args: &Init) -> anyhow::Result<Draft> {
     }
     draft.flags(args);
     Ok(draft)
+}
+
+/// What variables of a Compose file stand for: the environment, then `--env-file`, else the `.env` beside the file.
+fn variables(args: &Init, beside: &Path) -> anyhow::Result<Variables> {
+    // What is no text cannot stand in one.
+    let environment = std::env::vars_os();
+    let texts =
+        environment.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut variables = Variables::of(texts);
+    let usual = beside.join(".env");
+    let files = match args.env_file.as_slice() {
+        [] if std::fs::symlink_metadata(&usual).is_ok() => vec![usual],
+        named => named.to_vec(),
+    };
+    for file in files {
+        let shown = file.display();
+        let text = plain::text(&file, yaml::BYTES_MAX).with_context(|| format!("cannot read {shown}"))?;
+        if let Err(fault) = variables.add(&text) {
+            bail!("{shown}: {fault}");
+        }
+    }
+    Ok(variables)
 }
 
 fn place(name: &str) -> PathBuf {

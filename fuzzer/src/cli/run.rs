@@ -9,6 +9,7 @@ use anyhow::Context;
 use fuzzer::campaign::{Campaign, CampaignConfig, CampaignEvent, Limits, Summary};
 use fuzzer::execution::Execution;
 use fuzzer::keep::{Found, Kept};
+use fuzzer::plain;
 use fuzzer::pool::Worker;
 use fuzzer::report::stopwatch::Stopwatch;
 use fuzzer::report::terminal::Terminal;
@@ -25,6 +26,9 @@ use std::time::Duration;
 
 /// Most directories tried when none is named.
 const PLACES_MAX: u32 = 1_000;
+
+/// The longest identity of a campaign that is looked at, in bytes.
+const IDENTITY_MAX: usize = 1 << 20;
 
 /// Host time spent on shrinking one finding: a search must go on. `fuzz shrink` takes all the time there is.
 const SHRINK_TIME_MAX: Duration = Duration::from_secs(60);
@@ -174,7 +178,7 @@ struct Before(toml::Table);
 
 impl Before {
     fn read(place: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(place.join("campaign.toml")).ok()?;
+        let text = plain::text(&place.join("campaign.toml"), IDENTITY_MAX).ok()?;
         text.parse().ok().map(Self)
     }
 

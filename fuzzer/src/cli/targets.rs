@@ -2,7 +2,7 @@
 
 use super::arguments::Targets;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, note};
 use super::rig;
 use fuzzer::target::{Manifest, Target, discover};
 use serde_json::{Value, json};
@@ -14,8 +14,9 @@ pub fn main(args: &Targets, output: &mut Output) -> anyhow::Result<Exit> {
         // A word without a slash is a file here, not a name.
         let word = if Path::new(file).is_absolute() { file.clone() } else { format!("./{file}") };
         let target = rig::find(&word)?;
-        target.files()?;
-        target.client_files()?;
+        if let Some(told) = target.check()? {
+            note(format!("note: {told}"));
+        }
         output.json(&value(&target.manifest));
         output.text(format!("{file}: target `{}` can be used", target.name()));
         return Ok(Exit::Clean);

@@ -2,6 +2,10 @@
 //! of one image are its nodes, the others are left out. What differs from one to the other becomes a placeholder.
 
 use super::{Compose, Health, Service};
+use std::collections::BTreeMap;
+
+/// Most nodes of a cluster.
+const NODES_MAX: u16 = 9;
 
 /// The nodes of a cluster, in a manifest's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +37,7 @@ impl Cluster {
         let Some(first) = members.first() else { return Self::default() };
         let lines: Vec<Vec<String>> = members.iter().map(|member| member.line()).collect();
         let has_program = lines[0].first().is_some_and(|word| !word.starts_with('-'));
-        let named = Named { members: &members, targets: targets(&members) };
+        let named = Named { members: &members, hosts: hosts(&members), targets: targets(&members) };
         let from = usize::from(has_program);
         let arguments = (from..lines[0].len()).map(|at| {
             let words: Vec<Option<&str>> =
@@ -50,6 +54,9 @@ impl Cluster {
             (name.clone(), named.unified(&format!("variable {name}"), &texts, &mut notes))
         });
         let environment: Vec<(String, String)> = environment.collect();
+        for (member, line) in members.iter().zip(&lines).skip(1) {
+            unlike(first, member, (&lines[0], line), &mut notes);
+        }
         let used = || arguments.iter().chain(environment.iter().map(|(_, text)| text));
         for mount in &first.mounts {
             let place = named.place(&mount.target);
@@ -59,6 +66,13 @@ impl Cluster {
                     "{source} at {} is left out: nodes can write to {{data}} only, and [[node.file]] places files there",
                     mount.target
                 ));
+            }
+        }
+        let left_out =
+            compose.services.iter().filter(|one| !members.iter().any(|member| member.name == one.name));
+        for host in left_out.flat_map(|one| &one.hosts) {
+            if let Some(text) = used().find(|text| text.split(|c| !is_of_host(c)).any(|word| word == host)) {
+                notes.push(format!("`{host}` is left out, and `{text}` speaks of it: mend it"));
             }
         }
         if let Some(build) = &first.build {
@@ -71,9 +85,8 @@ impl Cluster {
                 "the health check runs `{line}`: say in [[ready]] what a node must answer instead"
             ));
         }
-        let copies = if members.len() == 1 { usize::from(first.copies.max(1)) } else { members.len() };
         Self {
-            nodes: u8::try_from(copies.min(9)).unwrap_or(9),
+            nodes: nodes(&members, &mut notes),
             image: first.image.clone(),
             program: lines[0].first().filter(|_| has_program).cloned(),
             arguments,
@@ -85,7 +98,45 @@ impl Cluster {
     }
 }
 
-/// The largest group of services of one image, or of one source; what else there is, is noted.
+/// How many nodes there are: a service each, or the copies of the only one.
+fn nodes(members: &[&Service], notes: &mut Vec<String>) -> u8 {
+    let several = members.iter().find(|member| member.copies != 1);
+    let wanted = match (members, several) {
+        ([one], _) => one.copies,
+        (_, Some(several)) => {
+            let (name, copies) = (&several.name, several.copies);
+            notes.push(format!("`{name}` is one node, and not {copies} copies: nodes are a service each"));
+            return u8::try_from(members.len()).unwrap_or(u8::MAX);
+        }
+        _ => return u8::try_from(members.len()).unwrap_or(u8::MAX),
+    };
+    let copies = wanted.clamp(1, NODES_MAX);
+    if copies != wanted {
+        let name = &members[0].name;
+        notes.push(format!(
+            "`{name}` has {wanted} copies; a cluster has 1 to {NODES_MAX} nodes, so {copies} here"
+        ));
+    }
+    u8::try_from(copies).unwrap_or(u8::MAX)
+}
+
+/// What another member has and the first has not, for nodes are all started alike.
+fn unlike(first: &Service, other: &Service, lines: (&[String], &[String]), notes: &mut Vec<String>) {
+    let (own, name) = (&first.name, &other.name);
+    for word in lines.1.iter().skip(lines.0.len().max(1)) {
+        notes.push(format!("the argument `{word}` of `{name}` is left out: `{own}` has none in its place"));
+    }
+    for (variable, _) in &other.environment {
+        if first.environment.iter().all(|(known, _)| known != variable) {
+            notes.push(format!("the variable {variable} of `{name}` is left out: `{own}` has none"));
+        }
+    }
+    for port in other.ports.iter().filter(|port| !first.ports.contains(port)) {
+        notes.push(format!("port {port} of `{name}` is left out: `{own}` has none"));
+    }
+}
+
+/// The largest group of services of one image, or of one source, that run one program; what else there is, is noted.
 fn members<'a>(services: &'a [Service], notes: &mut Vec<String>) -> Vec<&'a Service> {
     let size = |service: &Service| services.iter().filter(|other| kind(other) == kind(service)).count();
     let Some(most) = services.iter().map(size).max() else { return Vec::new() };
@@ -100,17 +151,30 @@ fn members<'a>(services: &'a [Service], notes: &mut Vec<String>) -> Vec<&'a Serv
             names.join(", ")
         ));
     }
-    if members.len() > 9 {
-        notes
-            .push(format!("a cluster has 9 nodes at most; {} services of one image are more", members.len()));
-        members.truncate(9);
+    if members.len() > usize::from(NODES_MAX) {
+        let out: Vec<&str> = members[usize::from(NODES_MAX)..].iter().map(|one| one.name.as_str()).collect();
+        notes.push(format!("a cluster has {NODES_MAX} nodes at most; left out are {}", out.join(", ")));
+        members.truncate(usize::from(NODES_MAX));
     }
     members
 }
 
 /// What makes services one of a kind.
-fn kind(service: &Service) -> (&Option<String>, &Option<String>) {
-    (&service.image, &service.build)
+fn kind(service: &Service) -> (Option<&str>, Option<&str>, Option<&str>) {
+    let program =
+        service.entrypoint.first().or(service.command.first()).filter(|word| !word.starts_with('-'));
+    (service.image.as_deref(), service.build.as_deref(), program.map(String::as_str))
+}
+
+/// Which member a host name is one of.
+fn hosts<'a>(members: &[&'a Service]) -> BTreeMap<&'a str, usize> {
+    let mut hosts = BTreeMap::new();
+    for (number, member) in members.iter().enumerate() {
+        for host in &member.hosts {
+            hosts.entry(host.as_str()).or_insert(number);
+        }
+    }
+    hosts
 }
 
 /// Where volumes are mounted, the longest path first.
@@ -125,6 +189,7 @@ fn targets(members: &[&Service]) -> Vec<String> {
 /// The members by name, and what is mounted in them.
 struct Named<'a> {
     members: &'a [&'a Service],
+    hosts: BTreeMap<&'a str, usize>,
     targets: Vec<String>,
 }
 
@@ -142,7 +207,19 @@ impl Named<'_> {
                 return all[0].clone().unwrap_or_default();
             }
         }
-        notes.push(format!("the {what} `{first}` of the first node is not as that of others: mend it"));
+        let like = |text: &Option<&str>| *text == texts[0];
+        let others: Vec<&str> = self
+            .members
+            .iter()
+            .zip(texts)
+            .filter(|(_, text)| !like(text))
+            .map(|(one, _)| one.name.as_str())
+            .collect();
+        notes.push(format!(
+            "the {what} `{first}` of `{}` is not as that of {}, and all nodes have it: mend it",
+            self.members[0].name,
+            others.join(", ")
+        ));
         self.placed(first, 0, true, false)
     }
 
@@ -152,7 +229,9 @@ impl Named<'_> {
         let mut rest = text;
         let mut before: Option<char> = None;
         'text: while let Some(c) = rest.chars().next() {
-            for target in self.targets.iter().filter(|target| target.len() > 1) {
+            // A target is an absolute path.
+            let targets = if c == '/' { &self.targets[..] } else { &[] };
+            for target in targets.iter().filter(|target| target.len() > 1) {
                 if let Some(after) = rest.strip_prefix(target.as_str())
                     && !after.starts_with(is_of_host)
                     && !before.is_some_and(is_of_host)
@@ -164,9 +243,7 @@ impl Named<'_> {
             }
             if !before.is_some_and(is_of_host) {
                 let word = &rest[..rest.find(|c| !is_of_host(c)).unwrap_or(rest.len())];
-                if let Some(host) =
-                    self.members.iter().position(|one| one.hosts.iter().any(|host| host == word))
-                {
+                if let Some(&host) = self.hosts.get(word).filter(|_| !word.is_empty()) {
                     let own = owns && host == member || self.members.len() == 1;
                     placed.push_str(&if own { "{ip}".to_owned() } else { format!("{{ip:{}}}", host + 1) });
                     (rest, before) = (&rest[word.len()..], Some('}'));
@@ -201,10 +278,13 @@ fn is_of_host(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Beside, Variables};
     use super::*;
 
     fn cluster(text: &str) -> Cluster {
-        Cluster::of(&Compose::parse(text).unwrap())
+        let read = |_: &str| Err("no other file".to_owned());
+        let beside = Beside { variables: &Variables::default(), read: &read };
+        Cluster::of(&Compose::parse(text, &beside).unwrap())
     }
 
     #[test]
@@ -243,11 +323,47 @@ mod tests {
     #[test]
     fn what_cannot_be_made_one_is_said() {
         let text = "services:\n  a: {image: s, command: s --role first}\n  b: {image: s, command: s --role second}\n";
-        let cluster = cluster(text);
-        assert_eq!(cluster.arguments, ["--role", "first"]);
+        let roles = cluster(text);
+        assert_eq!(roles.arguments, ["--role", "first"]);
         assert_eq!(
-            cluster.notes,
-            ["the argument `first` of the first node is not as that of others: mend it"]
+            roles.notes,
+            ["the argument `first` of `a` is not as that of b, and all nodes have it: mend it"]
         );
+        let text = "services:\n  a: {image: s, command: s -x}\n  b: {image: s, command: s -x more, environment: [A=1], ports: [1], scale: 2}\n";
+        let uneven = cluster(text);
+        assert_eq!((uneven.nodes, uneven.arguments), (2, vec!["-x".to_owned()]));
+        assert_eq!(
+            uneven.notes,
+            [
+                "the argument `more` of `b` is left out: `a` has none in its place",
+                "the variable A of `b` is left out: `a` has none",
+                "port 1 of `b` is left out: `a` has none",
+                "`b` is one node, and not 2 copies: nodes are a service each",
+            ]
+        );
+        let others = cluster(
+            "services:\n  m: {image: s, command: t}\n  a: {image: s, command: s 1}\n  b: {image: s, command: s 2}\n",
+        );
+        assert_eq!(
+            (others.nodes, others.program.as_deref(), others.arguments),
+            (2, Some("s"), vec!["{id}".to_owned()])
+        );
+        assert_eq!(others.notes, ["nodes are what `a` is; other services are left out: m"]);
+        let speaks = cluster(
+            "services:\n  m: {image: t}\n  a: {image: s, command: s http://m:1 --m}\n  b: {image: s, command: s http://m:1 --m}\n",
+        );
+        assert_eq!(speaks.notes[1], "`m` is left out, and `http://m:1` speaks of it: mend it");
+        let many = cluster("services:\n  a: {image: s, scale: 12}\n");
+        assert_eq!(
+            (many.nodes, many.notes),
+            (9, vec!["`a` has 12 copies; a cluster has 1 to 9 nodes, so 9 here".to_owned()])
+        );
+    }
+
+    /// An empty host name once matched the empty word before every slash, for ever.
+    #[test]
+    fn names_that_are_empty_stand_for_nothing() {
+        let text = "services:\n  a:\n    image: s\n    container_name: \"${N1}\"\n    hostname: \"\"\n    command: s / http://a:1/\n";
+        assert_eq!(cluster(text).arguments, ["/", "http://{ip}:1/"]);
     }
 }

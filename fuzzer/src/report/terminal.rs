@@ -164,6 +164,11 @@ fn notable(event: &CampaignEvent) -> Option<String> {
         CampaignEvent::Quarantined { file, why, .. } => {
             format!("warning: {} was set aside: {why}", file.display())
         }
+        CampaignEvent::Forgotten { why, schedules, findings } => format!(
+            "warning: the campaign begins anew, for {why}: what was covered and counted, what the agent had learnt and which \
+             findings are known is lost; {schedules} schedules of the corpus are run again first, {findings} findings stay in \
+             findings/"
+        ),
         _ => return None,
     })
 }

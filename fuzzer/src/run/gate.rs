@@ -133,11 +133,18 @@ impl Gate {
 
     /// A connection was made, or could not be.
     pub fn on_connected(&mut self, slot: usize, is_up: bool, now_ns: u64) -> Vec<(usize, Action)> {
-        let ask = bytes(self.question(slot));
+        let question = self.question(slot);
+        let (ask, is_enough) = (bytes(question), accepts(question));
         let asked = &mut self.slots[slot];
         if is_up {
             asked.link = Link::Up;
-            return vec![(slot, Action::Send(ask))];
+            if !is_enough {
+                return vec![(slot, Action::Send(ask))];
+            }
+            let mut actions = Vec::new();
+            asked.close(slot, &mut actions);
+            asked.answered(Last::Ready(None), now_ns);
+            return actions;
         }
         asked.failed("connection refused", now_ns);
         Vec::new()
@@ -179,6 +186,11 @@ impl Gate {
     }
 }
 
+/// Nothing is asked: it is enough that a connection is accepted.
+fn accepts(question: &ReadySpec) -> bool {
+    question.http.is_none() && question.command.is_none()
+}
+
 /// The question as it is sent.
 fn bytes(question: &ReadySpec) -> Vec<u8> {
     match (&question.http, &question.command) {
@@ -191,6 +203,7 @@ fn bytes(question: &ReadySpec) -> Vec<u8> {
 fn name(question: &ReadySpec) -> String {
     match (&question.http, &question.command) {
         (Some(path), _) => format!("GET {path}"),
+        (None, None) => format!("a connection to port {}", question.port),
         (None, words) => words.as_deref().unwrap_or_default().join(" "),
     }
 }
@@ -357,6 +370,19 @@ mod tests {
         assert!(!gate.is_open());
         assert_eq!(gate.holdup().1, "no node knows a leader");
         gate.on_bytes(0, &answer(200, r#"{"leader":2}"#), 24 * MS);
+        assert!(gate.is_open());
+    }
+
+    #[test]
+    fn without_a_question_a_connection_is_enough() {
+        let question = ReadySpec { http: None, status: 200, command: None, expect: vec![], port: 7000 };
+        let mut gate = Gate::new(&[question], 2, 0);
+        assert_eq!(gate.on_time(0), [(0, Action::Connect(0)), (1, Action::Connect(1))]);
+        assert_eq!(gate.on_connected(0, true, MS), [(0, Action::Close)]);
+        assert!(gate.on_connected(1, false, MS).is_empty() && !gate.is_open());
+        assert_eq!(gate.holdup(), (1, "a connection to port 7000: connection refused".to_owned()));
+        assert_eq!(gate.on_time(21 * MS).last(), Some(&(1, Action::Connect(1))));
+        assert_eq!(gate.on_connected(1, true, 22 * MS), [(1, Action::Close)]);
         assert!(gate.is_open());
     }
 

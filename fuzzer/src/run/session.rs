@@ -110,7 +110,7 @@ impl Session {
         start_nodes(&mut sandbox, nodes, input.seed)?;
         let manifest = &runner.manifest;
         let probe = usize::from(input.workload.clients);
-        pass_gate(&mut sandbox, &manifest.ready, nodes, probe, runner.was_ready)?;
+        pass_gate(&mut sandbox, &manifest.questions(), nodes, probe, runner.was_ready)?;
         let mut observer = Observer::new(nodes, hosts);
         let taken = sandbox.events().len();
         sandbox.events().iter().for_each(|event| observer.take(event, sandbox.logs()));

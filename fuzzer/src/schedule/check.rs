@@ -8,6 +8,10 @@ use std::collections::BTreeSet;
 pub const STEPS_MAX: usize = 1024;
 /// The most nodes.
 pub const NODES_MAX: u8 = 9;
+/// The longest text of one, in bytes: several times that of any with [`STEPS_MAX`] steps.
+pub const BYTES_MAX: usize = 1 << 20;
+/// The most clients: each has an address of its own, and so has who asks whether nodes are ready.
+pub const CLIENTS_MAX: u8 = 250;
 /// The longest horizon: a day.
 pub const HORIZON_MS_MAX: u64 = 86_400_000;
 
@@ -19,6 +23,17 @@ pub struct Refusal {
     pub place: String,
     /// What is wrong with it.
     pub why: String,
+}
+
+/// What [`is_name`] asks for.
+pub const NAME: &str =
+    "a name has at most 64 lower-case letters, digits, `-` and `.`, and begins with a letter or digit";
+
+/// Whether a text can be the name of a target. A name is never a path.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.len() <= 64 && text.starts_with(is_plain) && text.chars().all(|c| is_plain(c) || "-.".contains(c))
 }
 
 impl Schedule {
@@ -40,8 +55,9 @@ impl Schedule {
         if self.version == 0 {
             return refuse("version", format!("0 does not exist; write `version = {VERSION}`"));
         }
-        if self.target.is_empty() {
-            return refuse("target", "it is empty; name the target".into());
+        if !is_name(&self.target) {
+            let shown: String = self.target.chars().take(80).collect();
+            return refuse("target", format!("`{}` is no name of a target; {NAME}", shown.escape_debug()));
         }
         if !(1..=NODES_MAX).contains(&self.nodes) {
             return refuse("nodes", format!("{} is out of range; 1 to {NODES_MAX} are possible", self.nodes));
@@ -156,6 +172,9 @@ impl Workload {
             [("clients", u32::from(self.clients)), ("rate", self.rate), ("keys", u32::from(self.keys))];
         match fields.into_iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(format!("{name} is 0; give at least 1")),
+            None if self.clients > CLIENTS_MAX => {
+                Err(format!("clients = {} is out of range; 1 to {CLIENTS_MAX} are possible", self.clients))
+            }
             None if self.rate > 1_000_000 => Err(format!("rate = {} is over 1000000 a second", self.rate)),
             None => Ok(()),
         }

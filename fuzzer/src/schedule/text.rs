@@ -1,6 +1,7 @@
 //! Schedules as TOML, which people read and write, and their digest.
 
-use super::{Refusal, Schedule, VERSION};
+use super::{BYTES_MAX, Refusal, STEPS_MAX, Schedule, VERSION};
+use crate::syntax;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -19,6 +20,12 @@ pub enum ScheduleError {
         /// The version it names.
         found: u32,
     },
+    /// It is too long to be read at all.
+    #[error("{found} bytes are more than the {BYTES_MAX} of a schedule, which has at most {STEPS_MAX} steps")]
+    TooLong {
+        /// Its length in bytes.
+        found: usize,
+    },
     /// It can be read but not run.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -30,7 +37,10 @@ impl Schedule {
     /// # Errors
     /// Line and column for what is not TOML or not a schedule; the field or step for what cannot be run.
     pub fn parse(text: &str) -> Result<Self, ScheduleError> {
-        let syntax = |e: toml::de::Error| ScheduleError::Syntax(e.to_string().trim_end().to_owned());
+        if text.len() > BYTES_MAX {
+            return Err(ScheduleError::TooLong { found: text.len() });
+        }
+        let syntax = |e: toml::de::Error| ScheduleError::Syntax(syntax::told(text, &e, &["workload"]));
         let version: Version = toml::from_str(text).map_err(syntax)?;
         if version.version > VERSION {
             return Err(ScheduleError::Newer { found: version.version });
@@ -133,6 +143,20 @@ fault = { kind = "power-loss", node = "n2", loss = "torn", down_ms = 400 }
         );
         assert_eq!(why("nodes = 3", "nodes = 0"), "nodes: 0 is out of range; 1 to 9 are possible");
         assert_eq!(why("clients = 5", "clients = 0"), "workload: clients is 0; give at least 1");
+        assert_eq!(
+            why("clients = 5", "clients = 251"),
+            "workload: clients = 251 is out of range; 1 to 250 are possible"
+        );
+        for name in ["", "..", "a/b", "/tmp/x", "./demo", "Demo", "de mo", "a\\u0000", &"a".repeat(65)] {
+            let error = why("\"demo\"", &format!("\"{name}\""));
+            assert!(error.starts_with("target: `") && error.contains("is no name of a target"), "{error}");
+        }
+        let long = format!("{TEXT}{}", "#".repeat(BYTES_MAX));
+        let long = Schedule::parse(&long).unwrap_err().to_string();
+        assert!(
+            long.ends_with("bytes are more than the 1048576 of a schedule, which has at most 1024 steps"),
+            "{long}"
+        );
         assert_eq!(
             why("side = [\"n1\"]", "side = [\"n4\"]"),
             "step 1 (at 900ms: cut off n4 for 1.5s): unknown node n4: the cluster has n1 to n3"

@@ -1,14 +1,19 @@
 //! Building a target's binary and taking its digest.
 
+use super::program::in_path;
 use super::{Target, TargetError};
+use crate::plain;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, PathBuf};
 use std::process::{Command, Stdio};
 
 /// How many of the last lines of a failed build are shown.
 const TAIL: usize = 30;
+
+/// The longest binary that is read, in bytes: a copy of it lies in the room, beside the files of nodes.
+const BINARY_MAX: usize = 512 << 20;
 
 /// A binary that can be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +108,7 @@ impl Target {
     /// When it is not there or cannot be read.
     pub fn binary(&self) -> Result<Binary, TargetError> {
         let path = self.binary_path();
-        let bytes = std::fs::read(&path).map_err(|source| TargetError::Io {
+        let bytes = plain::bytes(&path, BINARY_MAX).map_err(|source| TargetError::Io {
             what: format!(
                 "cannot read the binary `{}` of {}; {}",
                 self.manifest.build.binary.display(),
@@ -141,13 +146,6 @@ impl Target {
     }
 }
 
-/// The first file of this name in the directories of PATH.
-#[must_use]
-pub fn in_path(name: &Path) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
-}
-
 /// SHA-256 in hex.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
@@ -158,6 +156,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::target::Manifest;
+    use std::path::Path;
 
     fn target(root: &Path, command: &str, binary: &str) -> Target {
         let text = format!(

@@ -1,27 +1,20 @@
 //! Whether a manifest that can be read makes sense.
 
-use super::place::WORDS;
-use super::{Manifest, template};
+use super::place::{WORDS, check_path};
+use super::{Manifest, oracles, program, template};
 use crate::nearest::suggestion;
-use std::collections::BTreeSet;
-use std::path::Component;
+use crate::schedule::{self, NODES_MAX};
+use interceptor::dissector::Dissector;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Names of oracles that can be switched off.
-const ORACLES: [&str; 13] = [
-    "crash",
-    "sanitizer",
-    "raft",
-    "durability",
-    "collection",
-    "lock",
-    "counter",
-    "watch",
-    "total-queue",
-    "bank",
-    "list-append",
-    "linearizability",
-    "liveness",
-];
+/// The longest word of a command, or variable with its name, in bytes: what Linux passes on (MAX_ARG_STRLEN), less the end.
+const WORD_MAX: usize = 128 * 1024 - 1;
+/// Most bytes of a command and its environment all together, a pointer for each among them.
+const COMMAND_MAX: usize = 1 << 20;
+/// Most bytes of a text that is placed, filled in.
+const TEXT_MAX: usize = 16 << 20;
+/// The longest time that can be asked for, in milliseconds: an hour.
+const TIME_MS_MAX: u64 = 3_600_000;
 
 impl Manifest {
     /// The first contradiction, by field, and what would be right.
@@ -29,12 +22,9 @@ impl Manifest {
         if self.version == 0 {
             return Err("version 0 does not exist; write `version = 1`".into());
         }
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
-        if self.name.is_empty() || !self.name.chars().all(plain) {
-            return Err(format!(
-                "name `{}` must be made of lower-case letters, digits, `-` and `.`",
-                self.name
-            ));
+        if !schedule::is_name(&self.name) {
+            let shown: String = self.name.chars().take(80).collect();
+            return Err(format!("name `{}` cannot be one: {}", shown.escape_debug(), schedule::NAME));
         }
         if !(1..=9).contains(&self.nodes) {
             return Err(format!("nodes = {} is out of range; 1 to 9 are possible", self.nodes));
@@ -48,14 +38,22 @@ impl Manifest {
                 "[docker] binary = \"{binary}\" is not absolute; write its path in the image"
             ));
         }
-        let words = self.node.command.iter().chain(self.node.beside.iter().flatten());
-        for text in words.chain(self.node.env.values()).chain([&self.node.peer]) {
-            template::check(text, &WORDS).map_err(|why| format!("[node] {why}"))?;
+        if self.build.binary.as_os_str().is_empty() {
+            return Err("[build] binary is empty; write the path of the program, or its name in PATH".into());
         }
-        self.check_files()?;
-        for text in self.client.exec.iter().flat_map(|exec| exec.command.iter().chain(exec.env.values())) {
-            template::check(text, &WORDS).map_err(|why| format!("[client.exec] {why}"))?;
+        if self.node.beside.iter().any(Vec::is_empty) {
+            return Err("[node] beside holds an empty command; write the program and its arguments".into());
         }
+        let lengths = self.lengths()?;
+        for command in std::iter::once(&self.node.command).chain(&self.node.beside) {
+            self.check_command(command, &self.node.env, &lengths).map_err(|why| format!("[node] {why}"))?;
+        }
+        self.check_files(&lengths)?;
+        if let Some(exec) = &self.client.exec {
+            self.check_command(&exec.command, &exec.env, &lengths)
+                .map_err(|why| format!("[client.exec] {why}"))?;
+        }
+        self.check_build()?;
         if template::holds(&self.node.peer, "peers") {
             return Err("[node] peer must not hold {peers}: it is what {peers} is made of".into());
         }
@@ -79,9 +77,22 @@ impl Manifest {
             );
         }
         self.client.check(&self.workload.families)?;
+        if !(1..=TIME_MS_MAX).contains(&self.client.timeout_ms) {
+            let ms = self.client.timeout_ms;
+            return Err(format!(
+                "[client] timeout_ms = {ms} is out of range; 1 to {TIME_MS_MAX} are possible"
+            ));
+        }
+        if self.oracles.recovery_ms > TIME_MS_MAX {
+            let ms = self.oracles.recovery_ms;
+            return Err(format!(
+                "[oracles] recovery_ms = {ms} is out of range; 0 to {TIME_MS_MAX} are possible"
+            ));
+        }
+        let oracles = oracles::names();
         for name in &self.oracles.off {
-            if !ORACLES.contains(&name.as_str()) {
-                return Err(format!("[oracles] off holds `{name}`: {}", suggestion(name, &ORACLES)));
+            if !oracles.contains(&name.as_str()) {
+                return Err(format!("[oracles] off holds `{name}`: {}", suggestion(name, &oracles)));
             }
         }
         for pattern in &self.oracles.output {
@@ -106,35 +117,152 @@ impl Manifest {
         self.check_names()
     }
 
-    fn check_files(&self) -> Result<(), String> {
-        let clients = self.client.exec.iter().flat_map(|exec| &exec.files);
-        for file in self.node.files.iter().chain(clients) {
+    /// How many bytes each word of a node's templates stands for at most.
+    fn lengths(&self) -> Result<BTreeMap<&'static str, usize>, String> {
+        let bugs: usize = self.bugs.iter().map(|bug| bug.name.len() + 1).sum();
+        let nodes = usize::from(NODES_MAX);
+        // The room is at /srv, or in a directory for temporary files; the program is in it, or in an image.
+        let image = self.docker.as_ref().map_or(0, |docker| docker.binary.as_os_str().len());
+        let mut lengths = BTreeMap::from([
+            ("bin", image.max(512)),
+            ("id", 1),
+            ("ip", "10.0.0.9".len()),
+            ("ips", nodes * "10.0.0.9,".len()),
+            ("data", 512),
+            ("nodes", 1),
+            ("bug", bugs.max("none".len())),
+        ]);
+        check_text(&self.node.peer).map_err(|why| format!("[node] peer {why}"))?;
+        template::check(&self.node.peer, &WORDS, self.nodes).map_err(|why| format!("[node] {why}"))?;
+        let peer = template::length_max(&self.node.peer, &|name| *lengths.get(name).unwrap_or(&0));
+        lengths.insert("peers", nodes * (peer + 1));
+        Ok(lengths)
+    }
+
+    /// Whether a program can be given this command and environment.
+    fn check_command(
+        &self,
+        command: &[String],
+        env: &BTreeMap<String, String>,
+        lengths: &BTreeMap<&'static str, usize>,
+    ) -> Result<(), String> {
+        program::named(command.first().map_or("", String::as_str))?;
+        let length = |text: &str| template::length_max(text, &|name| *lengths.get(name).unwrap_or(&0));
+        let mut all = 0_usize;
+        for (what, name, text) in command
+            .iter()
+            .map(|word| ("a word of the command", "", word))
+            .chain(env.iter().map(|(name, text)| ("a variable", name.as_str(), text)))
+        {
+            if what == "a variable" && (name.is_empty() || name.contains(['=', '\0'])) {
+                return Err(format!("env: `{}` is no name of a variable", name.escape_debug()));
+            }
+            check_text(text).map_err(|why| format!("{what} {why}"))?;
+            template::check(text, &WORDS, self.nodes)?;
+            let bytes = length(text) + name.len() + 1;
+            if bytes > WORD_MAX {
+                return Err(format!("{what} may have {bytes} bytes; a program can be given {WORD_MAX}"));
+            }
+            all += bytes + 9;
+        }
+        if all > COMMAND_MAX {
+            return Err(format!(
+                "the command and its environment may have {all} bytes; a program can be given {COMMAND_MAX}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_build(&self) -> Result<(), String> {
+        let docker = self.docker.iter().flat_map(|docker| docker.command.iter().chain([&docker.image]));
+        for text in self.build.command.iter().chain(&self.build.versions).chain(docker) {
+            check_text(text).map_err(|why| format!("[build] or [docker]: a word {why}"))?;
+        }
+        let commands =
+            [("build", Some(&self.build.command)), ("docker", self.docker.as_ref().map(|it| &it.command))];
+        for (table, command) in commands {
+            if command.and_then(|command| command.first()).is_some_and(String::is_empty) {
+                return Err(format!("[{table}] command names no program; its first word is empty"));
+            }
+        }
+        if self.docker.as_ref().is_some_and(|docker| docker.image.is_empty()) {
+            return Err("[docker] image is empty; write its name, as `docker images` shows it".into());
+        }
+        Ok(())
+    }
+
+    fn check_files(&self, lengths: &BTreeMap<&'static str, usize>) -> Result<(), String> {
+        let nodes = self.node.files.iter().map(|file| ("node", file));
+        let clients = self.client.exec.iter().flat_map(|exec| &exec.files).map(|file| ("client.exec", file));
+        for (table, file) in nodes.chain(clients) {
             let path = file.path.display();
-            if !file.path.components().all(|part| matches!(part, Component::Normal(_))) {
-                return Err(format!("[[node.file]] path `{path}` must lie in the data directory"));
-            }
+            check_path(&file.path).map_err(|why| format!("[[{table}.file]] {why}"))?;
             if file.text.is_some() && file.from.is_some() {
-                return Err(format!("[[node.file]] {path} has both text and from; write one"));
+                return Err(format!("[[{table}.file]] {path} has both text and from; write one"));
             }
-            if file.nodes.iter().flatten().any(|id| *id == 0 || *id > self.nodes) {
-                return Err(format!("[[node.file]] {path}: nodes are numbered from 1 to {}", self.nodes));
+            if file.from.as_ref().is_some_and(|from| from.as_os_str().is_empty()) {
+                return Err(format!("[[{table}.file]] {path}: from is empty; write the path of a file"));
+            }
+            match &file.nodes {
+                Some(_) if table == "client.exec" => {
+                    return Err(format!(
+                        "[[{table}.file]] {path}: clients are not numbered; leave `nodes` out"
+                    ));
+                }
+                Some(nodes) if nodes.is_empty() => {
+                    return Err(format!(
+                        "[[{table}.file]] {path}: nodes is empty; leave it out for all of them"
+                    ));
+                }
+                Some(nodes) if nodes.iter().any(|id| *id == 0 || *id > self.nodes) => {
+                    return Err(format!(
+                        "[[{table}.file]] {path}: nodes are numbered from 1 to {}",
+                        self.nodes
+                    ));
+                }
+                _ => {}
+            }
+            let text = file.text.as_deref().unwrap_or_default();
+            let bytes = template::length_max(text, &|name| *lengths.get(name).unwrap_or(&name.len()));
+            if bytes > TEXT_MAX {
+                return Err(format!(
+                    "[[{table}.file]] {path} may have {bytes} bytes; {TEXT_MAX} are possible"
+                ));
             }
         }
         Ok(())
     }
 
     fn check_ready(&self) -> Result<(), String> {
-        if self.ready.is_empty() {
+        if self.questions().is_empty() {
             return Err(
-                "there is no [[ready]]; write what every node must answer before clients begin".into()
+                "there is neither a [[ready]] nor a port of clients nor a [[port]]: write what every node must answer, or \
+                 which port must accept, before clients begin"
+                    .into(),
             );
         }
         for ready in &self.ready {
-            match (&ready.http, &ready.command) {
-                (Some(path), None) if path.starts_with('/') => {}
-                (Some(path), None) => return Err(format!("[[ready]] http = `{path}` must begin with `/`")),
-                (None, Some(command)) if !command.is_empty() => {}
-                _ => return Err("[[ready]] needs either http or command".into()),
+            let (path, command) = (ready.http.as_deref(), ready.command.as_deref());
+            match (path, command) {
+                _ if ready.port == 0 => {
+                    return Err("[[ready]] port is 0; write the port that is asked".into());
+                }
+                (Some(path), None) if is_path(path) => {}
+                (Some(path), None) => {
+                    return Err(format!(
+                        "[[ready]] http = `{}` must begin with `/` and have no blanks",
+                        path.escape_debug()
+                    ));
+                }
+                (None, Some([])) => {
+                    return Err("[[ready]] command is empty; write its name and arguments".into());
+                }
+                (None, Some(_)) => {}
+                (None, None) if ready.expect.is_empty() => {}
+                (None, None) => {
+                    return Err("[[ready]] expects an answer and asks nothing; write http or command".into());
+                }
+                (Some(_), Some(_)) => return Err("[[ready]] has both http and command; write one".into()),
             }
         }
         Ok(())
@@ -143,6 +271,12 @@ impl Manifest {
     fn check_names(&self) -> Result<(), String> {
         let mut ports = BTreeSet::new();
         for port in &self.ports {
+            if port.port == 0 {
+                return Err("[[port]] port is 0; write the port that nodes listen on".into());
+            }
+            if let Err(error) = Dissector::parse(&port.dissector) {
+                return Err(format!("[[port]] {}: {error}", port.port));
+            }
             if !ports.insert(port.port) {
                 return Err(format!("[[port]] {} is listed twice", port.port));
             }
@@ -172,4 +306,18 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// Whether a text can be given to a program.
+fn check_text(text: &str) -> Result<(), String> {
+    if text.contains('\0') {
+        let shown: String = text.chars().take(40).collect();
+        return Err(format!("`{}` holds the character NUL", shown.escape_debug()));
+    }
+    Ok(())
+}
+
+/// Whether a text can stand in the first line of a request over HTTP.
+pub(super) fn is_path(text: &str) -> bool {
+    text.starts_with('/') && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }

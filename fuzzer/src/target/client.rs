@@ -1,5 +1,6 @@
 //! How clients speak to a target: one protocol, and how each operation is asked for in it.
 
+use super::check::is_path;
 use super::{FileSpec, template};
 use crate::schedule::Family;
 use oracle::{Call, Function};
@@ -235,16 +236,23 @@ impl ClientSpec {
         if protocols.iter().filter(|is_there| **is_there).count() != 1 {
             return Err("[client] needs exactly one of kv-http, http, resp and exec".into());
         }
-        if self.timeout_ms == 0 {
-            return Err("[client] timeout_ms is 0; clients need time for an answer".into());
+        if self.exec.is_none() && self.port() == 0 {
+            return Err("[client] port is 0; write the port that clients speak to".into());
         }
         if let Some(http) = &self.http {
             for request in http.ask.all() {
                 for text in [&request.path, &request.body] {
-                    template::check(text, &WORDS).map_err(|why| format!("[client.http.ask] {why}"))?;
+                    template::check(text, &WORDS, 0).map_err(|why| format!("[client.http.ask] {why}"))?;
                 }
-                if !request.path.starts_with('/') {
-                    return Err(format!("[client.http] path `{}` must begin with `/`", request.path));
+                if !is_path(&request.path) {
+                    let path = request.path.escape_debug();
+                    return Err(format!(
+                        "[client.http] path `{path}` must begin with `/` and have no blanks"
+                    ));
+                }
+                if request.method.is_empty() || !request.method.chars().all(|c| c.is_ascii_alphabetic()) {
+                    let method = request.method.escape_debug();
+                    return Err(format!("[client.http] method `{method}` is none; methods look like GET"));
                 }
                 if request.answer.as_ref().is_some_and(|answer| !answer.starts_with('/')) {
                     return Err("[client.http] answer must begin with `/`, such as /kvs/0/value".into());
@@ -258,7 +266,7 @@ impl ClientSpec {
                     return Err("[client.resp] a command is empty; write its name and arguments".into());
                 }
                 for text in command {
-                    template::check(text, &WORDS).map_err(|why| format!("[client.resp.ask] {why}"))?;
+                    template::check(text, &WORDS, 0).map_err(|why| format!("[client.resp.ask] {why}"))?;
                 }
             }
         }

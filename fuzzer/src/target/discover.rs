@@ -1,7 +1,8 @@
 //! Finding targets: `targets/*/target.toml` in a directory above the working directory, else above the executable.
 
-use super::{Target, TargetError};
+use super::{BYTES_MAX, Target, TargetError};
 use crate::nearest::suggestion;
+use crate::plain;
 use std::path::{Path, PathBuf};
 
 /// The file name of a manifest.
@@ -63,7 +64,7 @@ pub fn root_of(manifest: &Path) -> PathBuf {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
-    let cargo = |dir: &&Path| std::fs::read_to_string(dir.join("Cargo.toml")).ok();
+    let cargo = |dir: &&Path| plain::text(&dir.join("Cargo.toml"), BYTES_MAX).ok();
     let workspace = own.ancestors().find(|dir| cargo(dir).is_some_and(|text| text.contains("[workspace]")));
     let package = || own.ancestors().find(|dir| cargo(dir).is_some());
     let checkout = || own.ancestors().find(|dir| dir.join("targets").is_dir());

@@ -1,8 +1,22 @@
 //! A node's place in an execution: what the placeholders of its commands, environment and files stand for.
 
 use super::{FileSpec, Manifest, Target, TargetError, template};
+use crate::plain;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io::Error;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+
+/// Most files that nodes find, or clients.
+const FILES_MAX: usize = 10_000;
+/// Most bytes of these all together: each node has a copy, and the room holds them all.
+const BYTES_MAX: usize = 64 << 20;
+/// How deep directories may lie that are copied.
+const DEPTH_MAX: usize = 32;
+/// Most bytes of a path in the data directory. With that of the directory it stays below PATH_MAX of Linux.
+const PATH_MAX: usize = 1024;
+/// Most bytes of a name (NAME_MAX of Linux).
+const NAME_MAX: usize = 255;
 
 /// Words that a node's commands, environment, files and the peer pattern may hold.
 pub(super) const WORDS: [&str; 8] = ["bin", "id", "ip", "ips", "peers", "data", "bug", "nodes"];
@@ -72,6 +86,8 @@ pub struct PlacedFile {
     pub content: Vec<u8>,
     /// It was written in the manifest.
     pub is_template: bool,
+    /// It may be executed, as the file that it is a copy of.
+    pub executable: bool,
     /// The nodes that have it; absent: all.
     pub nodes: Option<Vec<u8>>,
 }
@@ -94,47 +110,118 @@ impl Target {
     }
 
     fn read(&self, specs: &[FileSpec]) -> Result<Vec<PlacedFile>, TargetError> {
-        let mut files = Vec::new();
+        let mut placed = Placed::default();
         for spec in specs {
-            let nodes = spec.nodes.clone();
-            match (&spec.text, &spec.from) {
-                (Some(text), _) => files.push(PlacedFile {
-                    path: spec.path.clone(),
-                    content: text.clone().into_bytes(),
-                    is_template: true,
-                    nodes,
-                }),
-                (None, from) => {
-                    let beside = self.file.parent().unwrap_or(Path::new("."));
-                    let from = beside.join(from.as_deref().unwrap_or(&spec.path));
-                    copy_of(&from, &spec.path, &nodes, &mut files).map_err(|source| {
-                        let (from, name) = (from.display(), self.name());
-                        let doctor = format!("`fuzz doctor --target {name}` says what brings it");
-                        let what = format!("cannot read {from}, which nodes find at their start ({doctor})");
+            let from = match &spec.text {
+                Some(text) => {
+                    let file = PlacedFile {
+                        path: spec.path.clone(),
+                        content: text.clone().into_bytes(),
+                        is_template: true,
+                        executable: false,
+                        nodes: spec.nodes.clone(),
+                    };
+                    placed.add(file).map_err(|source| {
+                        let what = format!("cannot place {}", spec.path.display());
                         TargetError::Io { what, source }
                     })?;
+                    continue;
                 }
+                None => spec.from.as_deref().unwrap_or(&spec.path),
+            };
+            let from = self.file.parent().unwrap_or(Path::new(".")).join(from);
+            let before = placed.files.len();
+            placed.copy(&from, &spec.path, &spec.nodes, 0).map_err(|(from, source)| {
+                let (from, name) = (from.display(), self.name());
+                let doctor = format!("`fuzz doctor --target {name}` says what brings it");
+                let what = format!("cannot read {from}, which nodes find at their start ({doctor})");
+                TargetError::Io { what, source }
+            })?;
+            if placed.files.len() == before {
+                let what = format!("cannot place {}", spec.path.display());
+                let source = Error::other(format!("there is no file in the directory {}", from.display()));
+                return Err(TargetError::Io { what, source });
             }
         }
-        Ok(files)
+        Ok(placed.files)
     }
 }
 
-/// A file, or all files under a directory, sorted.
-fn copy_of(
-    from: &Path,
-    path: &Path,
-    nodes: &Option<Vec<u8>>,
-    files: &mut Vec<PlacedFile>,
-) -> std::io::Result<()> {
-    if from.is_dir() {
-        let mut names: Vec<_> =
-            std::fs::read_dir(from)?.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<_>>()?;
-        names.sort();
-        return names.iter().try_for_each(|name| copy_of(&from.join(name), &path.join(name), nodes, files));
+/// Files as they are read, and what they may be all together.
+#[derive(Default)]
+struct Placed {
+    files: Vec<PlacedFile>,
+    bytes: usize,
+}
+
+impl Placed {
+    fn add(&mut self, mut file: PlacedFile) -> std::io::Result<()> {
+        // As one path is written, with a slash at its end or two within, so it is compared.
+        file.path = file.path.components().collect();
+        check_path(&file.path).map_err(Error::other)?;
+        self.bytes += file.content.len();
+        if self.bytes > BYTES_MAX || self.files.len() == FILES_MAX {
+            return Err(Error::other(format!(
+                "at most {FILES_MAX} files of {BYTES_MAX} bytes all together can be placed"
+            )));
+        }
+        self.files.push(file);
+        Ok(())
     }
-    let (path, nodes) = (path.to_owned(), nodes.clone());
-    files.push(PlacedFile { path, content: std::fs::read(from)?, is_template: false, nodes });
+
+    /// A file, or all files under a directory, sorted; an error comes with the path of what is at fault.
+    fn copy(
+        &mut self,
+        from: &Path,
+        path: &Path,
+        nodes: &Option<Vec<u8>>,
+        depth: usize,
+    ) -> Result<(), (PathBuf, Error)> {
+        let fault = |error| (from.to_owned(), error);
+        match plain::other(from).map_err(fault)? {
+            None => {
+                let content = plain::bytes(from, BYTES_MAX - self.bytes.min(BYTES_MAX)).map_err(fault)?;
+                let executable = std::fs::metadata(from).map_err(fault)?.permissions().mode() & 0o111 != 0;
+                let (path, nodes) = (path.to_owned(), nodes.clone());
+                self.add(PlacedFile { path, content, is_template: false, executable, nodes }).map_err(fault)
+            }
+            Some("a directory") if depth == DEPTH_MAX => Err(fault(Error::other(format!(
+                "directories lie more than {DEPTH_MAX} deep; does a link lead back?"
+            )))),
+            Some("a directory") => {
+                let listed = std::fs::read_dir(from).and_then(|all| {
+                    all.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>()
+                });
+                let mut names = listed.map_err(fault)?;
+                names.sort();
+                names
+                    .iter()
+                    .try_for_each(|name| self.copy(&from.join(name), &path.join(name), nodes, depth + 1))
+            }
+            Some(what) => Err(fault(Error::other(format!("it is {what}, and no plain file")))),
+        }
+    }
+}
+
+/// Whether a file can be placed at `path`.
+///
+/// # Errors
+/// It leads out of the data directory, or is longer than a file system takes.
+pub(super) fn check_path(path: &Path) -> Result<(), String> {
+    let shown: String = path.display().to_string().chars().take(80).collect();
+    let shown = shown.escape_debug();
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if path.as_os_str().is_empty() || !path.components().all(|part| matches!(part, Component::Normal(_))) {
+        return Err(format!("path `{shown}` must lie in the data directory"));
+    }
+    if bytes.contains(&0) {
+        return Err(format!("path `{shown}` holds the character NUL"));
+    }
+    if bytes.len() > PATH_MAX || path.components().any(|part| part.as_os_str().len() > NAME_MAX) {
+        return Err(format!(
+            "path `{shown}…` is too long: {PATH_MAX} bytes are possible, and {NAME_MAX} in each part"
+        ));
+    }
     Ok(())
 }
 

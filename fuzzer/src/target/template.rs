@@ -34,11 +34,7 @@ pub fn fill(text: &str, value: &dyn Fn(&str, Option<&str>) -> Option<String>) ->
             Piece::Word { name, argument, filter } => match (value(name, argument), filter) {
                 (Some(value), Some(_)) => filled.push_str(&base64(&value)),
                 (Some(value), None) => filled.push_str(&value),
-                (None, _) => {
-                    let colon = argument.map(|argument| format!(":{argument}")).unwrap_or_default();
-                    let bar = filter.map(|filter| format!("|{filter}")).unwrap_or_default();
-                    filled.push_str(&format!("{{{name}{colon}{bar}}}"));
-                }
+                (None, _) => filled.push_str(&written(name, argument, filter)),
             },
         }
     }
@@ -51,28 +47,75 @@ pub fn holds(text: &str, word: &str) -> bool {
     pieces(text).iter().any(|piece| matches!(piece, Piece::Word { name, .. } if *name == word))
 }
 
-/// Whether all words are among `known`, and all filters are filters.
+/// The first placeholder that a template holds, as written.
+#[must_use]
+pub fn placeholder(text: &str) -> Option<String> {
+    let mut all = pieces(text).into_iter();
+    all.find_map(|piece| match piece {
+        Piece::Text(_) => None,
+        Piece::Word { name, argument, filter } => Some(written(name, argument, filter)),
+    })
+}
+
+fn written(name: &str, argument: Option<&str>, filter: Option<&str>) -> String {
+    let colon = argument.map(|argument| format!(":{argument}")).unwrap_or_default();
+    let bar = filter.map(|filter| format!("|{filter}")).unwrap_or_default();
+    format!("{{{name}{colon}{bar}}}")
+}
+
+/// Most bytes that a filled template has: `value` tells how many a word stands for.
+#[must_use]
+pub fn length_max(text: &str, value: &dyn Fn(&str) -> usize) -> usize {
+    let length = |piece: &Piece<'_>| match piece {
+        Piece::Text(text) => text.len(),
+        Piece::Word { name, filter: None, .. } => value(name),
+        Piece::Word { name, .. } => value(name).saturating_add(2) / 3 * 4,
+    };
+    pieces(text).iter().map(length).fold(0, usize::saturating_add)
+}
+
+/// Whether all words are among `known`, and all filters are filters. `ip` may have the number of a node behind it, up to
+/// `nodes`; no other word has an argument.
 ///
 /// # Errors
 /// The first that is not, with the nearest one.
-pub fn check(text: &str, known: &[&str]) -> Result<(), String> {
+pub fn check(text: &str, known: &[&str], nodes: u8) -> Result<(), String> {
     for (at, _) in text.match_indices('{') {
         let rest = &text[at + 1..];
         let name = rest.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or("");
         if known.contains(&name) && !rest[name.len()..].starts_with(['}', '|', ':']) {
-            return Err(format!("`{text}`: the brace before `{name}` is not closed"));
+            return Err(format!("`{}`: the brace before `{name}` is not closed", shown(text)));
         }
     }
     for piece in pieces(text) {
-        let Piece::Word { name, filter, .. } = piece else { continue };
+        let Piece::Word { name, argument, filter } = piece else { continue };
+        let text = shown(text);
         if !known.contains(&name) {
             return Err(format!("`{text}`: unknown placeholder {{{name}}}: {}", suggestion(name, known)));
         }
         if filter.is_some_and(|filter| filter != "base64") {
             return Err(format!("`{text}`: the only filter is base64, as in {{{name}|base64}}"));
         }
+        let Some(argument) = argument else { continue };
+        if name != "ip" {
+            return Err(format!("`{text}`: {{{name}}} takes nothing behind a colon"));
+        }
+        if !argument.parse().is_ok_and(|id: u8| (1..=nodes).contains(&id)) {
+            return Err(format!(
+                "`{text}`: {{ip:{argument}}} is no node; nodes are numbered from 1 to {nodes}"
+            ));
+        }
     }
     Ok(())
+}
+
+/// As much of a text as a message shows.
+fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(100).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 fn pieces(text: &str) -> Vec<Piece<'_>> {
@@ -131,12 +174,26 @@ mod tests {
 
     #[test]
     fn unknown_words_and_filters_are_told() {
-        assert_eq!(check(r#"{"a":"{key}"}"#, &["key"]), Ok(()));
-        assert_eq!(
-            check("{kye}", &["key", "value"]).unwrap_err(),
-            "`{kye}`: unknown placeholder {kye}: did you mean `key`?"
-        );
-        assert!(check("{key", &["key"]).unwrap_err().contains("is not closed"));
-        assert!(check("{key|base46}", &["key"]).unwrap_err().contains("the only filter is base64"));
+        let check = |text| check(text, &["key", "value", "ip"], 3);
+        assert_eq!(check(r#"{"a":"{key}{ip:3}"}"#), Ok(()));
+        assert_eq!(check("{kye}").unwrap_err(), "`{kye}`: unknown placeholder {kye}: did you mean `key`?");
+        assert!(check("{key").unwrap_err().contains("is not closed"));
+        assert!(check("{key|base46}").unwrap_err().contains("the only filter is base64"));
+        assert_eq!(check("{key:1}").unwrap_err(), "`{key:1}`: {key} takes nothing behind a colon");
+        for ip in ["{ip:0}", "{ip:4}", "{ip:x}", "{ip:999}"] {
+            assert!(check(ip).unwrap_err().ends_with("is no node; nodes are numbered from 1 to 3"), "{ip}");
+        }
+        assert!(check(&"{kye}".repeat(1000)).unwrap_err().len() < 300);
+    }
+
+    #[test]
+    fn a_filled_template_is_as_long_as_is_told() {
+        for text in ["", "{key}", "a{ip:2}{ip:x|base64}{", "{key|base64}{key}", "{ip|base64}"] {
+            let lengths = |name: &str| match name {
+                "key" => 2,
+                _ => 8,
+            };
+            assert!(filled(text).len() <= length_max(text, &lengths), "{text}");
+        }
     }
 }

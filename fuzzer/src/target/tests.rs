@@ -102,14 +102,14 @@ fn contradictions_are_refused_by_field() {
         refusal("[[ready]]", "[[port]]\nport = 7000\ndissector = \"resp\"\n[[ready]]"),
     ];
     assert_snapshot!(refusals.join("\n"), @r#"
-    target.toml: name `Toy!` must be made of lower-case letters, digits, `-` and `.`
+    target.toml: name `Toy!` cannot be one: a name has at most 64 lower-case letters, digits, `-` and `.`, and begins with a letter or digit
     target.toml: nodes = 0 is out of range; 1 to 9 are possible
     target.toml: [node] `{dta}`: unknown placeholder {dta}: did you mean `data`?
     target.toml: [node] `{data`: the brace before `data` is not closed
     target.toml: [node] command holds {peers} but peer is not set; write peer = "{id}={ip}:PORT"
     target.toml: [faults] max_down is more than nodes = 3
     target.toml: [faults] atomic_write = 500 is no power of two up to 4096; drives write 512 or 4096 bytes whole
-    target.toml: [[ready]] http = `status` must begin with `/`
+    target.toml: [[ready]] http = `status` must begin with `/` and have no blanks
     target.toml: [sets] demo names the bug `stale-reads`: did you mean `stale-read`?
     target.toml: [[bug]] name `stale-read` is empty, reserved, repeated or holds a comma
     target.toml: [[port]] 7000 is listed twice
@@ -131,7 +131,10 @@ fn protocols_questions_and_files_are_checked() {
         refusal(client, &format!("{client}\n[workload]\nfamilies = [\"set\"]")),
         refusal(client, &format!("{client}\n[oracles]\noff = [\"raf\"]")),
         refusal(client, &format!("{client}\n[oracles]\nknown = [\"stale\"]")),
-        refusal("http = \"/status\"", ""),
+        refusal("http = \"/status\"", "expect = [\"fine\"]"),
+        refusal("http = \"/status\"", "command = []"),
+        refusal("http = \"/status\"", "http = \"/\"\ncommand = [\"PING\"]"),
+        refusal("[[ready]]\nhttp = \"/status\"\nport = 8000", "[[ready]]\nhttp = \"/status\"\nport = 0"),
         refusal("[[port]]", &file("path = \"../x\"\ntext = \"\"")),
         refusal("[[port]]", &file("path = \"x\"\ntext = \"\"\nfrom = \"y\"")),
         refusal("[[port]]", &file("path = \"x\"\ntext = \"\"\nnodes = [4]")),

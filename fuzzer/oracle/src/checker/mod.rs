@@ -74,6 +74,8 @@ pub struct Config {
     pub sanitizer: bool,
     /// Lines that nodes should not write: see [`output`].
     pub output: Vec<output::Pattern>,
+    /// Run [`assertion`].
+    pub assertion: bool,
     /// Run [`raft`].
     pub raft: bool,
     /// Run [`durability`], on runs that took final reads.
@@ -104,6 +106,7 @@ impl Default for Config {
             exit_allowed: vec![0],
             sanitizer: true,
             output: Vec::new(),
+            assertion: true,
             raft: true,
             durability: true,
             collections: true,
@@ -146,8 +149,9 @@ pub fn judge(observations: &Observations, config: &Config) -> Verdicts {
     if !config.output.is_empty() {
         judgements.push(output::check(&observations.lines, &config.output));
     }
-    // What a client asserts is asked for by whoever wrote the client.
-    judgements.push(assertion::check(&observations.assertions));
+    if config.assertion {
+        judgements.push(assertion::check(&observations.assertions));
+    }
     if config.raft {
         judgements.push(raft::check(&observations.reports));
     }

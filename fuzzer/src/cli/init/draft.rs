@@ -1,7 +1,11 @@
 //! What a manifest begins with, and its text.
 
 use super::super::arguments::{Init, Speaks};
+use fuzzer::compose::service::program_of;
 use fuzzer::compose::{Cluster, Health};
+
+/// Other ports for which an example is written.
+const PORTS_SHOWN: usize = 16;
 
 /// A manifest to be.
 #[derive(Clone, Debug)]
@@ -19,8 +23,8 @@ pub struct Draft {
     pub client: Speaks,
     /// The port that clients speak to.
     pub port: u16,
-    /// The path of an HTTP GET, or a command of RESP.
-    pub ready: String,
+    /// The path of an HTTP GET, or a command of RESP; absent, where it is enough that the port accepts.
+    pub ready: Option<String>,
     /// The port that is asked whether a node is ready, where it is another.
     pub ready_port: Option<u16>,
     /// Other ports that nodes listen on.
@@ -44,7 +48,7 @@ impl Draft {
             environment: Vec::new(),
             client: Speaks::Http,
             port: 8000,
-            ready: "/health".to_owned(),
+            ready: None,
             ready_port: None,
             ports: Vec::new(),
             image: None,
@@ -57,8 +61,10 @@ impl Draft {
         let image = cluster.image.clone();
         let basename = image.as_deref().map_or(self.name.as_str(), program_of);
         let program = cluster.program.clone().unwrap_or_else(|| basename.to_owned());
-        let inside =
-            if program.starts_with('/') { program.clone() } else { format!("/usr/local/bin/{program}") };
+        let inside = match program.starts_with('/') {
+            true => program.clone(),
+            false => format!("/usr/local/bin/{}", program.rsplit('/').next().unwrap_or(&program)),
+        };
         self.about = format!("the cluster of {file}");
         self.nodes = cluster.nodes;
         self.notes.extend(cluster.notes);
@@ -74,15 +80,22 @@ impl Draft {
         self.client = if is_resp { Speaks::Resp } else { Speaks::Http };
         match &cluster.health {
             Some(Health::Http { path, port }) => {
-                self.ready.clone_from(path);
+                self.ready = Some(path.clone());
                 self.ready_port = Some(*port);
             }
-            Some(Health::Resp(words)) => self.ready = words.join(" "),
-            Some(Health::Program(_)) | None if is_resp => self.ready = "PING".to_owned(),
+            Some(Health::Resp(words)) => self.ready = Some(words.join(" ")),
+            Some(Health::Program(_)) | None if is_resp => self.ready = Some("PING".to_owned()),
             Some(Health::Program(_)) | None => {}
         }
+        if !is_resp {
+            self.notes
+                .push("what clients say is in no such file: [client.http] is an example, mend it".to_owned());
+        }
         let usual = cluster.ports.iter().find(|port| is_resp && **port == 6379);
-        self.port = *usual.or(cluster.ports.first()).or(self.ready_port.as_ref()).unwrap_or(&self.port);
+        match usual.or(cluster.ports.first()).or(self.ready_port.as_ref()) {
+            Some(port) => self.port = *port,
+            None => self.notes.push(format!("the file names no port; {} is a guess, mend it", self.port)),
+        }
         self.ports = cluster.ports.into_iter().filter(|port| *port != self.port).collect();
     }
 
@@ -95,7 +108,6 @@ impl Draft {
         };
         set(&mut self.binary, &args.binary);
         set(&mut self.peer, &args.peer);
-        set(&mut self.ready, &args.ready);
         if let Some(command) = &args.command {
             self.command = words(command);
         }
@@ -103,16 +115,20 @@ impl Draft {
         self.client = args.client.unwrap_or(self.client);
         self.port = args.port.unwrap_or(self.port);
         if args.ready.is_some() {
-            self.ready_port = None;
+            (self.ready, self.ready_port) = (args.ready.clone(), None);
         }
     }
 
     /// The manifest.
     pub fn text(&self) -> String {
         let list = |words: &[String]| words.iter().map(quoted).collect::<Vec<_>>().join(", ");
-        let ready = match self.ready.starts_with('/') {
-            true => format!("http = {}", quoted(&self.ready)),
-            false => format!("command = [{}]", list(&words(&self.ready))),
+        let ready = match &self.ready {
+            None => {
+                "# http = \"/health\" # or command = [\"PING\"]: what it answers; without, its port accepts"
+                    .to_owned()
+            }
+            Some(path) if path.starts_with('/') => format!("http = {}", quoted(path)),
+            Some(command) => format!("command = [{}]", list(&words(command))),
         };
         let client = match self.client {
             Speaks::Http => HTTP,
@@ -120,7 +136,9 @@ impl Draft {
             Speaks::KvHttp => KV_HTTP,
             Speaks::Exec => EXEC,
         };
-        let notes: String = self.notes.iter().map(|note| format!("# - {note}\n")).collect();
+        // A comment has no characters of control in it.
+        let line = |note: &String| note.replace(char::is_control, " ");
+        let notes: String = self.notes.iter().map(|note| format!("# - {}\n", line(note))).collect();
         let notes = if notes.is_empty() { notes } else { format!("# look after this:\n{notes}\n") };
         let peer = match self.peer.is_empty() {
             true => "# peer = \"{ip}:7000\" # one of {peers}, which are joined with commas\n".to_owned(),
@@ -147,13 +165,13 @@ impl Draft {
             Speaks::Exec => None,
         };
         let known = dissector.filter(|_| self.image.is_some());
+        let others = &self.ports[..self.ports.len().min(PORTS_SHOWN)];
         let port = |port, dissector| format!("[[port]]\nport = {port}\ndissector = {dissector}\n\n");
-        let ports = known.map(|name| port(self.port, quoted(name))).into_iter().chain(self.ports.iter().map(
-            |other| {
+        let ports =
+            known.map(|name| port(self.port, quoted(name))).into_iter().chain(others.iter().map(|other| {
                 let example = port(*other, "\"http\" # or resp, frame32-json:FIELD".to_owned());
                 example.trim_end().lines().map(|line| format!("# {line}\n")).collect::<String>() + "\n"
-            },
-        ));
+            }));
         format!(
             "{notes}version = 1\n\
              name = {name}\n\
@@ -173,7 +191,7 @@ impl Draft {
              # path = \"server.conf\"\n\
              # text = \"listen {{ip}}\"\n\n\
              {ports}\
-             [[ready]] # every node must answer before clients begin\n\
+             [[ready]] # every node must answer, or accept, before clients begin\n\
              {ready}\n\
              port = {ready_port}\n\n\
              {client}\n\
@@ -202,12 +220,6 @@ fn words(text: &str) -> Vec<String> {
 /// A word as TOML writes it.
 fn quoted(text: impl AsRef<str>) -> String {
     toml::Value::String(text.as_ref().to_owned()).to_string()
-}
-
-/// The last part of an image's name, without tag or digest.
-fn program_of(image: &str) -> &str {
-    let name = image.rsplit('/').next().unwrap_or(image);
-    name.split([':', '@']).next().unwrap_or(name)
 }
 
 const HTTP: &str = r#"[client.http]
@@ -262,24 +274,25 @@ mod tests {
     #[test]
     fn every_kind_of_client_makes_a_manifest_that_can_be_read() {
         for (client, ready) in [
-            (Speaks::Http, "/health"),
-            (Speaks::Resp, "PING"),
-            (Speaks::KvHttp, "/status"),
-            (Speaks::Exec, "/"),
+            (Speaks::Http, Some("/health")),
+            (Speaks::Resp, Some("PING")),
+            (Speaks::KvHttp, None),
+            (Speaks::Exec, Some("/")),
         ] {
             let draft = Draft {
                 binary: "./a \"strange\" name".into(),
                 command: words("{bin} --peers {peers}"),
                 environment: vec![("A.B".into(), "{data}".into())],
                 client,
-                ready: ready.into(),
+                ready: ready.map(str::to_owned),
                 image: Some(("shop:1".into(), "/shop".into())),
                 ports: vec![7000],
-                notes: vec!["a note".into()],
+                notes: vec!["a note\nname = \"other\"\u{7f}".into()],
                 ..Draft::example("shop")
             };
             let manifest = Manifest::parse(&draft.text(), "target.toml").unwrap();
             assert_eq!(manifest.build.binary, Path::new("./a \"strange\" name"), "{client:?}");
+            assert_eq!((manifest.name.as_str(), manifest.ready.len()), ("shop", 1));
             assert_eq!(manifest.node.command, ["{bin}", "--peers", "{peers}"]);
             assert_eq!(manifest.node.env["A.B"], "{data}");
         }

@@ -5,6 +5,9 @@ use super::draft::Draft;
 use clap::ValueEnum;
 use std::io::{BufRead, Error, Result, Write};
 
+/// The answer of whom it is enough that the port accepts.
+const ACCEPTS: &str = "-";
+
 /// Asks for what matters most; an empty answer keeps what is shown in brackets.
 ///
 /// # Errors
@@ -25,13 +28,13 @@ pub fn ask(draft: &mut Draft, input: &mut impl BufRead, output: &mut impl Write)
         answer("What clients speak: http, resp, kv-http or exec", "http", input, output, |line| {
             Speaks::from_str(line, true).map_err(|_| "write http, resp, kv-http or exec".into())
         })?;
-    let (port, ready) =
-        if let Speaks::Resp = draft.client { (6379, "PING") } else { (draft.port, "/health") };
+    let (port, ready) = if let Speaks::Resp = draft.client { (6379, "PING") } else { (draft.port, ACCEPTS) };
     draft.port = answer("The port they speak to", &port.to_string(), input, output, |line| {
         line.parse().ok().filter(|port| *port > 0).ok_or("write a number from 1 to 65535".into())
     })?;
-    let question = "What a node answers once it is ready: a path of HTTP, or a command of RESP";
-    draft.ready = answer(question, ready, input, output, |line| Ok(line.to_owned()))?;
+    let question = "What a node answers once it is ready: a path of HTTP, a command of RESP, or - if its port accepting is enough";
+    let ready = answer(question, ready, input, output, |line| Ok(line.to_owned()))?;
+    draft.ready = Some(ready).filter(|ready| ready != ACCEPTS);
     Ok(())
 }
 
@@ -74,7 +77,7 @@ mod tests {
         let (draft, done, shown) = asked("./shop --at {ip}\n10\nfive\n5\nRESP\n\n\n");
         assert!(done.is_ok(), "{shown}");
         assert_eq!((draft.binary.as_str(), draft.command.join(" ").as_str()), ("./shop", "{bin} --at {ip}"));
-        assert_eq!((draft.nodes, draft.port, draft.ready.as_str()), (5, 6379, "PING"));
+        assert_eq!((draft.nodes, draft.port, draft.ready.as_deref()), (5, 6379, Some("PING")));
         assert_eq!(shown.matches("write a number from 1 to 9").count(), 2);
         let (draft, done, _) = asked(&"\n".repeat(5));
         assert!(done.is_ok());
