@@ -33,6 +33,7 @@ pub use event::{CampaignEvent, FindingSummary, Source, StopReason, Summary};
 
 use crate::executor::Executor;
 use crate::schedule::Schedule;
+use crate::tally::Tally;
 use agents::{AgentMemory, Visited};
 use coverage::Coverage;
 use engine::Engine;
@@ -61,6 +62,8 @@ pub struct Campaign {
 #[derive(Debug, Serialize, Deserialize)]
 struct Memory {
     counters: Counters,
+    /// What became of clients' operations.
+    tally: Tally,
     coverage: Coverage,
     findings: Findings,
     agent: AgentMemory,

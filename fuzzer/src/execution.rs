@@ -2,6 +2,7 @@
 
 use crate::reproducer::sources::Sources;
 use crate::schedule::{Schedule, Step};
+use crate::tally::Tally;
 use agents::{ActionId, StateId};
 use interceptor::event::{Event, LogLine};
 use interceptor::sandbox::Clock;
@@ -31,6 +32,14 @@ pub struct Execution {
     pub detail: Option<Box<Detail>>,
 }
 
+impl Execution {
+    /// It went on to its end and is unknown because clients were never served, and not because it was ended early.
+    #[must_use]
+    pub fn is_in_vain(&self) -> bool {
+        matches!(&self.verdict, Verdict::Unknown { why } if self.statistics.tally.in_vain().as_ref() == Some(why))
+    }
+}
+
 /// One choice of the agent: in `state` it chose `action` among `legal`, and the window ended in `next`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
@@ -53,6 +62,13 @@ pub struct Landing {
     pub fired_ns: Option<u64>,
     /// What it held back, stopped or failed: packets, threads, calls. Zero: it touched nothing.
     pub touched: u64,
+    /// Virtual nanoseconds after readiness at which it ended, before its time if all faults ended then; absent when it
+    /// strikes at once, never fired or never ended.
+    #[serde(default)]
+    pub ended_ns: Option<u64>,
+    /// What a power loss took: changes, bytes, names.
+    #[serde(default)]
+    pub took: Vec<String>,
 }
 
 /// Counts of one run.
@@ -72,6 +88,9 @@ pub struct Statistics {
     pub messages: u64,
     /// Client operations invoked.
     pub operations: u64,
+    /// What became of them, by kind.
+    #[serde(default)]
+    pub tally: Tally,
     /// Windows summarised.
     pub windows: u64,
     /// Sources the guests read that the sandbox does not own, by name.

@@ -7,6 +7,7 @@ use crate::reproducer::environment::Environment;
 use crate::reproducer::{Finding, ReproducerError};
 use crate::schedule::{Schedule, Step, Trigger};
 use crate::shrink::{self, Limits, Progress};
+use crate::target::Source;
 use crate::trials::{Decision, Rate, Trials};
 use interceptor::sandbox::Clock;
 use oracle::{Verdict, Violation};
@@ -34,6 +35,8 @@ pub struct Found<'a> {
     pub original: &'a Schedule,
     /// What it was found with.
     pub environment: &'a Environment,
+    /// The target's manifest, first, and its files.
+    pub sources: &'a [Source],
 }
 
 /// A finding in its directory.
@@ -133,8 +136,9 @@ impl Found<'_> {
         rate: Option<Rate>,
     ) -> Result<PathBuf, ReproducerError> {
         let story = story::tell(run, rate);
-        let Self { slug, original, environment, .. } = *self;
-        Finding { execution: run, violation, slug, original, environment, story: &story }.write(findings)
+        let Self { slug, original, environment, sources, .. } = *self;
+        Finding { execution: run, violation, slug, original, environment, story: &story, sources }
+            .write(findings)
     }
 }
 
@@ -241,8 +245,13 @@ mod tests {
         let original = Schedule { steps: vec![step], ..Fake::schedule() };
         let execution = fake.run(&original, RunOptions::default()).unwrap();
         let environment = Environment { version: 1, ..Environment::default() };
-        let found =
-            Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
+        let found = Found {
+            slug: "bug",
+            execution: &execution,
+            original: &original,
+            environment: &environment,
+            sources: &[],
+        };
         let kept = found.shrink(dir.path(), Limits::default(), &mut fake, &mut |_| (), &|| true).unwrap();
         assert_eq!((kept.steps_before, kept.steps, kept.shrunk), (1, 0, true));
         assert_eq!(load(&kept.path.join("schedule.toml")).unwrap().schedule.steps, vec![]);
@@ -255,8 +264,13 @@ mod tests {
         let original = Fake::schedule();
         let execution = Fake::breaking("toy/bug").run(&original, RunOptions::default()).unwrap();
         let environment = Environment { version: 1, ..Environment::default() };
-        let found =
-            Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
+        let found = Found {
+            slug: "bug",
+            execution: &execution,
+            original: &original,
+            environment: &environment,
+            sources: &[],
+        };
         let kept =
             found.shrink(dir.path(), Limits::default(), &mut Fake::clean(), &mut |_| (), &|| true).unwrap();
         assert!(!kept.shrunk && kept.path.join("schedule.toml").exists());
@@ -272,8 +286,13 @@ mod tests {
         let mut fake = Fake::now_and_then(&[true, true, false]);
         let execution = fake.run(&original, RunOptions::default()).unwrap();
         let environment = Environment { version: 1, ..Environment::default() };
-        let found =
-            Found { slug: "bug", execution: &execution, original: &original, environment: &environment };
+        let found = Found {
+            slug: "bug",
+            execution: &execution,
+            original: &original,
+            environment: &environment,
+            sources: &[],
+        };
         let kept = found.shrink(dir.path(), Limits::default(), &mut fake, &mut |_| (), &|| true).unwrap();
         assert_eq!((kept.steps_before, kept.steps, kept.shrunk), (1, 0, true));
         let rate = kept.rate.unwrap();

@@ -30,6 +30,7 @@ pub mod schedule;
 pub mod shrink;
 pub mod smoke;
 pub mod syntax;
+pub mod tally;
 pub mod target;
 pub mod trials;
 pub mod verify;

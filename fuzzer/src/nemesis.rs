@@ -10,6 +10,7 @@ use crate::execution::Landing;
 use crate::fault::Fault;
 use crate::schedule::{Step, Trigger};
 use effect::{host, position};
+use interceptor::disk::Lost;
 use interceptor::event::{Event, EventKind, HostId};
 use interceptor::sandbox::{Error, Operation, Sandbox};
 use interceptor::time::{Instant, Span};
@@ -29,6 +30,9 @@ pub trait Levers {
 
     /// Calls that faults of a node's disk have failed or delayed so far.
     fn disk_landed(&self, node: usize) -> u64;
+
+    /// What the last power loss took, once.
+    fn take_lost(&mut self) -> Option<Lost>;
 
     /// Whether the node's program runs.
     fn is_up(&self, node: usize) -> bool;
@@ -51,6 +55,10 @@ impl Levers for Sandbox {
 
     fn disk_landed(&self, node: usize) -> u64 {
         Self::disk_landed(self, node)
+    }
+
+    fn take_lost(&mut self) -> Option<Lost> {
+        Self::take_lost(self)
     }
 
     fn is_up(&self, node: usize) -> bool {
@@ -83,7 +91,9 @@ struct Armed {
     step: Step,
     wait: Wait,
     fired: Option<Instant>,
+    ended: Option<Instant>,
     touched: u64,
+    took: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -128,7 +138,7 @@ impl Nemesis {
                 left: *nth,
             },
         };
-        self.armed.push(Armed { step, wait, fired: None, touched: 0 });
+        self.armed.push(Armed { step, wait, fired: None, ended: None, touched: 0, took: Vec::new() });
     }
 
     /// When something is due.
@@ -223,8 +233,14 @@ impl Nemesis {
         let landing = |(index, armed): (usize, &Armed)| {
             let active = self.active.iter().find(|active| active.index == index);
             let touched = armed.touched + active.map_or(0, |active| self.counted_since(active, levers));
-            let fired_ns = armed.fired.map(|at| at.since(self.ready).0);
-            Landing { step: armed.step.clone(), fired_ns, touched }
+            let since_ready = |at: Option<Instant>| at.map(|at| at.since(self.ready).0);
+            Landing {
+                step: armed.step.clone(),
+                fired_ns: since_ready(armed.fired),
+                touched,
+                ended_ns: since_ready(armed.ended),
+                took: armed.took.clone(),
+            }
         };
         self.armed.iter().enumerate().map(landing).collect()
     }
@@ -241,6 +257,9 @@ impl Nemesis {
         active.counted = self.count(&active, levers);
         let touched = self.strike(&active.fault, levers)?;
         self.armed[index].touched = touched;
+        if matches!(active.fault, Fault::PowerLoss { .. }) {
+            self.armed[index].took = levers.take_lost().as_ref().map(effect::took).unwrap_or_default();
+        }
         if active.until.is_some() || failures_left > 0 {
             let fault = active.fault.clone();
             self.active.push(active);
@@ -283,6 +302,7 @@ impl Nemesis {
         let counted = self.counted_since(&self.active[place], levers);
         let active = self.active.remove(place);
         self.armed[index].touched += counted;
+        self.armed[index].ended = Some(levers.now());
         self.apply(&active.fault, levers)?;
         note(&active.fault, false, levers);
         if let Some(node) = downs(&active.fault)

@@ -2,6 +2,7 @@
 
 use crate::executor::{Executor, ExecutorError, RunOptions};
 use crate::reproducer::Reproducer;
+use crate::tally::Tally;
 use crate::trials::Rate;
 use crate::verify::Difference;
 use oracle::Verdict;
@@ -45,6 +46,8 @@ pub struct Replay {
     pub verdict: Verdict,
     /// What it used and the sandbox does not own, by name.
     pub leaks: Vec<String>,
+    /// What became of clients' operations.
+    pub operations: Tally,
 }
 
 /// Runs `reproducer`. With `changed` the target is known to be another one than recorded, and hashes are not compared.
@@ -83,7 +86,13 @@ pub fn replay(
             }
         }
     };
-    Ok(Replay { outcome, hash: first.hash, verdict: first.verdict, leaks: first.statistics.leaks })
+    Ok(Replay {
+        outcome,
+        hash: first.hash,
+        verdict: first.verdict,
+        leaks: first.statistics.leaks,
+        operations: first.statistics.tally,
+    })
 }
 
 /// What runs of one schedule by the host's clock showed, of which no two are the same.
@@ -99,6 +108,8 @@ pub struct Repeated {
     pub others: BTreeMap<String, u64>,
     /// Runs that could not be judged.
     pub unknown: u64,
+    /// What became of clients' operations, in all of them.
+    pub operations: Tally,
     /// The verdict of the first run that showed what was looked for; else the last one's.
     pub verdict: Verdict,
 }
@@ -115,9 +126,11 @@ pub fn repeat(
 ) -> Result<Repeated, ExecutorError> {
     let mut rate = Rate::default();
     let (mut others, mut unknown) = (BTreeMap::new(), 0);
-    let (mut shown, mut last) = (None, Verdict::Valid);
+    let (mut shown, mut last, mut operations) = (None, Verdict::Valid, Tally::default());
     for _ in 0..times {
-        let verdict = executor.run(&reproducer.schedule, RunOptions::default())?.verdict;
+        let execution = executor.run(&reproducer.schedule, RunOptions::default())?;
+        operations.add(&execution.statistics.tally);
+        let verdict = execution.verdict;
         each(&verdict);
         let signature = match &verdict {
             Verdict::Violation(violation) => Some(violation.signature.clone()),
@@ -137,7 +150,7 @@ pub fn repeat(
         }
     }
     let (rate_low, rate_high) = rate.interval();
-    Ok(Repeated { rate, rate_low, rate_high, others, unknown, verdict: shown.unwrap_or(last) })
+    Ok(Repeated { rate, rate_low, rate_high, others, unknown, operations, verdict: shown.unwrap_or(last) })
 }
 
 #[cfg(test)]

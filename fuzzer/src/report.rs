@@ -2,6 +2,7 @@
 
 pub mod json;
 pub mod junit;
+pub mod last_words;
 pub mod pictures;
 pub mod stopwatch;
 pub mod story;

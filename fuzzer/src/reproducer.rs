@@ -5,12 +5,14 @@
 
 pub mod environment;
 mod files;
+pub mod inputs;
 pub mod schedule_text;
 pub mod sources;
 
 use crate::execution::Execution;
 use crate::plain;
 use crate::schedule::{self, Schedule};
+use crate::target::Source;
 use environment::Environment;
 use oracle::{Verdict, Violation};
 use sources::Sources;
@@ -165,6 +167,17 @@ fn read(file: &Path, max: usize) -> Result<String, ReproducerError> {
         .map_err(|source| ReproducerError::Io { what: format!("cannot read {}", file.display()), source })
 }
 
+/// A path as a word of a shell's command line.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// A violation and everything about it, ready to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct Finding<'a> {
@@ -180,6 +193,8 @@ pub struct Finding<'a> {
     pub environment: &'a Environment,
     /// The story for people.
     pub story: &'a str,
+    /// The target's manifest, first, and its files, of which the finding keeps copies.
+    pub sources: &'a [Source],
 }
 
 impl Finding<'_> {
@@ -189,7 +204,13 @@ impl Finding<'_> {
     /// # Errors
     /// When the directory cannot be written.
     pub fn write(&self, findings: &Path) -> Result<PathBuf, ReproducerError> {
-        files::write_whole(findings, self.slug, &files::of(self))
+        // The path is written down, so it must be one that is right from everywhere.
+        std::fs::create_dir_all(findings).map_err(|source| ReproducerError::Io {
+            what: format!("cannot create {}", findings.display()),
+            source,
+        })?;
+        let absolute = findings.canonicalize().unwrap_or_else(|_| findings.to_owned()).join(self.slug);
+        files::write_whole(findings, self.slug, &files::of(self, &absolute), self.sources)
     }
 }
 

@@ -3,9 +3,12 @@
 //! A kept schedule with planted bugs switched on must show a violation, and must be clean with them off; one without
 //! planted bugs found a defect that has been mended since, and must be clean.
 
+use crate::execution::Execution;
 use crate::executor::{Executor, RunOptions};
-use crate::reproducer::{self, Reproducer};
+use crate::report::story;
+use crate::reproducer::{self, Reproducer, quoted};
 use crate::schedule::Schedule;
+use crate::tally::Tally;
 use oracle::Verdict;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -20,6 +23,10 @@ pub struct Case {
     pub name: String,
     /// Why it failed; absent when it passed.
     pub failure: Option<Failure>,
+    /// What happened and how to see it again, for people: the story of a violation, the command that replays it.
+    pub story: String,
+    /// What became of clients' operations.
+    pub operations: Tally,
     /// Wall milliseconds.
     pub wall_ms: u64,
 }
@@ -88,56 +95,91 @@ pub fn check(
 ) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut begun = clock();
-    let mut add = |name: String, failure| {
+    let mut add = |name: String, shown: Shown| {
         let now = clock();
-        cases.push(Case { name, failure, wall_ms: now.saturating_sub(begun) });
+        let wall_ms = now.saturating_sub(begun);
+        let story = if shown.failure.is_some() { shown.story } else { String::new() };
+        cases.push(Case { name, failure: shown.failure, story, operations: shown.operations, wall_ms });
         begun = now;
     };
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let replay = format!("Replay it: fuzz replay {}\n", quoted(&place));
     match reproducer::load(path) {
-        Err(error) => add(name.to_owned(), Some(Failure::Error(error.to_string()))),
+        Err(error) => add(name.to_owned(), Shown::failed(Failure::Error(error.to_string()))),
         Ok(Reproducer { schedule, .. }) if schedule.bugs.is_empty() => {
-            add(name.to_owned(), must_be_clean(executor, &schedule));
+            add(name.to_owned(), must_be_clean(executor, &schedule, &replay));
         }
         Ok(reproducer) => {
-            add(name.to_owned(), must_break(executor, &reproducer, tries));
+            add(name.to_owned(), must_break(executor, &reproducer, tries, &replay));
             let correct = Schedule { bugs: Vec::new(), ..reproducer.schedule };
-            add(format!("{name}, correct build"), must_be_clean(executor, &correct));
+            let replay =
+                "Replay it: write `bugs = []` into a copy of schedule.toml, and then: fuzz replay COPY\n";
+            add(format!("{name}, correct build"), must_be_clean(executor, &correct, replay));
         }
     }
     cases
 }
 
-/// Why none of the tries broke: what the last one showed.
-fn must_break(executor: &mut dyn Executor, reproducer: &Reproducer, tries: u32) -> Option<Failure> {
-    (0..tries).try_fold(None, |_, _| breaks_once(executor, reproducer).map(Some)).flatten()
+/// What a run showed of what was expected.
+#[derive(Debug, Default)]
+struct Shown {
+    failure: Option<Failure>,
+    story: String,
+    operations: Tally,
 }
 
-fn breaks_once(executor: &mut dyn Executor, reproducer: &Reproducer) -> Option<Failure> {
-    let execution = match executor.run(&reproducer.schedule, RunOptions { detail: false, calls: false }) {
+impl Shown {
+    fn failed(failure: Failure) -> Self {
+        Self { failure: Some(failure), ..Self::default() }
+    }
+
+    fn of(execution: &Execution, failure: Option<Failure>, replay: &str) -> Self {
+        let story = format!("{}\n{replay}", story::tell(execution, None));
+        Self { failure, story, operations: execution.statistics.tally.clone() }
+    }
+}
+
+/// Why none of the tries broke: what the last one showed.
+fn must_break(executor: &mut dyn Executor, reproducer: &Reproducer, tries: u32, replay: &str) -> Shown {
+    let mut shown = Shown::default();
+    for _ in 0..tries {
+        shown = breaks_once(executor, reproducer, replay);
+        if shown.failure.is_none() {
+            break;
+        }
+    }
+    shown
+}
+
+fn breaks_once(executor: &mut dyn Executor, reproducer: &Reproducer, replay: &str) -> Shown {
+    let execution = match executor.run(&reproducer.schedule, RunOptions { detail: true, calls: false }) {
         Ok(execution) => execution,
-        Err(error) => return Some(Failure::Error(error.to_string())),
+        Err(error) => return Shown::failed(Failure::Error(error.to_string())),
     };
-    match (&execution.verdict, &reproducer.expected) {
+    let failure = match (&execution.verdict, &reproducer.expected) {
         (Verdict::Violation(found), Some(expected)) if found.signature != expected.signature => {
             Some(Failure::Missed(format!("it shows {} instead of {}", found.signature, expected.signature)))
         }
         (Verdict::Violation(_), _) => None,
         (Verdict::Valid, _) => Some(Failure::Missed("it no longer breaks the target".into())),
         (Verdict::Unknown { why }, _) => Some(Failure::Unknown(why.clone())),
-    }
+    };
+    Shown::of(&execution, failure, replay)
 }
 
-fn must_be_clean(executor: &mut dyn Executor, schedule: &Schedule) -> Option<Failure> {
-    match executor.run(schedule, RunOptions { detail: false, calls: false }) {
-        Err(error) => Some(Failure::Error(error.to_string())),
-        Ok(execution) => match execution.verdict {
-            Verdict::Valid => None,
-            Verdict::Violation(found) => {
-                Some(Failure::Violation(format!("{}: {}", found.signature, found.summary)))
-            }
-            Verdict::Unknown { why } => Some(Failure::Unknown(why)),
-        },
-    }
+fn must_be_clean(executor: &mut dyn Executor, schedule: &Schedule, replay: &str) -> Shown {
+    let execution = match executor.run(schedule, RunOptions { detail: true, calls: false }) {
+        Ok(execution) => execution,
+        Err(error) => return Shown::failed(Failure::Error(error.to_string())),
+    };
+    let failure = match &execution.verdict {
+        Verdict::Valid => None,
+        Verdict::Violation(found) => {
+            Some(Failure::Violation(format!("{}: {}", found.signature, found.summary)))
+        }
+        Verdict::Unknown { why } => Some(Failure::Unknown(why.clone())),
+    };
+    Shown::of(&execution, failure, replay)
 }
 
 #[cfg(test)]
@@ -181,6 +223,17 @@ mod tests {
     witness/bug, correct build: Some(Violation("toy/bug: it broke"))
     "#);
         insta::assert_snapshot!(cases(&mut Fake::breaking("toy/bug"), &[]), @r#"witness/bug: Some(Violation("toy/bug: it broke"))"#);
+    }
+
+    #[test]
+    fn a_failure_tells_its_story_and_how_to_see_it_again() {
+        let dir = corpora(&[]);
+        let (name, path) = kept(dir.path(), "toy").swap_remove(0);
+        let cases = check(&mut Fake::breaking("toy/bug"), &name, &path, 1, &mut || 0);
+        let story = &cases[0].story;
+        assert!(story.starts_with("# toy/bug\n\nit broke\n"), "{story}");
+        assert!(story.ends_with(&format!("Replay it: fuzz replay {}\n", path.display())), "{story}");
+        assert!(check(&mut Fake::clean(), &name, &path, 1, &mut || 0)[0].story.is_empty());
     }
 
     #[test]

@@ -9,10 +9,12 @@ pub mod oracles;
 mod place;
 mod prepare;
 pub mod program;
+mod source;
 pub mod template;
 
 pub use place::{Place, PlacedFile};
 pub use prepare::{Home, Prepared};
+pub use source::Source;
 
 use crate::fault::Kind;
 use crate::nearest::suggestion;

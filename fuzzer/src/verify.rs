@@ -1,9 +1,12 @@
 //! Verifying determinism: each schedule is run twice, the second time under disturbance, and the event logs must be equal.
 
+use crate::execution::Execution;
 use crate::executor::{Executor, ExecutorError, RunOptions};
 use crate::schedule::Schedule;
+use crate::tally::Tally;
 use oracle::Verdict;
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Lines of context before the first difference.
 const CONTEXT: usize = 3;
@@ -65,8 +68,8 @@ pub struct Divergence {
 pub struct Compared {
     /// How they differ; absent when they are equal.
     pub divergence: Option<Divergence>,
-    /// What they used and the sandbox does not own, by name.
-    pub leaks: Vec<String>,
+    /// The first of them, without its event log.
+    pub first: Execution,
 }
 
 /// Runs `schedule` on both executors and compares. `load` makes what weighs on the machine during the second run; it is
@@ -80,14 +83,14 @@ pub fn twice<L>(
     load: impl FnOnce() -> L,
 ) -> Result<Compared, ExecutorError> {
     let options = RunOptions { detail: true, calls: true };
-    let first = quiet.run(schedule, options)?;
+    let mut first = quiet.run(schedule, options)?;
     let weight = load();
     let second = disturbed.run(schedule, options);
     drop(weight);
-    let second = second?;
-    let leaks = first.statistics.leaks.clone();
+    let mut second = second?;
     let cut = [&first, &second].into_iter().find_map(|run| match &run.verdict {
-        Verdict::Unknown { why } => Some(why.clone()),
+        // Runs whose clients were never served went on to their end.
+        Verdict::Unknown { why } if !run.is_in_vain() => Some(why.clone()),
         _ => None,
     });
     if let Some(why) = cut.filter(|_| first.hash != second.hash) {
@@ -96,18 +99,64 @@ pub fn twice<L>(
             why: format!("it was ended early, so there is nothing to compare: {why}"),
         });
     }
-    if first.hash == second.hash {
-        return Ok(Compared { divergence: None, leaks });
-    }
-    let calls = |execution: &crate::execution::Execution| {
-        execution.detail.as_deref().map(|detail| detail.calls.clone()).unwrap_or_default()
+    let calls = |execution: &mut Execution| {
+        execution.detail.as_deref_mut().map(|detail| std::mem::take(&mut detail.calls)).unwrap_or_default()
     };
-    let divergence = Divergence {
+    let (calls, others) = (calls(&mut first), calls(&mut second));
+    let divergence = (first.hash != second.hash).then(|| Divergence {
         schedule: schedule.clone(),
-        difference: Difference::between(&calls(&first), &calls(&second)),
-        hashes: (first.hash, second.hash),
-    };
-    Ok(Compared { divergence: Some(divergence), leaks })
+        difference: Difference::between(&calls, &others),
+        hashes: (first.hash.clone(), second.hash),
+    });
+    Ok(Compared { divergence, first })
+}
+
+/// What runs showed, besides being equal.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Judged {
+    /// Violations by signature, and how many runs showed each.
+    pub violations: BTreeMap<String, u64>,
+    /// Runs that could not be judged.
+    pub unknown: u64,
+    /// Runs that were clean.
+    pub clean: u64,
+    /// What became of clients' operations.
+    pub operations: Tally,
+    /// What they used and the sandbox does not own, by name.
+    pub leaks: BTreeSet<String>,
+}
+
+impl Judged {
+    /// Counts a run.
+    pub fn count(&mut self, run: &Execution) {
+        match &run.verdict {
+            Verdict::Valid => self.clean += 1,
+            Verdict::Unknown { .. } => self.unknown += 1,
+            Verdict::Violation(violation) => {
+                *self.violations.entry(violation.signature.clone()).or_default() += 1;
+            }
+        }
+        self.operations.add(&run.statistics.tally);
+        self.leaks.extend(run.statistics.leaks.iter().cloned());
+    }
+
+    /// How many runs violated something.
+    #[must_use]
+    pub fn violated(&self) -> u64 {
+        self.violations.values().sum()
+    }
+}
+
+impl std::fmt::Display for Judged {
+    /// `12 clean, 3 violated (a/b 2x, c/d 1x), 1 unknown`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} clean, {} violated", self.clean, self.violated())?;
+        if !self.violations.is_empty() {
+            let all = self.violations.iter().map(|(signature, count)| format!("{signature} {count}x"));
+            write!(f, " ({})", all.collect::<Vec<_>>().join(", "))?;
+        }
+        write!(f, ", {} unknown", self.unknown)
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +172,15 @@ mod tests {
         b.runs = 4;
         let divergence = twice((&mut a, &mut b), &Fake::schedule(), || ()).unwrap().divergence.unwrap();
         assert_eq!((divergence.hashes, divergence.difference.unwrap().line), (("1".into(), "5".into()), 2));
+    }
+
+    #[test]
+    fn runs_are_judged_too() {
+        let mut judged = Judged::default();
+        for mut fake in [Fake::clean(), Fake::breaking("toy/bug"), Fake::breaking("toy/bug")] {
+            judged.count(&fake.run(&Fake::schedule(), RunOptions::default()).unwrap());
+        }
+        assert_eq!(judged.to_string(), "1 clean, 2 violated (toy/bug 2x), 0 unknown");
     }
 
     fn lines(text: &str) -> Vec<String> {

@@ -6,6 +6,7 @@
 //! does not know what faults there are.
 
 pub mod client;
+mod end;
 pub mod exec;
 pub mod http;
 pub mod kv_http;
@@ -18,6 +19,7 @@ pub use client::Action;
 use crate::schedule::{self, Family};
 use crate::target::client::ClientSpec;
 use client::{Client, Task};
+use end::{Second, Wanted};
 use interceptor::rng::{Rng, split};
 use oracle::workload::{Ask, Generator, Shape};
 use oracle::{Call, Function, Phase};
@@ -67,8 +69,12 @@ enum Stage {
     Rest,
     /// Nothing new begins, until all has ended.
     Drain,
-    /// Final reads.
+    /// Final reads, the first time or again.
     Final,
+    /// Changes before a second look.
+    Change,
+    /// Nothing at all begins before a second look.
+    Still,
 }
 
 /// An action of the client with this number.
@@ -123,9 +129,10 @@ pub struct Workload {
     stage: Stage,
     /// Who draws, for families that are not drawn here.
     generator: Option<Generator>,
-    /// Final reads that still want an answer, each with the client that is to ask, if it matters.
-    unread: VecDeque<(Option<usize>, Call)>,
+    /// Final reads that still want an answer, and changes before a second look.
+    wanted: VecDeque<Wanted>,
     final_from_ns: Option<u64>,
+    second: Option<Second>,
 }
 
 #[derive(Clone, Debug)]
@@ -143,6 +150,8 @@ struct Slot {
     successes: u32,
     /// Successes among them that were no reads.
     changes: u32,
+    /// What it is asking for, of what is wanted in the end.
+    wanted: Option<Wanted>,
 }
 
 impl Workload {
@@ -172,6 +181,7 @@ impl Workload {
                 known: BTreeMap::new(),
                 successes: 0,
                 changes: 0,
+                wanted: None,
             })
             .collect();
         Self {
@@ -187,8 +197,9 @@ impl Workload {
             next_process: u32::from(settings.clients),
             begun: 0,
             stage: Stage::Load,
-            unread: VecDeque::new(),
+            wanted: VecDeque::new(),
             final_from_ns: None,
+            second: None,
         }
     }
 
@@ -212,45 +223,10 @@ impl Workload {
         self.stage = Stage::Rest;
     }
 
-    /// No operation begins any more; when all have ended, every key is read until an answer comes.
-    pub fn finish(&mut self, now_ns: u64) {
-        self.stage = Stage::Drain;
-        let keys = (0..self.settings.keys).map(key);
-        let last: Vec<Call> = match (&self.generator, self.family) {
-            (Some(generator), _) => generator.last().into_iter().map(asked).collect(),
-            (None, Family::Lock) => Vec::new(),
-            (None, Family::Register) => keys.map(|key| Call::Read { key, value: None }).collect(),
-            (None, _) => keys.map(|key| Call::Elements { key, elements: None }).collect(),
-        };
-        self.unread = match self.family {
-            // What one client has been told says nothing of what others have.
-            Family::Watch => {
-                let clients = 0..self.clients.len();
-                clients.flat_map(|client| last.iter().map(move |call| (Some(client), call.clone()))).collect()
-            }
-            _ => last.into_iter().map(|call| (None, call)).collect(),
-        };
-        self.take_stock(now_ns);
-    }
-
-    /// Every key was read.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.stage == Stage::Final
-            && self.unread.is_empty()
-            && self.clients.iter().all(|slot| slot.client.is_idle())
-    }
-
-    /// When final reads began.
-    #[must_use]
-    pub fn final_from_ns(&self) -> Option<u64> {
-        self.final_from_ns
-    }
-
     /// When it wants to be woken.
     #[must_use]
     pub fn deadline_ns(&self) -> Option<u64> {
-        (0..self.clients.len()).filter_map(|number| self.deadline_of(number)).min()
+        (0..self.clients.len()).filter_map(|number| self.deadline_of(number)).chain(self.turn_ns()).min()
     }
 
     fn deadline_of(&self, number: usize) -> Option<u64> {
@@ -262,14 +238,15 @@ impl Workload {
             Stage::Load | Stage::Probe => self.has_more(),
             // Nothing new begins, but nobody keeps a lock.
             Stage::Rest | Stage::Drain => slot.held.is_some(),
-            Stage::Final => self.unread_by(number).is_some(),
+            Stage::Final | Stage::Change => self.wanted_by(number).is_some(),
+            Stage::Still => false,
         };
         goes_on.then_some(slot.next_ns)
     }
 
-    /// The position of the next final read that this client can ask.
-    fn unread_by(&self, number: usize) -> Option<usize> {
-        self.unread.iter().position(|(client, _)| client.is_none_or(|client| client == number))
+    /// The position of what this client can ask next of what is wanted in the end.
+    fn wanted_by(&self, number: usize) -> Option<usize> {
+        self.wanted.iter().position(|wanted| wanted.client.is_none_or(|client| client == number))
     }
 
     fn has_more(&self) -> bool {
@@ -279,6 +256,7 @@ impl Workload {
     /// Time has passed.
     pub fn on_time(&mut self, now_ns: u64) -> Vec<Command> {
         let mut commands = Vec::new();
+        self.take_stock(now_ns);
         for number in 0..self.clients.len() {
             self.tell(number, now_ns, &mut commands, |client, out| client.on_time(now_ns, out));
             let is_idle = self.clients[number].client.is_idle();
@@ -329,8 +307,6 @@ impl Workload {
     }
 
     fn completed(&mut self, number: usize, phase: Phase, call: &Call, now_ns: u64) {
-        let stage = self.stage;
-        let whose = (self.family == Family::Watch).then_some(number);
         let slot = &mut self.clients[number];
         let key = call.key().to_owned();
         match phase {
@@ -349,41 +325,29 @@ impl Workload {
             Phase::Info => {
                 slot.client.become_process(self.next_process);
                 self.next_process += 1;
-                if stage == Stage::Final {
-                    self.unread.push_back((whose, call.question()));
-                }
-            }
-            Phase::Fail if stage == Stage::Final => {
-                slot.next_ns = now_ns.saturating_add(FINAL_PAUSE_NS);
-                self.unread.push_back((whose, call.question()));
             }
             Phase::Fail | Phase::Invoke => {}
         }
+        self.take_back(number, phase, call, now_ns);
         self.take_stock(now_ns);
-    }
-
-    /// Final reads begin when nothing is open any more.
-    fn take_stock(&mut self, now_ns: u64) {
-        let is_over = |slot: &Slot| slot.client.is_idle() && slot.held.is_none();
-        if self.stage == Stage::Drain && self.clients.iter().all(is_over) {
-            self.stage = Stage::Final;
-            self.final_from_ns = Some(now_ns);
-            self.clients.iter_mut().for_each(|slot| slot.next_ns = now_ns);
-        }
     }
 
     fn begin(&mut self, number: usize, now_ns: u64, commands: &mut Vec<Command>) {
         let task = match self.stage {
-            Stage::Final => {
-                let next = self.unread_by(number).and_then(|at| self.unread.remove(at));
-                let Some((_, call)) = next else { return };
-                let is_impatient = call.function() != Function::Watch;
-                Task { call, is_impatient, start_at: None }
+            Stage::Final | Stage::Change => {
+                let next = self.wanted_by(number).and_then(|at| self.wanted.remove(at));
+                let Some(wanted) = next else { return };
+                let (call, start_at) = (wanted.call.clone(), wanted.node);
+                self.clients[number].wanted = Some(wanted);
+                // What is asked of one node in particular is not asked of another because that one is slow.
+                let is_impatient = call.function() != Function::Watch && start_at.is_none();
+                Task { call, is_impatient, start_at }
             }
+            Stage::Still => return,
             Stage::Load | Stage::Probe | Stage::Rest | Stage::Drain => self.draw(number),
         };
         self.begun += 1;
-        if self.stage != Stage::Final {
+        if !matches!(self.stage, Stage::Final | Stage::Change) {
             let interval_ns = interval_ns(self.settings.clients, self.settings.rate);
             let jittered =
                 self.rng.random_range(interval_ns / 2..=interval_ns.saturating_add(interval_ns / 2));

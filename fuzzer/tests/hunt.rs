@@ -110,6 +110,18 @@ fn a_bug_is_found_replayed_and_shrunk_and_the_campaign_goes_on() {
     assert!(std::fs::read_dir(&corpus).unwrap().count() + 1 >= before);
     assert!(found.join("schedule.toml").exists());
 
+    // a finding whose directory is gone counts no more, and is found again
+    let aside = dir.join("aside");
+    std::fs::rename(&found, &aside).unwrap();
+    let on = run(dir, &["--executions", "60", "--stop-after", "1", "--shrink", "0", "--json"]);
+    assert_eq!(on.status.code(), Some(1), "{}{}", stdout(&on), stderr(&on));
+    let gone = events(&on, "finding_gone");
+    assert_eq!(gone[0]["slug"], found.file_name().unwrap().to_str().unwrap());
+    assert!(stderr(&on).contains("counts no more"), "{}", stderr(&on));
+    assert!(events(&on, "finding").len() == 1 && dir.join("out/findings").read_dir().unwrap().count() > 0);
+    let _ = std::fs::remove_dir_all(&found);
+    std::fs::rename(&aside, &found).unwrap();
+
     // another binary
     let program = dir.join("raft-demo");
     let mut bytes = std::fs::read(&program).unwrap();

@@ -6,6 +6,7 @@ JetStream are messages to subjects under $JS.API with an inbox for the answer.
 """
 
 import json
+import os
 import socket
 import sys
 import time
@@ -21,13 +22,14 @@ class Silence(Exception):
 
 
 class Connection:
-    """One connection to one server, with one inbox."""
+    """One connection to one server, with an inbox that no other connection ever had: the servers hand an answer to whoever
+    has its inbox now, and one that is late must not be taken for the answer to a new request of the same number."""
 
     def __init__(self, ip, name):
         self.ip = ip
         self.asked = 0
         self.buffer = b""
-        self.inbox = f"_INBOX.{name}"
+        self.inbox = f"_INBOX.{name}.{os.urandom(11).hex()}"
         self.deadline = time.monotonic() + PATIENCE
         self.socket = socket.create_connection((ip, PORT), timeout=PATIENCE)
         self.line()  # INFO

@@ -142,7 +142,7 @@ class Client:
         deadline = time.monotonic() + PATIENCE_S
         answer = None
         for ip in [first] + [ip for ip in self.ips if ip != first]:
-            answer = self.ask(ip, operation, deadline)
+            answer = {**self.ask(ip, operation, deadline), "node": ip}
             if answer["type"] != "fail" or time.monotonic() > deadline:
                 break
         return answer

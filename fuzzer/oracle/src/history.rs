@@ -23,6 +23,21 @@ pub struct Entry {
     pub call: Call,
     /// What the client was told went wrong.
     pub error: Option<String>,
+    /// The client's number, from 1; absent where only processes are known. A process ends with an operation in info, a
+    /// client goes on as another process.
+    #[serde(default)]
+    pub client: Option<u32>,
+    /// In a completion the number of the node that answered, or was asked last, from 1; absent where it is not known.
+    #[serde(default)]
+    pub node: Option<u32>,
+}
+
+impl Entry {
+    /// The client's name, the same everywhere: `c1`; the process, `p1`, where clients are not known.
+    #[must_use]
+    pub fn who(&self) -> String {
+        crate::op::Who(self.client, self.process).to_string()
+    }
 }
 
 /// Jepsen's `type`.
@@ -175,6 +190,8 @@ fn open(entry: &Entry) -> Op {
         complete: None,
         completed_ns: None,
         error: None,
+        client: entry.client,
+        node: entry.node,
     }
 }
 
@@ -196,22 +213,25 @@ fn close(op: &mut Op, entry: &Entry) -> Result<(), Fault> {
     op.complete = Some(entry.index);
     op.completed_ns = Some(entry.at_ns);
     op.error.clone_from(&entry.error);
+    op.node = entry.node.or(op.node);
     Ok(())
 }
 
 /// The entries an operation was made of.
 #[must_use]
 pub fn entries_of(op: &Op) -> Vec<Entry> {
-    let entry =
-        |index, at_ns, phase, call, error| Entry { index, at_ns, process: op.process, phase, call, error };
-    let mut entries = vec![entry(op.invoke, op.invoked_ns, Phase::Invoke, op.call.question(), None)];
+    let entry = |index, at_ns, phase, call, error, node| {
+        let (process, client) = (op.process, op.client);
+        Entry { index, at_ns, process, phase, call, error, client, node }
+    };
+    let mut entries = vec![entry(op.invoke, op.invoked_ns, Phase::Invoke, op.call.question(), None, None)];
     if let (Some(index), Some(at_ns)) = (op.complete, op.completed_ns) {
         let phase = match op.outcome {
             Outcome::Ok => Phase::Ok,
             Outcome::Fail => Phase::Fail,
             Outcome::Info => Phase::Info,
         };
-        entries.push(entry(index, at_ns, phase, op.call.clone(), op.error.clone()));
+        entries.push(entry(index, at_ns, phase, op.call.clone(), op.error.clone(), op.node));
     }
     entries
 }
@@ -221,7 +241,7 @@ mod tests {
     use super::*;
 
     fn entry(index: u64, process: u32, phase: Phase, call: Call) -> Entry {
-        Entry { index, at_ns: index * 10, process, phase, call, error: None }
+        Entry { index, at_ns: index * 10, process, phase, call, error: None, client: None, node: None }
     }
 
     fn write(value: &str) -> Call {

@@ -1,4 +1,5 @@
-//! Histories as JSON lines with Jepsen's names: `type process f key value time index error`.
+//! Histories as JSON lines with Jepsen's names: `type process f key value time index error`, and with `client` (`c1`)
+//! and `node` (`n1`) where they are known.
 //!
 //! A swap's `value` is `[expected, new]`, and an `ok` swap that was refused has `"result":false`. Numbers
 //! and booleans are taken as text. Operations of [`Call::Other`] are written
@@ -73,6 +74,12 @@ fn line_of(entry: &Entry) -> Value {
     if let Some(error) = &entry.error {
         line["error"] = json!(error);
     }
+    if let Some(client) = entry.client {
+        line["client"] = json!(format!("c{client}"));
+    }
+    if let Some(node) = entry.node {
+        line["node"] = json!(format!("n{node}"));
+    }
     line
 }
 
@@ -131,7 +138,8 @@ fn entry_of(line: &str, count: u64) -> Result<Option<Entry>, ImportCause> {
         Some(Value::String(text)) => Some(text.clone()),
         Some(other) => Some(other.to_string()),
     };
-    Ok(Some(Entry { index, at_ns, process, phase, call, error }))
+    let (client, node) = (numbered(&object, "client", 'c'), numbered(&object, "node", 'n'));
+    Ok(Some(Entry { index, at_ns, process, phase, call, error, client, node }))
 }
 
 fn call_of(function: Function, phase: Phase, object: &Map<String, Value>) -> Result<Call, ImportCause> {
@@ -191,6 +199,11 @@ fn elements(value: &Value) -> Result<Vec<String>, ImportCause> {
     let expected = "a list of texts or numbers";
     let list = value.as_array().ok_or_else(|| wrong("value", value, expected))?;
     list.iter().map(|one| scalar("value", one)?.ok_or_else(|| wrong("value", value, expected))).collect()
+}
+
+/// The number in a name such as `c1`; nothing where there is no such name.
+fn numbered(object: &Map<String, Value>, field: &str, letter: char) -> Option<u32> {
+    object.get(field)?.as_str()?.strip_prefix(letter)?.parse().ok()
 }
 
 fn number(field: &'static str, value: &Value) -> Result<u64, ImportCause> {

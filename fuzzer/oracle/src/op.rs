@@ -170,6 +170,12 @@ impl Function {
         }
     }
 
+    /// It asks, and changes nothing.
+    #[must_use]
+    pub const fn is_read(self) -> bool {
+        matches!(self, Self::Read | Self::Elements | Self::Watch)
+    }
+
     /// The function with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -197,7 +203,7 @@ impl Call {
     /// It asks, and changes nothing.
     #[must_use]
     pub const fn is_read(&self) -> bool {
-        matches!(self.function(), Function::Read | Function::Elements | Function::Watch)
+        self.function().is_read()
     }
 
     /// It is about a register.
@@ -373,9 +379,19 @@ pub struct Op {
     pub completed_ns: Option<u64>,
     /// What the client was told went wrong.
     pub error: Option<String>,
+    /// The client's number, from 1; absent where only processes are known.
+    pub client: Option<u32>,
+    /// The number of the node that answered, or was asked last, from 1; absent where it is not known.
+    pub node: Option<u32>,
 }
 
 impl Op {
+    /// Who asked, by the name that clients have everywhere: `c1`; by the process, `p1`, where clients are not known.
+    #[must_use]
+    pub fn who(&self) -> String {
+        Who(self.client, self.process).to_string()
+    }
+
     /// Took effect for certain and changed the register.
     #[must_use]
     pub fn acknowledged_change(&self) -> bool {
@@ -390,14 +406,31 @@ impl Op {
 }
 
 impl fmt::Display for Op {
-    /// `p1 write k = "a"  [0.100000, 0.120000] ok  #4`
+    /// `c1 write k = "a"  [0.100000, 0.120000] ok by n2  #4`; `p1` where clients are not known, and nothing of the node
+    /// where that is not.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "p{} {}  [{}, ", self.process, self.call, seconds(self.invoked_ns))?;
+        write!(f, "{} {}  [{}, ", Who(self.client, self.process), self.call, seconds(self.invoked_ns))?;
         match self.completed_ns {
             Some(at) if self.outcome != Outcome::Info => write!(f, "{}]", seconds(at))?,
             _ => write!(f, "...")?,
         }
-        write!(f, " {}  #{}", self.outcome.name(), self.invoke)
+        write!(f, " {}", self.outcome.name())?;
+        if let Some(node) = self.node {
+            write!(f, " by n{node}")?;
+        }
+        write!(f, "  #{}", self.invoke)
+    }
+}
+
+/// Who asked, by the one name that clients have everywhere: `c1`; by the process, `p1`, where clients are not known.
+pub(crate) struct Who<P>(pub Option<u32>, pub P);
+
+impl<P: fmt::Display> fmt::Display for Who<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(client) => write!(f, "c{client}"),
+            None => write!(f, "p{}", self.1),
+        }
     }
 }
 

@@ -174,6 +174,29 @@ impl Op {
         }
     }
 
+    /// The client's number, where a campaign recorded it (`c1`).
+    #[must_use]
+    pub fn client(&self) -> Option<u32> {
+        self.numbered("client", 'c')
+    }
+
+    /// Who asked, by the name that clients of campaigns have everywhere, `c1`; by the process, `p1`, where there is none.
+    #[must_use]
+    pub fn who(&self) -> String {
+        crate::op::Who(self.client(), self.process).to_string()
+    }
+
+    /// The number of the node that answered, or was asked last, where a campaign recorded it (`n1`).
+    #[must_use]
+    pub fn node(&self) -> Option<u32> {
+        self.client().and_then(|_| self.numbered("node", 'n'))
+    }
+
+    fn numbered(&self, field: &str, letter: char) -> Option<u32> {
+        let (_, value) = self.extra.iter().find(|(name, _)| name == field)?;
+        value.as_name()?.strip_prefix(letter)?.parse().ok()
+    }
+
     /// An error that stands where the operation does.
     #[must_use]
     pub fn error(&self, cause: impl fmt::Display) -> Error {
@@ -182,9 +205,10 @@ impl Op {
 }
 
 impl fmt::Display for Op {
-    /// `p1 write x 3  [0.100000, 0.120000] ok  #4`; without times, `p1 write x 3  ok  #4..7`.
+    /// `p1 write x 3  [0.100000, 0.120000] ok  #4`; without times, `p1 write x 3  ok  #4..7`. With the name of its client
+    /// where the history has that, as a campaign's does: `c1 write x 3  [0.100000, 0.120000] ok by n2  #4`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "p{} {}", self.process, self.f)?;
+        write!(f, "{} {}", self.who(), self.f)?;
         if let Some(key) = &self.key {
             write!(f, " {key}")?;
         }
@@ -195,7 +219,11 @@ impl fmt::Display for Op {
             (Some(from), _) => write!(f, "[{}, ...] ", seconds(from))?,
             (None, _) => {}
         }
-        write!(f, "{}  #{}", self.outcome.name(), self.invoke)?;
+        f.write_str(self.outcome.name())?;
+        if let Some(node) = self.node() {
+            write!(f, " by n{node}")?;
+        }
+        write!(f, "  #{}", self.invoke)?;
         match (self.invoked_ns, self.complete) {
             (None, Some(complete)) if ends => write!(f, "..{complete}"),
             _ => Ok(()),

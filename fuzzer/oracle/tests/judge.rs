@@ -44,6 +44,7 @@ fn lossy() -> Observations {
         }],
         quiet: Some(Quiet { from_ns: 6 * SECOND, to_ns: 10 * SECOND }),
         final_from_ns: Some(8 * SECOND),
+        again_from_ns: Some(8 * SECOND),
     }
 }
 

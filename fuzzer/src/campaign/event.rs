@@ -2,9 +2,12 @@
 
 use crate::execution::Execution;
 use crate::schedule::Schedule;
+use crate::tally::{Counts, Tally};
 use agents::Divergence;
 use interceptor::sandbox::Clock;
+use oracle::Function;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Something that happened in a campaign. Fields ending in `elapsed_ms` or `per_second`, and when it is
@@ -55,6 +58,9 @@ pub enum CampaignEvent {
         /// What nodes and clients used and the sandbox does not own, by name.
         #[serde(default)]
         leaks: Vec<String>,
+        /// What became of its operations.
+        #[serde(default)]
+        operations: Tally,
     },
     /// A batch is over.
     Executed {
@@ -72,6 +78,9 @@ pub enum CampaignEvent {
         steps: u64,
         /// Those of them that touched anything.
         landed: u64,
+        /// What became of clients' operations so far, by kind.
+        #[serde(default)]
+        operations: BTreeMap<Function, Counts>,
         /// Executions a second of host time, in this session.
         per_second: f64,
         /// Virtual seconds a second of host time, of all clusters together, in this session.
@@ -183,6 +192,13 @@ pub enum CampaignEvent {
         /// Findings that are there.
         findings: usize,
     },
+    /// The directory of a finding is gone, so it counts no more and is found again.
+    FindingGone {
+        /// What was violated.
+        signature: String,
+        /// The directory's name.
+        slug: String,
+    },
     /// The state is on disk.
     Saved {
         /// Executions so far.
@@ -261,8 +277,20 @@ pub struct Summary {
     pub steps: u64,
     /// Those of them that touched anything.
     pub landed: u64,
+    /// What became of clients' operations.
+    #[serde(default)]
+    pub operations: Tally,
     /// How far the agent is from uniform.
     pub divergence: Divergence,
+}
+
+impl Summary {
+    /// Why it is not known whether the target keeps its promises, if clients were never served; nothing of a campaign that
+    /// has not run.
+    #[must_use]
+    pub fn in_vain(&self) -> Option<String> {
+        if self.executions == 0 { None } else { self.operations.in_vain() }
+    }
 }
 
 /// One finding.
@@ -272,6 +300,9 @@ pub struct FindingSummary {
     pub signature: String,
     /// Its directory's name.
     pub slug: String,
+    /// What the execution that showed it first showed, in a sentence.
+    #[serde(default)]
+    pub summary: String,
     /// How often.
     pub count: u64,
     /// Number of the execution that showed it first.

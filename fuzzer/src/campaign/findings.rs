@@ -22,8 +22,18 @@ struct Record {
     count: u64,
     /// How often its repetition differed.
     attempts: u32,
-    /// Slug and first execution, once confirmed.
-    confirmed: Option<(String, u64)>,
+    /// What it is as a finding, once confirmed.
+    confirmed: Option<Confirmed>,
+}
+
+/// A finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Confirmed {
+    slug: String,
+    /// The execution that showed it first.
+    execution: u64,
+    /// What that showed, in a sentence.
+    summary: String,
 }
 
 impl Findings {
@@ -39,10 +49,10 @@ impl Findings {
     }
 
     /// A repetition was exact: from now on it is a finding, with this slug.
-    pub(super) fn confirm(&mut self, signature: &str, execution: u64) -> String {
+    pub(super) fn confirm(&mut self, signature: &str, execution: u64, summary: String) -> String {
         let slug = self.free_slug(signature);
         if let Some(record) = self.records.get_mut(signature) {
-            record.confirmed = Some((slug.clone(), execution));
+            record.confirmed = Some(Confirmed { slug: slug.clone(), execution, summary });
         }
         slug
     }
@@ -52,6 +62,17 @@ impl Findings {
         if let Some(record) = self.records.get_mut(signature) {
             record.attempts += 1;
         }
+    }
+
+    /// Forgets findings that are not `kept` any more, as if they had never been seen: signatures and slugs.
+    pub(super) fn forget(&mut self, kept: &dyn Fn(&str) -> bool) -> Vec<(String, String)> {
+        let gone = |(signature, record): (&String, &Record)| {
+            let slug = record.confirmed.as_ref().map(|it| it.slug.clone()).filter(|slug| !kept(slug))?;
+            Some((signature.clone(), slug))
+        };
+        let gone: Vec<(String, String)> = self.records.iter().filter_map(gone).collect();
+        gone.iter().for_each(|(signature, _)| drop(self.records.remove(signature)));
+        gone
     }
 
     /// How many findings there are.
@@ -67,8 +88,9 @@ impl Findings {
     /// All findings, by signature.
     pub(super) fn summaries(&self) -> Vec<FindingSummary> {
         let records = self.records.iter().filter_map(|(signature, record)| {
-            let (slug, execution) = record.confirmed.clone()?;
-            Some(FindingSummary { signature: signature.clone(), slug, count: record.count, execution })
+            let Confirmed { slug, execution, summary } = record.confirmed.clone()?;
+            let (signature, count) = (signature.clone(), record.count);
+            Some(FindingSummary { signature, slug, summary, count, execution })
         });
         records.collect()
     }
@@ -76,9 +98,7 @@ impl Findings {
     fn free_slug(&self, signature: &str) -> String {
         let base = slug(signature);
         let taken = |slug: &str| {
-            self.records
-                .values()
-                .any(|record| record.confirmed.as_ref().is_some_and(|(taken, _)| taken == slug))
+            self.records.values().any(|record| record.confirmed.as_ref().is_some_and(|it| it.slug == slug))
         };
         if !taken(&base) {
             return base;
@@ -116,9 +136,21 @@ mod tests {
         let mut findings = Findings::default();
         assert_eq!(findings.see("raft/two-leaders"), (1, true));
         assert_eq!(findings.len(), 0);
-        assert_eq!(findings.confirm("raft/two-leaders", 7), "raft-two-leaders");
+        assert_eq!(findings.confirm("raft/two-leaders", 7, String::new()), "raft-two-leaders");
         assert_eq!(findings.see("raft/two-leaders"), (2, false));
         assert_eq!(findings.summaries()[0].execution, 7);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_found_again() {
+        let mut findings = Findings::default();
+        for signature in ["a", "b"] {
+            findings.see(signature);
+            findings.confirm(signature, 1, "it broke".into());
+        }
+        assert_eq!(findings.forget(&|slug| slug == "b"), [("a".to_owned(), "a".to_owned())]);
+        assert_eq!((findings.len(), findings.see("a")), (1, (1, true)));
+        assert_eq!(findings.summaries()[0].summary, "it broke");
     }
 
     #[test]
@@ -141,6 +173,9 @@ mod tests {
         for signature in ["a/b", "a-b", "a b"] {
             findings.see(signature);
         }
-        assert_eq!(["a/b", "a-b", "a b"].map(|s| findings.confirm(s, 1)), ["a-b", "a-b-2", "a-b-3"]);
+        assert_eq!(
+            ["a/b", "a-b", "a b"].map(|s| findings.confirm(s, 1, String::new())),
+            ["a-b", "a-b-2", "a-b-3"]
+        );
     }
 }

@@ -39,11 +39,12 @@ impl Campaign {
             return Ok(false);
         };
         let executions = self.memory.counters.executions;
-        let slug = self.memory.findings.confirm(signature, executions);
+        let summary = violation(&execution).map(|violation| violation.summary.clone()).unwrap_or_default();
+        let slug = self.memory.findings.confirm(signature, executions, summary.clone());
         sink(&CampaignEvent::Finding {
             signature: signature.clone(),
             slug,
-            summary: violation(&execution).map(|violation| violation.summary.clone()).unwrap_or_default(),
+            summary,
             executions,
             elapsed_ms: self.elapsed_ms(),
             execution: Box::new(execution),

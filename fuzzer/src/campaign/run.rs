@@ -6,9 +6,10 @@ use super::event::{CampaignEvent, Source, StopReason, Summary};
 use super::{Campaign, Stopwatch};
 use crate::execution::{Choice, Execution};
 use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
+use crate::report::last_words;
 use crate::schedule::Schedule;
 use agents::{Divergence, Transition, Visited};
-use interceptor::event::{Event, EventKind, LogLine};
+use interceptor::event::{Event, EventKind};
 use interceptor::rng::split;
 use interceptor::sandbox::Clock;
 use interceptor::timeline::key;
@@ -43,9 +44,6 @@ struct Candidate {
     source: Source,
     options: RunOptions,
 }
-
-/// How many of the last lines of output are shown when the control run is bad.
-const LINES_TOLD: usize = 10;
 
 impl Campaign {
     /// Runs until a limit is reached or `stop` is set, which is looked at between batches. The state is saved
@@ -141,11 +139,11 @@ impl Campaign {
             return Err(CampaignError::Control {
                 signature: violation.signature.clone(),
                 summary: violation.summary.clone(),
-                told: told(&first),
+                told: last_words::of(&first),
             });
         }
         // A run that was ended early by a measure of the host says nothing of the others.
-        let is_whole = |run: &Execution| !matches!(run.verdict, Verdict::Unknown { .. });
+        let is_whole = |run: &Execution| run.is_in_vain() || !matches!(run.verdict, Verdict::Unknown { .. });
         let other =
             runs.iter().find(|run| repeats && run.hash != first.hash && is_whole(run) && is_whole(&first));
         if let Some(other) = other {
@@ -168,6 +166,7 @@ impl Campaign {
             virtual_ns: first.statistics.virtual_ns,
             wall_ns: first.statistics.wall_ns,
             leaks: first.statistics.leaks.clone(),
+            operations: first.statistics.tally.clone(),
         });
         self.engine.remember(event_keys(&first));
         Ok(())
@@ -239,8 +238,12 @@ impl Campaign {
         counters.steps += execution.landings.len() as u64;
         counters.landed += execution.landings.iter().filter(|landing| landing.touched > 0).count() as u64;
         let executions = counters.executions;
+        self.memory.tally.add(&execution.statistics.tally);
         self.engine.remember(event_keys(&execution));
-        if let Verdict::Unknown { why } = &execution.verdict {
+        // That clients were never served is told once, of all runs.
+        if let Verdict::Unknown { why } = &execution.verdict
+            && !execution.is_in_vain()
+        {
             self.tell_undecided(&execution.schedule, why, sink)?;
         }
         let is_finding = match violation(&execution) {
@@ -346,6 +349,7 @@ impl Campaign {
             findings: self.memory.findings.len(),
             steps: self.memory.counters.steps,
             landed: self.memory.counters.landed,
+            operations: self.memory.tally.counts.clone(),
             per_second: rate(session.executions, session.watch.elapsed_ms()),
             speed: rate(session.virtual_ns / 1_000_000_000, session.watch.elapsed_ms()),
             elapsed_ms: self.elapsed_ms(),
@@ -373,6 +377,7 @@ impl Campaign {
             skipped: counters.skipped,
             steps: counters.steps,
             landed: counters.landed,
+            operations: self.memory.tally.clone(),
             divergence: self.divergence(),
         }
     }
@@ -447,14 +452,4 @@ fn event_key(event: &Event) -> Option<String> {
 #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
 fn rate(count: u64, elapsed_ms: u64) -> f64 {
     if elapsed_ms == 0 { 0.0 } else { (count as f64 * 10_000.0 / elapsed_ms as f64).round() / 10.0 }
-}
-/// The last thing that went wrong for a client, and the last lines of all programs.
-fn told(execution: &Execution) -> String {
-    let Some(detail) = &execution.detail else { return String::new() };
-    let error = detail.history.iter().rev().find_map(|entry| Some((&entry.call, entry.error.as_ref()?)));
-    let error = error.map(|(call, error)| format!("  a client: {call}: {error}"));
-    let from = detail.logs.len().saturating_sub(LINES_TOLD);
-    let host = |line: &LogLine| detail.hosts.get(usize::from(line.host.0)).cloned().unwrap_or_default();
-    let lines = detail.logs[from..].iter().map(|line| format!("  {}: {}", host(line), line.text));
-    error.into_iter().chain(lines).collect::<Vec<_>>().join("\n")
 }

@@ -12,12 +12,13 @@ use crate::executor::Executor;
 use crate::generate::Ground;
 use crate::mutate;
 use crate::schedule::{HORIZON_MS_MAX, NODES_MAX};
+use crate::tally::Tally;
 use agents::{AgentMemory, Visited};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
 /// The format of the state.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The state, to be written.
 #[derive(Serialize)]
@@ -81,6 +82,12 @@ impl Campaign {
         Ok(Self { config, executors, store, engine, memory, news, resumed, failures: 0, watch })
     }
 
+    /// Forgets findings whose directories are not `kept` any more: they count no more and are found again.
+    pub fn forget(&mut self, kept: &dyn Fn(&str) -> bool) {
+        let gone = self.memory.findings.forget(kept).into_iter();
+        self.news.extend(gone.map(|(signature, slug)| CampaignEvent::FindingGone { signature, slug }));
+    }
+
     /// Writes the state; durable when it returns.
     pub(super) fn save(&mut self) -> Result<CampaignEvent, CampaignError> {
         self.memory.event_keys = self.engine.ground().event_keys.iter().cloned().collect();
@@ -100,6 +107,7 @@ impl Memory {
     fn new(config: &CampaignConfig) -> Result<Self, CampaignError> {
         let mut memory = Self {
             counters: Counters::default(),
+            tally: Tally::default(),
             coverage: Coverage::default(),
             findings: Findings::default(),
             agent: AgentMemory::build(&config.agent, &config.actions)?,

@@ -24,7 +24,7 @@ Examples:
 
 Exit codes:
   0 clean   1 violation found   2 usage, input or set-up error   3 nondeterminism
-  4 unknown (out of budget)     130 interrupted with nothing found
+  4 unknown (undecided, or clients were never served)   130 interrupted with nothing found
 
 Results are on standard output, progress and logs on standard error. FUZZ_LOG=debug, or -vv, shows more.";
 
@@ -52,6 +52,8 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   fuzz replay fuzz-out/raft-demo/findings/NAME     exit code 1: it broke again, bit for bit
   fuzz replay schedule.toml                        run one schedule, whatever comes of it
+  fuzz replay fuzz-out/raft-demo/findings/NAME --times 10
+                                                   ten runs, all the same; exit code 3 when one is not
   fuzz replay fuzz-out/raft-demo/findings/NAME --allow-changed
                                                    has my mend helped? 0: yes
   fuzz replay fuzz-out/zookeeper/findings/NAME --times 20
@@ -59,7 +61,9 @@ Examples:
 
 A finding of the real clock is run --times times and breaks in k of n, told with the interval that this leaves for the
 rate. Exit code 1: at least once; 3: never.
-Without --allow-changed a binary other than the recorded one is refused: it cannot run the same way.";
+Without --allow-changed a binary other than the recorded one is refused, and so are another manifest, other files that
+nodes or clients are given, and other programs of theirs: they cannot run the same way. The target is the manifest that the
+finding names, wherever this is typed; where that is gone, a target of its name, else the copy in the finding.";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -67,7 +71,9 @@ Examples:
   fuzz verify --target raft-demo --schedules 200 --load
 
 Each random schedule is run twice: in another process, another directory and on another core the second time,
-with --load beside programs that keep all cores busy. Exit code 3 shows the first event that differs.";
+with --load beside programs that keep all cores busy. Exit code 3 shows the first event that differs. A run without faults
+comes first. All runs are judged too: how many are clean, violated or unknown is told, and where the run without faults
+violates something the exit code is 1, where nothing was put to the test it is 4.";
 
 const EXEC_EXAMPLES: &str = "\
 Examples:
@@ -311,7 +317,7 @@ pub struct Run {
 pub struct Replay {
     /// The directory of a finding, or a schedule.toml
     pub path: PathBuf,
-    /// Run it though the binary is not the recorded one
+    /// Run it though the binary, the manifest, or a file or program that it names is not the recorded one
     #[arg(long)]
     pub allow_changed: bool,
     /// The target, when it is not the one the schedule names
@@ -326,9 +332,10 @@ pub struct Replay {
     /// By which clock it lives [default: as recorded]
     #[arg(long, value_name = "CLOCK", value_enum)]
     pub clock: Option<ClockName>,
-    /// By the real clock: how often it is run
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
-    pub times: u64,
+    /// How often it is run: by the virtual clock all runs must be the same one, by the real clock a rate is measured
+    /// [default: 1 and 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub times: Option<u64>,
     /// Write what this run showed to DIR, as a finding is written
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -9,26 +9,29 @@ use fuzzer::executor::{Executor, RunOptions};
 use fuzzer::launcher::Launcher;
 use fuzzer::replay::{Outcome, repeat, replay};
 use fuzzer::report::{story, terminal::leaked};
-use fuzzer::reproducer::{self, Expected, Finding, Reproducer};
+use fuzzer::reproducer::inputs::Change;
+use fuzzer::reproducer::{self, Finding, Reproducer};
 use fuzzer::schedule::Schedule;
 use fuzzer::target::Target;
 use interceptor::sandbox::Clock;
 use oracle::Verdict;
 use serde_json::json;
+use std::path::Path;
+
+/// How often a schedule is run by the host's clock, if it is not said.
+const TIMES: u64 = 5;
 
 /// Replays.
 pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
     let reproducer = reproducer::load(&args.path)?;
     let schedule = &reproducer.schedule;
-    let target = rig::find(args.target.as_deref().unwrap_or(&schedule.target))?;
+    let target = rig::target_of(&args.path, schedule, args.target.as_deref())?;
     let bugs = target.manifest.bugs_named(&schedule.bugs)?;
     let launcher = args.launcher.unwrap_or_else(|| LauncherName::recorded(reproducer.expected.as_ref()));
     let clock = clock(args, &reproducer, &target);
     let rig = Rig::of(target, launcher, clock, args.no_build)?;
-    let changed = match &reproducer.expected {
-        None => false,
-        Some(expected) => changed(expected, &rig, args.allow_changed)?,
-    };
+    let changes = Changes::of(&reproducer, &rig, &args.path);
+    let changed = changes.refuse_unless(args.allow_changed, &rig)?;
     output.text(rig::headline(&rig, Some(schedule.seed)));
     let mut worker = rig.worker(&bugs, schedule.nodes)?;
     if rig.clock == Clock::Real {
@@ -44,6 +47,7 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
         Verdict::Violation(_) => Exit::Violation,
         Verdict::Unknown { .. } => Exit::Unknown,
     };
+    output.text(format!("operations: {}", replay.operations));
     let exit = match &replay.outcome {
         Outcome::Reproduced => {
             output.text(format!(
@@ -72,6 +76,11 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
             Exit::Nondeterminism
         }
     };
+    let exit = if exit == Exit::Nondeterminism {
+        exit
+    } else {
+        repeat_exactly(&mut worker, &reproducer, &replay, args, exit, output)?
+    };
     write_if_asked(args, &rig, &mut worker, &reproducer.schedule)?;
     Ok(exit)
 }
@@ -99,6 +108,44 @@ fn causes(reproducer: &Reproducer, rig: &Rig, changed: Option<&[String]>, output
     }
 }
 
+/// By the virtual clock: runs it as often as asked, once of which is done; all runs must be the same one.
+fn repeat_exactly(
+    worker: &mut dyn Executor,
+    reproducer: &Reproducer,
+    first: &fuzzer::replay::Replay,
+    args: &Replay,
+    exit: Exit,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let times = args.times.unwrap_or(1);
+    for number in 2..=times {
+        let run = worker.run(&reproducer.schedule, RunOptions::default())?;
+        note(format!("run {number} of {times}: {}", &run.hash[..run.hash.len().min(16)]));
+        if let Verdict::Unknown { why } = &run.verdict
+            && !run.is_in_vain()
+        {
+            output.text(format!(
+                "run {number} of {times} was ended early, so there is nothing to compare: {why}"
+            ));
+            return Ok(Exit::Unknown);
+        }
+        if run.hash != first.hash {
+            output
+                .json(&json!({ "event": "repeated", "times": times, "equal": number - 1, "hash": run.hash }));
+            output.text(format!(
+                "run {number} of {times} is another one: it has hash {}, those before it {}",
+                run.hash, first.hash
+            ));
+            return Ok(Exit::Nondeterminism);
+        }
+    }
+    if times > 1 {
+        output.json(&json!({ "event": "repeated", "times": times, "equal": times }));
+        output.text(format!("{times} of {times} runs are the same, bit for bit"));
+    }
+    Ok(exit)
+}
+
 /// By which clock to run: as asked, as recorded, or as the target does.
 fn clock(args: &Replay, reproducer: &Reproducer, target: &Target) -> Clock {
     let recorded = reproducer.expected.as_ref().map(|expected| expected.environment.clock());
@@ -113,15 +160,15 @@ fn measure(
     args: &Replay,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let mut number = 0;
-    let repeated = repeat(worker, reproducer, args.times, &mut |verdict| {
+    let (mut number, times) = (0, args.times.unwrap_or(TIMES));
+    let repeated = repeat(worker, reproducer, times, &mut |verdict| {
         number += 1;
         let what = match verdict {
             Verdict::Valid => "clean",
             Verdict::Unknown { .. } => "unknown",
             Verdict::Violation(violation) => &violation.signature,
         };
-        note(format!("run {number} of {}: {what}", args.times));
+        note(format!("run {number} of {times}: {what}"));
     })?;
     output.json(&json!({ "event": "replay", "path": args.path, "clock": "real", "result": repeated }));
     tell(&repeated.verdict, output);
@@ -134,6 +181,7 @@ fn measure(
         (Some(_), 0) => "not reproduced",
         (Some(_), _) => "reproduced",
     };
+    output.text(format!("operations: {}", repeated.operations));
     output.text(format!("{what}: {rate}"));
     Ok(if rate.shown > 0 || !repeated.others.is_empty() {
         Exit::Violation
@@ -146,32 +194,68 @@ fn measure(
     })
 }
 
-/// Whether the target is another one than recorded.
-fn changed(expected: &Expected, rig: &Rig, allowed: bool) -> anyhow::Result<bool> {
-    let recorded = &expected.environment;
-    if recorded.binary_sha256 != rig.binary.digest {
-        if !allowed {
+/// What is not as it was when a finding was recorded.
+#[derive(Debug, Default)]
+struct Changes {
+    /// The binary, or the image: recorded and present digests.
+    binary: Option<(String, String)>,
+    /// The manifest says something else.
+    manifest: bool,
+    inputs: Vec<Change>,
+    /// The version of this program that recorded it, if that is another one.
+    fuzz: Option<String>,
+}
+
+impl Changes {
+    fn of(reproducer: &Reproducer, rig: &Rig, path: &Path) -> Self {
+        let Some(expected) = &reproducer.expected else { return Self::default() };
+        let (then, now) = (&expected.environment, rig.environment());
+        let copy = path.join(&then.copy);
+        let copied = Some(copy).filter(|copy| copy.is_file()).and_then(|copy| Target::load(&copy).ok());
+        let manifest = match &copied {
+            Some(copied) => copied.manifest != rig.target.manifest,
+            // Of older findings only one digest of the manifest and all that it places is known.
+            None => then.inputs.is_empty() && then.manifest_sha256 != now.manifest_sha256,
+        };
+        Self {
+            binary: (then.binary_sha256 != now.binary_sha256)
+                .then(|| (then.binary_sha256.clone(), now.binary_sha256.clone())),
+            manifest,
+            inputs: now.inputs.changes_since(&then.inputs),
+            fuzz: (then.fuzz != now.fuzz).then(|| then.fuzz.clone()),
+        }
+    }
+
+    /// What makes it another target, and so another run.
+    fn of_target(&self) -> Vec<String> {
+        let manifest = self.manifest.then(|| "the manifest changed".to_owned());
+        manifest.into_iter().chain(self.inputs.iter().map(ToString::to_string)).collect()
+    }
+
+    /// Whether the target is another one than recorded, which is refused unless it is `allowed`.
+    fn refuse_unless(&self, allowed: bool, rig: &Rig) -> anyhow::Result<bool> {
+        let of_target = self.of_target();
+        if let Some((then, now)) = self.binary.as_ref().filter(|_| !allowed) {
             bail!(
-                "the {} of {} is not the recorded one (sha256 {:.12}…, recorded {:.12}…), so it cannot run the same way; \
-                 check out the recorded version, or pass --allow-changed to see what this one does",
+                "the {} of {} is not the recorded one (sha256 {now:.12}…, recorded {then:.12}…), so it cannot run the same \
+                 way; check out the recorded version, or pass --allow-changed to see what this one does",
                 if rig.launcher == Launcher::Native { "binary" } else { "image" },
                 rig.target.name(),
-                rig.binary.digest,
-                recorded.binary_sha256,
             );
         }
-        return Ok(true);
-    }
-    if recorded.manifest_sha256 != rig.target.digest {
-        if allowed {
-            return Ok(true);
+        if !allowed && !of_target.is_empty() {
+            bail!(
+                "{} is not as recorded, so it cannot run the same way: {}; check out the recorded version, or pass \
+                 --allow-changed to see what this one does",
+                rig.target.name(),
+                of_target.join(", "),
+            );
         }
-        rig::warn("the manifest, or a file that it places, is not the recorded one");
+        if let Some(then) = &self.fuzz {
+            rig::warn(&format!("this was recorded by fuzz {then}"));
+        }
+        Ok(self.binary.is_some() || !of_target.is_empty())
     }
-    if recorded.fuzz != env!("CARGO_PKG_VERSION") {
-        rig::warn(&format!("this was recorded by fuzz {}", recorded.fuzz));
-    }
-    Ok(false)
 }
 
 fn tell(verdict: &Verdict, output: &mut Output) {
@@ -180,7 +264,7 @@ fn tell(verdict: &Verdict, output: &mut Output) {
         Verdict::Unknown { why } => output.text(format!("unknown: {why}")),
         Verdict::Violation(violation) => {
             output.text(format!("violation: {}: {}", violation.signature, violation.summary));
-            for line in violation.evidence.lines.iter().take(12) {
+            for line in &violation.evidence.lines {
                 output.text(format!("  {line}"));
             }
         }
@@ -210,6 +294,7 @@ fn write_if_asked(
         original: schedule,
         environment: &environment,
         story: &story,
+        sources: &rig.sources(),
     };
     let place = finding.write(parent)?;
     note(format!("written to {}", rig::typed(&place).display()));

@@ -14,7 +14,7 @@ use fuzzer::pool::{Program, Setup, Worker};
 use fuzzer::reproducer::environment::Environment;
 use fuzzer::schedule::{Family, Schedule};
 use fuzzer::target::build::Binary;
-use fuzzer::target::{Target, TargetError, discover};
+use fuzzer::target::{Source, Target, TargetError, discover};
 use indicatif::{ProgressBar, ProgressStyle};
 use interceptor::sandbox::Clock;
 use std::collections::BTreeMap;
@@ -42,6 +42,45 @@ pub struct Rig {
 /// An unknown name, with the nearest one; a manifest that cannot be used.
 pub fn find(word: &str) -> Result<Target, TargetError> {
     discover::find(word, &here(), std::env::current_exe().ok().as_deref())
+}
+
+/// The target of a finding or a schedule at `path`: the one that is asked for; else the manifest that the finding names,
+/// the target of that name in the checkout, or the copy in the finding, whichever is there. It is said when it is not the
+/// first of these.
+///
+/// # Errors
+/// When there is none of them, as [`find`] says; a manifest that cannot be used.
+pub fn target_of(path: &Path, schedule: &Schedule, asked: Option<&str>) -> Result<Target, TargetError> {
+    if let Some(word) = asked {
+        return find(word);
+    }
+    let Some((recorded, dir)) = Environment::beside(path) else { return find(&schedule.target) };
+    if recorded.manifest.is_file() {
+        return Target::load(&recorded.manifest);
+    }
+    let gone = |instead: &Path| {
+        if recorded.manifest.as_os_str().is_empty() {
+            return;
+        }
+        note(format!("{} is gone; taking {}", recorded.manifest.display(), typed(instead).display()));
+    };
+    let copy = dir.join(&recorded.copy);
+    let by_name = find(&schedule.target);
+    match by_name {
+        Err(_) if !recorded.copy.as_os_str().is_empty() && copy.is_file() => {
+            gone(&copy);
+            let mut target = Target::load(&copy)?;
+            if recorded.root.is_dir() {
+                target.root = recorded.root;
+            }
+            Ok(target)
+        }
+        Ok(target) => {
+            gone(&target.file);
+            Ok(target)
+        }
+        error => error,
+    }
 }
 
 /// The directory that holds `targets/` and `corpora/`.
@@ -121,6 +160,12 @@ impl Rig {
     #[must_use]
     pub fn environment(&self) -> Environment {
         Environment::here(&self.target, &self.binary, &self.launcher, self.clock, std::env::args())
+    }
+
+    /// The target's files, of which findings keep copies; none when they cannot be listed, which costs no finding.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Source> {
+        self.target.sources().unwrap_or_default()
     }
 
     /// What a worker needs to know. Threads that run free may do so on all processors.

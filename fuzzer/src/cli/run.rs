@@ -15,7 +15,9 @@ use fuzzer::report::stopwatch::Stopwatch;
 use fuzzer::report::terminal::Terminal;
 use fuzzer::report::{json, summary};
 use fuzzer::reproducer::environment::Environment;
+use fuzzer::reproducer::quoted;
 use fuzzer::shrink as shrinking;
+use fuzzer::target::Source;
 use interceptor::sandbox::Clock;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
@@ -48,7 +50,7 @@ pub fn main(args: &Run, output: &mut Output) -> anyhow::Result<Exit> {
     config.limits = Limits { time: args.time, executions: args.executions, stop_after: args.stop_after };
     let fresh = args.seed.map_or_else(fresh_seed, Ok)?;
     settle(&mut config, args.out.as_deref(), args.seed, fresh);
-    let plan = Plan { cores: args.cores, shrink: args.shrink, word: args.which.target.clone() };
+    let plan = Plan { cores: args.cores, shrink: args.shrink };
     let summary = campaign(&rig, config, &plan, &stop, output)?;
     Ok(exit_of(&summary, stop.load(Ordering::Relaxed)))
 }
@@ -59,8 +61,6 @@ pub struct Plan {
     pub cores: Option<u16>,
     /// Executions spent on shrinking a finding.
     pub shrink: u32,
-    /// The target as typed.
-    pub word: String,
 }
 
 /// Runs a campaign, tells of it, and keeps its findings.
@@ -82,6 +82,7 @@ pub fn campaign(
     let (out, limits) = (config.out.clone(), config.limits);
     let mut keeper = Keeper::new(rig, &config, plan, stop);
     let mut campaign = Campaign::open(config, executors)?;
+    campaign.forget(&|slug| out.join("findings").join(slug).is_dir());
     let events = out.join("events.jsonl");
     let file = OpenOptions::new().create(true).append(true).open(&events);
     let mut events = BufWriter::new(file.with_context(|| format!("cannot write {}", events.display()))?);
@@ -119,8 +120,7 @@ pub fn campaign(
     output.text(summary::text(&summary, &findings).trim_end());
     let last = last.or_else(|| summary.findings.last().map(|finding| findings.join(&finding.slug)));
     if let Some(path) = last {
-        let target = if plan.word.contains('/') { format!(" --target {}", plan.word) } else { String::new() };
-        output.text(format!("fuzz replay {}{target}", rig::typed(&path).display()));
+        output.text(format!("fuzz replay {}", quoted(&rig::typed(&path))));
     }
     Ok(summary)
 }
@@ -133,7 +133,10 @@ pub fn exit_of(summary: &Summary, interrupted: bool) -> Exit {
         Exit::Nondeterminism
     } else if interrupted {
         Exit::Interrupted
-    } else if summary.unrepeated > 0 || summary.unknown * 2 > summary.executions {
+    } else if summary.in_vain().is_some()
+        || summary.unrepeated > 0
+        || summary.unknown * 2 > summary.executions
+    {
         Exit::Unknown
     } else {
         Exit::Clean
@@ -216,6 +219,7 @@ struct Keeper<'a> {
     rig: &'a Rig,
     worker: Option<Worker>,
     environment: Environment,
+    sources: Vec<Source>,
     findings: PathBuf,
     bugs: Vec<String>,
     nodes: u8,
@@ -230,6 +234,7 @@ impl<'a> Keeper<'a> {
             rig,
             worker: None,
             environment: rig.environment(),
+            sources: rig.sources(),
             findings: config.out.join("findings"),
             bugs: config.bugs.clone(),
             nodes: config.nodes,
@@ -239,7 +244,8 @@ impl<'a> Keeper<'a> {
     }
 
     fn keep(&mut self, slug: &str, execution: &Execution, terminal: &Terminal) -> anyhow::Result<Kept> {
-        let found = Found { slug, execution, original: &execution.schedule, environment: &self.environment };
+        let (environment, sources) = (&self.environment, self.sources.as_slice());
+        let found = Found { slug, execution, original: &execution.schedule, environment, sources };
         if self.limits.executions == 0 {
             return Ok(found.write(&self.findings)?);
         }
@@ -275,6 +281,9 @@ fn record(events: &mut BufWriter<File>, line: &serde_json::Value) {
 mod tests {
     use super::*;
     use agents::{ActionInfo, ActionSpace};
+    use fuzzer::tally::{Counts, Tally};
+    use oracle::Function;
+    use std::collections::BTreeMap;
 
     fn config() -> CampaignConfig {
         let space = ActionSpace::new(vec![ActionInfo::nothing("nothing", 0)]).unwrap();
@@ -298,8 +307,14 @@ mod tests {
 
     #[test]
     fn the_end_of_a_campaign_has_one_meaning() {
-        let clean = Summary { executions: 10, ..Summary::default() };
+        let of = |ok, failed| Tally {
+            counts: BTreeMap::from([(Function::Write, Counts { ok, failed, unknown: 0 })]),
+            ..Tally::default()
+        };
+        let clean = Summary { executions: 10, operations: of(9, 1), ..Summary::default() };
         assert_eq!(exit_of(&clean, false), Exit::Clean);
+        let vain = Summary { operations: of(0, 1), ..clean.clone() };
+        assert_eq!(exit_of(&vain, false), Exit::Unknown);
         assert_eq!(exit_of(&clean, true), Exit::Interrupted);
         assert_eq!(exit_of(&Summary { unknown: 6, ..clean.clone() }, false), Exit::Unknown);
         assert_eq!(exit_of(&Summary { diverged: 1, ..clean }, true), Exit::Nondeterminism);

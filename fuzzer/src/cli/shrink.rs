@@ -10,7 +10,7 @@ use fuzzer::execution::Execution;
 use fuzzer::executor::{Executor, RunOptions};
 use fuzzer::keep::Found;
 use fuzzer::report::terminal::Terminal;
-use fuzzer::reproducer;
+use fuzzer::reproducer::{self, quoted};
 use fuzzer::schedule::Schedule;
 use fuzzer::shrink::{Limits, Progress};
 use interceptor::sandbox::Clock;
@@ -32,7 +32,7 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
         );
     };
     let schedule = &reproducer.schedule;
-    let target = rig::find(args.target.as_deref().unwrap_or(&schedule.target))?;
+    let target = rig::target_of(&args.path, schedule, args.target.as_deref())?;
     let bugs = target.manifest.bugs_named(&schedule.bugs)?;
     let rig = Rig::of(
         target,
@@ -51,7 +51,14 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
     };
     let (findings, slug) = place(&args.path)?;
     let environment = rig.environment();
-    let found = Found { slug, execution: &execution, original: &original, environment: &environment };
+    let sources = rig.sources();
+    let found = Found {
+        slug,
+        execution: &execution,
+        original: &original,
+        environment: &environment,
+        sources: &sources,
+    };
     let terminal = Terminal::new(super::output::coloured(), campaign::Limits::default());
     let limits = Limits { executions: args.executions, nodes_min: rig.target.manifest.nodes.min(3) };
     let mut progress = |progress| terminal.busy(&line(progress));
@@ -71,7 +78,7 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
     if let Some(rate) = kept.rate {
         output.text(format!("it broke again in {rate}"));
     }
-    output.text(format!("fuzz replay {}", rig::typed(&kept.path).display()));
+    output.text(format!("fuzz replay {}", quoted(&rig::typed(&kept.path))));
     Ok(Exit::Violation)
 }
 

@@ -7,10 +7,11 @@ use super::output::{Output, note};
 use super::rig::{self, Rig};
 use super::run::{Plan, campaign};
 use anyhow::Context;
-use fuzzer::campaign::{Limits, Summary};
+use fuzzer::campaign::{FindingSummary, Limits, Summary};
 use fuzzer::executor::Executor;
 use fuzzer::report::junit;
 use fuzzer::report::stopwatch::Stopwatch;
+use fuzzer::reproducer::quoted;
 use fuzzer::smoke::{Case, Failure, check, kept};
 use interceptor::sandbox::Clock;
 use serde_json::json;
@@ -51,14 +52,11 @@ pub fn main(args: &Smoke, output: &mut Output) -> anyhow::Result<Exit> {
     config.seed = args.seed;
     let time = args.executions.is_none().then_some(args.time);
     config.limits = Limits { time, executions: args.executions, stop_after: None };
-    let plan = Plan { cores: args.cores, shrink: SHRINK, word: args.which.target.clone() };
+    let plan = Plan { cores: args.cores, shrink: SHRINK };
+    let findings = config.out.join("findings");
     let begun = watch.elapsed_ms();
     let summary = campaign(&rig, config, &plan, &stop, output)?;
-    cases.push(Case {
-        name: "campaign".into(),
-        failure: failure(&summary),
-        wall_ms: watch.elapsed_ms() - begun,
-    });
+    cases.extend(of_search(&summary, &findings, watch.elapsed_ms() - begun));
     if let Some(file) = &args.junit {
         let xml = junit::report(rig.target.name(), &cases)?;
         std::fs::write(file, xml).with_context(|| format!("cannot write {}", file.display()))?;
@@ -90,12 +88,31 @@ fn place(args: &Smoke, rig: &Rig) -> anyhow::Result<PathBuf> {
     Ok(place)
 }
 
-fn failure(summary: &Summary) -> Option<Failure> {
-    if !summary.findings.is_empty() {
-        let signatures: Vec<&str> =
-            summary.findings.iter().map(|finding| finding.signature.as_str()).collect();
-        return Some(Failure::Violation(signatures.join(", ")));
+/// The cases of a search: one for each finding, with its story and how to replay it; else one for all of it.
+fn of_search(summary: &Summary, findings: &Path, wall_ms: u64) -> Vec<Case> {
+    let case = |name: String, failure, story| Case {
+        name,
+        failure,
+        story,
+        operations: summary.operations.clone(),
+        wall_ms,
+    };
+    if summary.findings.is_empty() {
+        return vec![case("campaign".into(), failure(summary), String::new())];
     }
+    let of_finding = |finding: &FindingSummary| {
+        let place = findings.join(&finding.slug);
+        let place = place.canonicalize().unwrap_or(place);
+        // One that could not be written has been told of already.
+        let story = std::fs::read_to_string(place.join("story.md")).unwrap_or_default();
+        let story = format!("{story}\nReplay it: fuzz replay {}\n", quoted(&place));
+        let failure = Failure::Violation(format!("{}: {}", finding.signature, finding.summary));
+        case(format!("campaign: {}", finding.signature), Some(failure), story)
+    };
+    summary.findings.iter().map(of_finding).collect()
+}
+
+fn failure(summary: &Summary) -> Option<Failure> {
     if summary.diverged > 0 {
         return Some(Failure::Diverged(format!("{} runs did not repeat exactly", summary.diverged)));
     }
@@ -104,6 +121,9 @@ fn failure(summary: &Summary) -> Option<Failure> {
             "{} violations were seen once and not again",
             summary.unrepeated
         )));
+    }
+    if let Some(why) = summary.in_vain() {
+        return Some(Failure::Unknown(why));
     }
     let unknown = summary.unknown * 2 > summary.executions;
     unknown.then(|| {

@@ -8,17 +8,20 @@ use super::rig::{self, Rig};
 use super::scratch::Scratch;
 use agents::statistics::wilson;
 use anyhow::bail;
+use fuzzer::execution::Execution;
 use fuzzer::executor::Executor;
 use fuzzer::generate::{self, Ground};
 use fuzzer::pool::{Link, Setup, Worker, cpus};
+use fuzzer::report::last_words;
 use fuzzer::report::stopwatch::Stopwatch;
 use fuzzer::reproducer::environment::cores;
 use fuzzer::reproducer::schedule_text;
-use fuzzer::verify::{Divergence, twice};
+use fuzzer::verify::{Divergence, Judged, twice};
 use interceptor::rng::split;
 use interceptor::sandbox::Clock;
+use oracle::Verdict;
+use rand::Rng as _;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -54,7 +57,15 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
     let hogs = if args.load { cores() * 2 } else { 0 };
     let watch = Stopwatch::start();
     let mut said = Duration::ZERO;
-    let mut leaks = BTreeSet::new();
+    let control = ground.control(split(args.seed, "verify control").next_u64());
+    let control = twice((&mut quiet, &mut disturbed), &control, || Load::start(hogs))?;
+    if let Some(divergence) = control.divergence {
+        tell_leaks(control.first.statistics.leaks.iter(), output);
+        return Ok(diverged("the run without faults", &divergence, 0, output));
+    }
+    let control = control.first;
+    tell_control(&control, output);
+    let mut judged = Judged::default();
     for number in 0..args.schedules {
         let mut rng = split(args.seed, &format!("verify {number}"));
         // every second one lets the agent choose, which must be as repeatable as the rest
@@ -65,10 +76,10 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
         };
         let load = || Load::start(hogs);
         let compared = twice((&mut quiet, &mut disturbed), &schedule, load)?;
-        leaks.extend(compared.leaks);
+        judged.count(&compared.first);
         if let Some(divergence) = compared.divergence {
-            tell_leaks(&leaks, output);
-            return Ok(diverged(&divergence, number, output));
+            tell_leaks(judged.leaks.iter(), output);
+            return Ok(diverged(&format!("schedule {}", number + 1), &divergence, number, output));
         }
         if watch.elapsed().saturating_sub(said) >= PROGRESS_EVERY {
             said = watch.elapsed();
@@ -76,10 +87,11 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
         }
     }
     let (low, high) = wilson(args.schedules, args.schedules);
-    tell_leaks(&leaks, output);
+    tell_leaks(judged.leaks.iter(), output);
     output.json(&json!({
         "event": "verified", "nodes": nodes, "schedules": args.schedules, "equal": args.schedules, "rate_low": low, "rate_high": high,
-        "load": args.load, "leaks": leaks, "elapsed_ms": watch.elapsed_ms(),
+        "load": args.load, "control": control.verdict, "judged": judged, "leaks": judged.leaks,
+        "elapsed_ms": watch.elapsed_ms(),
     }));
     output.text(format!(
         "{0} of {0} schedules of {1} node{2} ran twice with equal event logs{3}: {4:.1}% to 100% are repeatable (95% \
@@ -90,24 +102,47 @@ pub fn main(args: &Verify, output: &mut Output) -> anyhow::Result<Exit> {
         if args.load { ", under load" } else { "" },
         low * 100.0,
     ));
-    Ok(Exit::Clean)
+    output.text(format!("judged: {judged}"));
+    output.text(format!("operations: {}", judged.operations));
+    let vain = judged.operations.in_vain();
+    if let Some(why) = &vain {
+        output.text(format!("unknown: {why}"));
+    }
+    Ok(match control.verdict {
+        Verdict::Violation(_) => Exit::Violation,
+        Verdict::Unknown { .. } => Exit::Unknown,
+        Verdict::Valid if vain.is_some() || judged.unknown * 2 > args.schedules => Exit::Unknown,
+        Verdict::Valid => Exit::Clean,
+    })
+}
+
+/// The run without faults is no finding: where it is bad, nothing that is found means anything.
+fn tell_control(control: &Execution, output: &mut Output) {
+    match &control.verdict {
+        Verdict::Valid => output.text("the run without faults is clean"),
+        Verdict::Unknown { why } => output.text(format!("the run without faults is unknown: {why}")),
+        Verdict::Violation(violation) => {
+            output.text(format!(
+                "the run without faults violates {} ({}): the target is broken or the oracle is noisy",
+                violation.signature, violation.summary
+            ));
+            output.text(last_words::of(control));
+        }
+    }
 }
 
 /// What runs used and the sandbox does not own: where two differ, that may be why.
-fn tell_leaks(leaks: &BTreeSet<String>, output: &mut Output) {
+fn tell_leaks<'a>(leaks: impl Iterator<Item = &'a String>, output: &mut Output) {
     for leak in leaks {
         output.text(format!("not the sandbox's own: {leak}"));
     }
 }
 
-fn diverged(divergence: &Divergence, before: u64, output: &mut Output) -> Exit {
+fn diverged(what: &str, divergence: &Divergence, equal: u64, output: &mut Output) -> Exit {
     output.json(
-        &json!({ "event": "diverged", "schedules": before + 1, "equal": before, "divergence": divergence }),
+        &json!({ "event": "diverged", "what": what, "schedules": equal + 1, "equal": equal, "divergence": divergence }),
     );
-    output.text(format!(
-        "schedule {} ran differently the second time; {before} before it were equal",
-        before + 1
-    ));
+    output.text(format!("{what} ran differently the second time; {equal} before it were equal"));
     output.text(format!("hashes {} and {}", divergence.hashes.0, divergence.hashes.1));
     match &divergence.difference {
         Some(difference) => output.text(difference.to_string()),

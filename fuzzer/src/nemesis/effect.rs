@@ -2,7 +2,7 @@
 //! disk, a clock. A fault that ends is taken out and the rest worked out anew, so faults may overlap in any way.
 
 use crate::fault::{Direction, Fault, Loss, Node};
-use interceptor::disk::{self, DiskFaults};
+use interceptor::disk::{self, DiskFaults, Lost};
 use interceptor::event::{HostId, Link};
 use interceptor::time::Span;
 use std::collections::BTreeSet;
@@ -89,6 +89,24 @@ pub(super) fn rate<'a>(faults: impl Iterator<Item = &'a Fault>) -> u32 {
     rates.last().unwrap_or(100)
 }
 
+/// What a power loss took, for people.
+pub(super) fn took(lost: &Lost) -> Vec<String> {
+    let mut took = Vec::new();
+    if lost.data_ops_undone > 0 {
+        let (bytes, writes) = (plural(lost.bytes, "byte"), plural(lost.data_ops_undone, "unsynced write"));
+        let torn = if lost.torn { ", one in part" } else { "" };
+        took.push(format!("{bytes} of {writes}{torn}"));
+    }
+    if lost.name_ops_undone > 0 {
+        took.push(format!("{} of names", plural(lost.name_ops_undone, "unsynced change")));
+    }
+    took
+}
+
+fn plural(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// The sandbox's word for a loss.
 pub(super) fn loss(loss: Loss) -> disk::Loss {
     match loss {
@@ -115,6 +133,14 @@ mod tests {
         assert_eq!(cut(&[1], Direction::Outbound), [(0, 1), (0, 2)]);
         assert_eq!(cut(&[1], Direction::Inbound), [(1, 0), (2, 0)]);
         assert_eq!(cut(&[2, 3], Direction::Inbound), [(0, 1), (0, 2)]);
+    }
+
+    #[test]
+    fn what_was_lost_is_told() {
+        let lost = Lost { data_ops_undone: 2, name_ops_undone: 1, torn: true, bytes: 90, ..Lost::default() };
+        let told = ["90 bytes of 2 unsynced writes, one in part", "1 unsynced change of names"];
+        assert_eq!(took(&lost), told);
+        assert!(took(&Lost::default()).is_empty());
     }
 
     #[test]

@@ -49,6 +49,10 @@ impl Levers for Recorder {
         self.disk
     }
 
+    fn take_lost(&mut self) -> Option<Lost> {
+        None
+    }
+
     fn is_up(&self, node: usize) -> bool {
         !self.down.contains(&node)
     }

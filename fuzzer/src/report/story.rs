@@ -1,7 +1,8 @@
 //! The story of a run: what happened on which node at which virtual time, and why that is a violation. Text for people,
 //! at most [`LINES_MAX`] lines; what matters least is left out first, and it is said that it was.
 
-use crate::execution::{Detail, Execution};
+use crate::execution::{Detail, Execution, Landing};
+use crate::fault::Fault;
 use crate::schedule::{Schedule, Trigger};
 use crate::trials::Rate;
 use interceptor::event::{EventKind, Exit, HostId};
@@ -13,9 +14,6 @@ use std::fmt::Write;
 
 /// Most numbered lines.
 pub const LINES_MAX: usize = 28;
-
-/// Most lines of evidence.
-const EVIDENCE_MAX: usize = 8;
 
 /// How much a line matters: lines of the last rank are the first to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,19 +96,17 @@ fn because(violation: &Violation) -> String {
             Instant(violation.at_ns)
         );
     }
-    let mut shown: Vec<String> = lines.iter().take(EVIDENCE_MAX).map(|line| format!("- {line}")).collect();
-    if lines.len() > EVIDENCE_MAX {
-        shown.push(format!("- and {} more, in verdict.json", lines.len() - EVIDENCE_MAX));
-    }
-    shown.join("\n")
+    lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn lines_of(execution: &Execution, violation: &Violation, detail: &Detail) -> Vec<Line> {
     let mut lines = faults(execution);
     lines.extend(changes(detail, execution.schedule.nodes));
     lines.extend(operations(&violation.evidence));
+    // It is certain once all that proves it was seen.
+    let proven_ns = violation.evidence.entries.iter().map(|entry| entry.at_ns).max().unwrap_or(0);
     lines.push(Line {
-        at: Instant(violation.at_ns),
+        at: Instant(violation.at_ns.max(proven_ns)),
         rank: Rank::Core,
         text: format!("**violation certain**: {}", violation.signature),
     });
@@ -140,10 +136,7 @@ fn faults(execution: &Execution) -> Vec<Line> {
     let mut lines = Vec::new();
     for landing in &execution.landings {
         let Some(fired) = landing.fired_ns else { continue };
-        let touched = match landing.touched {
-            0 => "it touched nothing".to_owned(),
-            n => format!("it touched {n}"),
-        };
+        let touched = consequence(landing, fired);
         let text = match &landing.step.when {
             Trigger::At { .. } => format!("fault: {} ({touched})", landing.step.fault),
             when => format!("fault {when}: {} ({touched})", landing.step.fault),
@@ -151,6 +144,36 @@ fn faults(execution: &Execution) -> Vec<Line> {
         lines.push(Line { at: Instant(ready.saturating_add(fired)), rank: Rank::Core, text });
     }
     lines
+}
+
+/// What a fault that fired took away, and that it was over before its time if it was.
+fn consequence(landing: &Landing, fired_ns: u64) -> String {
+    let count = landing.touched;
+    let mut told = match &landing.step.fault {
+        _ if !landing.took.is_empty() => format!("gone: {}", landing.took.join(", ")),
+        _ if count == 0 => "it touched nothing".to_owned(),
+        Fault::Partition { .. } | Fault::Link { .. } | Fault::Stall { .. } => {
+            format!("{count} packets held back")
+        }
+        Fault::Delay { .. } => format!("{count} packets delayed"),
+        Fault::Reset { .. } => format!("{count} connections reset"),
+        Fault::Kill { .. } | Fault::PowerLoss { .. } => format!("{count} threads ended"),
+        Fault::Pause { .. } => format!("{count} threads stopped"),
+        Fault::SlowFsync { .. } => format!("{count} fsyncs delayed"),
+        Fault::FsyncError { .. } | Fault::NoSpace { .. } => format!("{count} calls failed"),
+        Fault::ClockJump { .. } | Fault::ClockRate { .. } => "its programs ran".to_owned(),
+    };
+    let lasts_ns = landing.step.fault.lasts_ms().map(|ms| ms.saturating_mul(1_000_000));
+    if let (Some(ended_ns), Some(lasts_ns)) = (landing.ended_ns, lasts_ns)
+        && ended_ns.saturating_sub(fired_ns) < lasts_ns
+    {
+        let after = match ended_ns.saturating_sub(fired_ns) {
+            0 => "at once".to_owned(),
+            ns => format!("after {} s", Instant(ns)),
+        };
+        told += &format!("; over {after}, since all faults ended then");
+    }
+    told
 }
 
 /// Restarts, exits, failed fsyncs, and changes of role from state reports.
@@ -194,7 +217,7 @@ fn operations(evidence: &Evidence) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut open: BTreeMap<u32, (usize, u64)> = BTreeMap::new();
     for entry in &evidence.entries {
-        let told = |outcome: &str| format!("client {}: {}{outcome}", entry.process, entry.call);
+        let told = |outcome: &str| format!("{}: {}{outcome}", entry.who(), entry.call);
         if entry.phase == oracle::Phase::Invoke {
             open.insert(entry.process, (lines.len(), entry.at_ns));
             lines.push(Line { at: Instant(entry.at_ns), rank: Rank::Core, text: told(" (no answer)") });
@@ -202,11 +225,12 @@ fn operations(evidence: &Evidence) -> Vec<Line> {
         }
         let asked = open.remove(&entry.process);
         let since = asked.map(|(_, at)| format!(", asked at {}", Instant(at))).unwrap_or_default();
+        let by = entry.node.map(|node| format!(" by n{node}")).unwrap_or_default();
         let error = entry.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
         let line = Line {
             at: Instant(entry.at_ns),
             rank: Rank::Core,
-            text: told(&format!(" {}{error}{since}", entry.phase.name())),
+            text: told(&format!(" {}{by}{error}{since}", entry.phase.name())),
         };
         match asked {
             Some((at, _)) => lines[at] = line,

@@ -2,6 +2,7 @@
 
 use crate::campaign::{CampaignEvent, Limits};
 use crate::report::stopwatch::Stopwatch;
+use crate::tally::{self, Counts};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ struct Latest {
     speed: f64,
     steps: u64,
     landed: u64,
+    operations: Counts,
     /// When something new was seen last.
     new: Option<Duration>,
 }
@@ -73,6 +75,7 @@ impl Terminal {
                 findings,
                 steps,
                 landed,
+                operations,
                 per_second,
                 speed,
                 ..
@@ -84,6 +87,7 @@ impl Terminal {
                     findings: *findings,
                     steps: *steps,
                     landed: *landed,
+                    operations: tally::sum(operations.values()),
                     per_second: *per_second,
                     speed: *speed,
                     ..self.latest
@@ -143,7 +147,12 @@ fn notable(event: &CampaignEvent) -> Option<String> {
         CampaignEvent::Control { equal: Some(false), .. } => {
             "warning: runs without faults differ from each other; see `fuzz verify`".to_owned()
         }
-        CampaignEvent::Control { leaks, .. } if !leaks.is_empty() => leaked(leaks),
+        CampaignEvent::Control { leaks, operations, .. } => {
+            let vain = operations.in_vain().map(|why| format!("warning: in the run without faults, {why}"));
+            let leaks = (!leaks.is_empty()).then(|| leaked(leaks));
+            let lines: Vec<String> = vain.into_iter().chain(leaks).collect();
+            return (!lines.is_empty()).then(|| lines.join("\n"));
+        }
         CampaignEvent::Finding { signature, summary, executions, .. } => {
             format!("found in execution {executions}: {signature}: {summary}")
         }
@@ -153,6 +162,9 @@ fn notable(event: &CampaignEvent) -> Option<String> {
         }
         CampaignEvent::Unrepeated { signature, summary, runs, .. } => {
             format!("seen, and not again in {runs} repetitions: {signature}: {summary}")
+        }
+        CampaignEvent::FindingGone { signature, slug } => {
+            format!("findings/{slug} is gone: {signature} counts no more, and is found again")
         }
         CampaignEvent::WorkerRestarted { worker, why } => {
             format!("warning: worker {worker} was started again: {why}")
@@ -188,6 +200,7 @@ impl Latest {
             format!("{} features", self.features),
             format!("{} in corpus", self.corpus),
             format!("{} faults, {}% landed", self.steps, 100 * self.landed / self.steps.max(1)),
+            format!("operations {}", self.operations),
             format!("{} findings", self.findings),
         ];
         parts.extend(self.new.map(|new| format!("last new {} s ago", now.saturating_sub(new).as_secs())));
@@ -209,6 +222,9 @@ impl Latest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tally::Tally;
+    use oracle::Function;
+    use std::collections::BTreeMap;
 
     #[test]
     fn what_runs_leak_is_told_once_they_repeat() {
@@ -219,6 +235,10 @@ mod tests {
             virtual_ns: 0,
             wall_ns: 0,
             leaks: leaks.iter().map(ToString::to_string).collect(),
+            operations: Tally {
+                counts: BTreeMap::from([(Function::Read, Counts { ok: 9, failed: 0, unknown: 0 })]),
+                ..Tally::default()
+            },
         };
         let leaks = ["/proc/self/io", "/usr/lib/libcrypto.so.3 may use RDRAND"];
         insta::assert_snapshot!(notable(&control(Some(true), &leaks)).unwrap(), @"not the sandbox's own: /proc/self/io, /usr/lib/libcrypto.so.3 may use RDRAND");
@@ -238,10 +258,11 @@ mod tests {
             speed: 240.0,
             steps: 900,
             landed: 783,
+            operations: Counts { ok: 30_120, failed: 12, unknown: 345 },
             new: Some(Duration::from_secs(4)),
         };
         let limits = Limits { time: Some(Duration::from_secs(60)), executions: Some(300), stop_after: None };
-        insta::assert_snapshot!(latest.line(Duration::from_secs(7), limits), @"150 executions · 20.0/s · 240x real time · 812 features · 96 in corpus · 900 faults, 87% landed · 1 findings · last new 3 s ago · 10 s left");
-        insta::assert_snapshot!(Latest::default().line(Duration::ZERO, Limits::default()), @"0 executions · 0.0/s · 0x real time · 0 features · 0 in corpus · 0 faults, 0% landed · 0 findings");
+        insta::assert_snapshot!(latest.line(Duration::from_secs(7), limits), @"150 executions · 20.0/s · 240x real time · 812 features · 96 in corpus · 900 faults, 87% landed · operations 30120 ok, 12 failed, 345 unknown · 1 findings · last new 3 s ago · 10 s left");
+        insta::assert_snapshot!(Latest::default().line(Duration::ZERO, Limits::default()), @"0 executions · 0.0/s · 0x real time · 0 features · 0 in corpus · 0 faults, 0% landed · operations 0 ok, 0 failed, 0 unknown · 0 findings");
     }
 }

@@ -1,13 +1,18 @@
-//! What a finding was found with: versions, digests, machine. No path of the host and no user name is kept.
+//! What a finding was found with: versions, digests, machine. Of the host's paths only the manifest's and its root are
+//! kept, so that it can be replayed from everywhere on this machine; elsewhere the copy in the finding takes their place.
 
+use super::inputs::Inputs;
 use crate::launcher::Launcher;
 use crate::target::{Target, build::Binary};
 use interceptor::sandbox::Clock;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The version of `environment.toml`.
 pub const VERSION: u32 = 1;
+
+/// Its name in the directory of a finding.
+pub const FILE: &str = "environment.toml";
 
 /// What a finding was found with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +47,18 @@ pub struct Environment {
     pub cores: usize,
     /// The command line, absolute paths cut to their last part.
     pub command: Vec<String>,
+    /// The manifest, as an absolute path; empty in older findings.
+    #[serde(default)]
+    pub manifest: PathBuf,
+    /// The directory that build commands run in and relative binaries start from, as an absolute path.
+    #[serde(default)]
+    pub root: PathBuf,
+    /// The manifest's copy, as a path inside the finding; empty where there is none.
+    #[serde(default)]
+    pub copy: PathBuf,
+    /// What else runs read, as digests.
+    #[serde(default)]
+    pub inputs: Inputs,
 }
 
 impl Environment {
@@ -73,6 +90,10 @@ impl Environment {
             cpu: cpu(),
             cores: cores(),
             command: arguments.into_iter().map(|word| without_path(&word)).collect(),
+            manifest: target.file.clone(),
+            root: target.root.canonicalize().unwrap_or_else(|_| target.root.clone()),
+            copy: PathBuf::new(),
+            inputs: Inputs::of(target, launcher),
         }
     }
 
@@ -87,6 +108,14 @@ impl Environment {
         ];
         let differ = told.into_iter().filter(|(_, now, then)| now != then && !then.is_empty());
         differ.map(|(what, now, then)| format!("{what} is {now}, and was {then}")).collect()
+    }
+
+    /// That of the finding that `path` is, or lies in; `None` where there is none that can be read.
+    #[must_use]
+    pub fn beside(path: &Path) -> Option<(Self, PathBuf)> {
+        let dir = if path.is_dir() { path } else { path.parent()? };
+        let text = std::fs::read_to_string(dir.join(FILE)).ok()?;
+        Some((toml::from_str(&text).ok()?, dir.to_owned()))
     }
 
     /// By which clock it lived.

@@ -1,7 +1,9 @@
 //! The files of a finding, and writing them so that the directory appears whole or not at all.
 
-use super::{Finding, ReproducerError, schedule_text};
+use super::environment::{self, Environment};
+use super::{Finding, ReproducerError, quoted, schedule_text};
 use crate::execution::Detail;
+use crate::target::Source;
 use interceptor::event::HostId;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,8 +12,11 @@ use std::path::{Path, PathBuf};
 /// Contents by path inside the directory.
 pub(super) type Files = BTreeMap<String, String>;
 
-/// What a finding consists of.
-pub(super) fn of(finding: &Finding<'_>) -> Files {
+/// Where copies of the target's files lie.
+const TARGET: &str = "target";
+
+/// What a finding consists of that will lie at `place`, an absolute path, but for copies of the target's files.
+pub(super) fn of(finding: &Finding<'_>, place: &Path) -> Files {
     let execution = finding.execution;
     let empty = Detail::default();
     let detail = execution.detail.as_deref().unwrap_or(&empty);
@@ -20,24 +25,26 @@ pub(super) fn of(finding: &Finding<'_>) -> Files {
     let mut put = |name: &str, text: String| files.insert(name.to_owned(), text);
     put(
         "schedule.toml",
-        schedule_text::write(&execution.schedule, &comments(finding, "the smallest schedule known")),
+        schedule_text::write(&execution.schedule, &comments(finding, place, "the smallest schedule known")),
     );
     put(
         "original.toml",
-        schedule_text::write(finding.original, &comments(finding, "the schedule that showed it first")),
+        schedule_text::write(
+            finding.original,
+            &comments(finding, place, "the schedule that showed it first"),
+        ),
     );
     put("verdict.json", serde_json::to_string_pretty(verdict).expect("a verdict is plain data") + "\n");
     put("hash.txt", format!("{}\n", execution.hash));
-    put(
-        "environment.toml",
-        toml::to_string(finding.environment).expect("an environment is a table of plain values"),
-    );
+    let copy = finding.sources.first().map_or_else(PathBuf::new, |it| Path::new(TARGET).join(&it.path));
+    let environment = Environment { copy, ..finding.environment.clone() };
+    put(environment::FILE, toml::to_string(&environment).expect("an environment is a table of plain values"));
     put("sources.toml", detail.sources.to_toml());
     put("history.jsonl", oracle::jsonl::to_json_lines(&detail.history));
     put("timeline.jsonl", lines(&detail.events));
     put("coverage.json", coverage(finding));
     put("story.md", finding.story.to_owned());
-    put("README.md", readme(finding));
+    put("README.md", readme(finding, place));
     if !detail.calls.is_empty() {
         put("calls.log", detail.calls.join("\n") + "\n");
     }
@@ -53,8 +60,8 @@ pub(super) fn of(finding: &Finding<'_>) -> Files {
     files
 }
 
-fn comments(finding: &Finding<'_>, what: &str) -> Vec<String> {
-    let replay = format!("replay: fuzz replay {}", finding.slug);
+fn comments(finding: &Finding<'_>, place: &Path, what: &str) -> Vec<String> {
+    let replay = format!("replay, from everywhere: fuzz replay {}", quoted(place));
     vec![format!("{}: {what}", finding.violation.signature), finding.violation.summary.clone(), replay]
 }
 
@@ -85,19 +92,34 @@ fn coverage(finding: &Finding<'_>) -> String {
     serde_json::to_string_pretty(&coverage).expect("features and landings are plain data") + "\n"
 }
 
-fn readme(finding: &Finding<'_>) -> String {
+fn readme(finding: &Finding<'_>, place: &Path) -> String {
     let violation = finding.violation;
+    let source = if finding.sources.is_empty() {
+        "The target is found by its name, from a checkout that has it."
+    } else {
+        "The target is the manifest that environment.toml names; where that is gone, a target of this name in the\n\
+         checkout, else the copy in `target/`."
+    };
     format!(
-        "# {}\n\n{}\n\nReplay it, from a checkout that has the target `{}`:\n\n    fuzz replay {}\n\n\
+        "# {}\n\n{}\n\nReplay it, from everywhere:\n\n    fuzz replay {}\n\nor, wherever this directory was moved to, inside \
+         of it:\n\n    fuzz replay .\n\n{source}\n\n\
          Begin with `story.md`. `schedule.toml` is the smallest schedule known, `original.toml` the first one;\n\
          `verdict.json` holds the proof, `history.jsonl` what clients asked and heard, `logs/` all output of all nodes,\n\
          and of clients that are programs, since the start with its times, `timeline.jsonl` and `timeline.svg` what they said to each other.\n",
-        violation.signature, violation.summary, finding.execution.schedule.target, finding.slug,
+        violation.signature,
+        violation.summary,
+        quoted(place),
     )
 }
 
-/// Writes `files` into `parent/name`: into a directory beside it first, which then takes its place.
-pub(super) fn write_whole(parent: &Path, name: &str, files: &Files) -> Result<PathBuf, ReproducerError> {
+/// Writes `files`, and copies of `sources`, into `parent/name`: into a directory beside it first, which then takes its
+/// place.
+pub(super) fn write_whole(
+    parent: &Path,
+    name: &str,
+    files: &Files,
+    sources: &[Source],
+) -> Result<PathBuf, ReproducerError> {
     let io = |what: &str, path: &Path| {
         let what = format!("cannot {what} {}", path.display());
         move |source| ReproducerError::Io { what, source }
@@ -116,6 +138,12 @@ pub(super) fn write_whole(parent: &Path, name: &str, files: &Files) -> Result<Pa
         let dir = file.parent().expect("a file of a finding lies in its directory");
         std::fs::create_dir_all(dir).map_err(io("create", dir))?;
         std::fs::write(&file, text).map_err(io("write", &file))?;
+    }
+    for source in sources {
+        let file = fresh.join(TARGET).join(&source.path);
+        let dir = file.parent().expect("a copy lies in a directory");
+        std::fs::create_dir_all(dir).map_err(io("create", dir))?;
+        std::fs::copy(&source.file, &file).map_err(io("copy", &source.file))?;
     }
     let replaced = place.exists();
     if replaced {

@@ -52,7 +52,13 @@ fn execution() -> Execution {
         verdict: Verdict::Violation(violation()),
         features: vec![u64::MAX, 3],
         episode: vec![],
-        landings: vec![Landing { step, fired_ns: Some(1_500_000_000), touched: 4 }],
+        landings: vec![Landing {
+            step,
+            fired_ns: Some(1_500_000_000),
+            touched: 4,
+            ended_ns: None,
+            took: vec![],
+        }],
         statistics: Statistics::default(),
         detail: Some(Box::new(detail)),
     }
@@ -70,6 +76,7 @@ fn write(to: &Path) -> PathBuf {
         original: &original,
         environment: &environment,
         story: "once upon a time\n",
+        sources: &[],
     };
     finding.write(to).unwrap()
 }
@@ -90,6 +97,22 @@ fn a_finding_survives_its_directory() {
     assert_eq!(std::fs::read_to_string(place.join("logs/c2.log")).unwrap(), "0.001500 err who is there?\n");
     assert!(!place.join("logs/c1.log").exists());
     assert!(std::fs::read_to_string(place.join("coverage.json")).unwrap().contains("ffffffffffffffff"));
+}
+
+#[test]
+fn a_finding_says_how_it_is_replayed_from_everywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = write(dir.path()).canonicalize().unwrap();
+    let command = format!("fuzz replay {}", place.display());
+    for (file, line) in [
+        ("README.md", format!("    {command}\n")),
+        ("schedule.toml", format!("# replay, from everywhere: {command}\n")),
+        ("original.toml", format!("# replay, from everywhere: {command}\n")),
+    ] {
+        let text = std::fs::read_to_string(place.join(file)).unwrap();
+        assert!(text.contains(&line), "{file}: {text}");
+    }
+    assert_eq!(quoted(Path::new("a b/it's")), "'a b/it'\\''s'");
 }
 
 #[test]

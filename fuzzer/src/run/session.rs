@@ -16,6 +16,7 @@ use crate::nemesis::Nemesis;
 use crate::observe::Observer;
 use crate::reproducer::sources::Sources;
 use crate::schedule::{Schedule, Step, Trigger};
+use crate::tally::Tally;
 use crate::target::OracleSpec;
 use crate::workload::{Action, Command, Workload};
 use agents::{ActionId, Agent, AnyAgent, StateId};
@@ -43,6 +44,8 @@ enum Stage {
     /// Where answers may be old, final reads wait for all of the time that recovery may take: what is late is not lost.
     Resting,
     FinalReads,
+    /// What final reads missed is asked for once more, after a change and a rest: it is late, or lost.
+    SecondLook,
     Over,
 }
 
@@ -91,6 +94,10 @@ pub(super) struct Session {
     horizon: Instant,
     window_end: Instant,
     stage: Stage,
+    /// When final reads were over the first time: liveness looks no further.
+    read: Option<Instant>,
+    /// When a second look is over at the latest.
+    look_end: Instant,
 }
 
 impl Session {
@@ -146,6 +153,8 @@ impl Session {
             horizon: ready + Span::from_millis(input.horizon_ms),
             window_end: ready,
             stage: Stage::Faults,
+            read: None,
+            look_end: ready,
             sandbox,
         })
     }
@@ -181,6 +190,7 @@ impl Session {
             Stage::Probing if self.sandbox.now() < self.horizon + PROBE_MIN => quiet(PROBE_MIN),
             Stage::Probing | Stage::Resting => quiet(self.probe_max),
             Stage::FinalReads | Stage::Over => quiet(self.probe_max + FINAL_MAX),
+            Stage::SecondLook => Some(self.look_end),
         };
         let workload = self.workload.deadline_ns().map(Instant);
         let all =
@@ -240,21 +250,30 @@ impl Session {
                     self.assertions.push(oracle::assertion::Failed { at_ns, client, kind, message });
                 }
                 Action::Invoke { process, call } => {
-                    self.write_down(client, process, Phase::Invoke, call, None)
+                    self.write_down(client, (process, None), Phase::Invoke, call, None)
                 }
-                Action::Complete { process, phase, call, error } => {
-                    self.write_down(client, process, phase, call, error);
+                Action::Complete { process, phase, call, error, node } => {
+                    self.write_down(client, (process, Some(node)), phase, call, error);
                 }
             }
         }
         Ok(())
     }
 
-    fn write_down(&mut self, client: usize, process: u32, phase: Phase, call: Call, error: Option<String>) {
+    fn write_down(
+        &mut self,
+        client: usize,
+        (process, node): (u32, Option<usize>),
+        phase: Phase,
+        call: Call,
+        error: Option<String>,
+    ) {
         let label = format!("{}:{}", phase.name(), call.function().name());
         self.sandbox.note(self.sandbox.client(client), EventKind::Client { label });
         let (index, at_ns) = (self.history.len() as u64, self.sandbox.now().0);
-        self.history.push(Entry { index, at_ns, process, phase, call, error });
+        let number = |position: usize| u32::try_from(position + 1).ok();
+        let (client, node) = (number(client), node.and_then(number));
+        self.history.push(Entry { index, at_ns, process, phase, call, error, client, node });
     }
 
     /// Everything whose time has come, always in the same order.
@@ -307,10 +326,33 @@ impl Session {
                 }
             }
             Stage::FinalReads if self.workload.is_finished() || quiet >= self.probe_max + FINAL_MAX => {
-                self.stage = Stage::Over
+                self.read = Some(now);
+                self.look_again(now);
+            }
+            Stage::SecondLook if self.workload.is_finished() || now >= self.look_end => {
+                self.stage = Stage::Over;
             }
             _ => {}
         }
+    }
+
+    /// Final reads that miss what was acknowledged are asked again, after a change through the same nodes and a rest as
+    /// long as recovery may take.
+    fn look_again(&mut self, now: Instant) {
+        let observations = Observations {
+            history: self.history.clone(),
+            final_from_ns: self.workload.final_from_ns(),
+            ..Observations::default()
+        };
+        let missed = oracle::checker::missed::missed(&observations, &self.judges);
+        if missed.is_empty() {
+            self.stage = Stage::Over;
+            return;
+        }
+        self.stage = Stage::SecondLook;
+        let changes_until = now + FINAL_MAX;
+        self.look_end = changes_until + self.probe_max + FINAL_MAX;
+        self.workload.look_again(&missed, changes_until.0, self.probe_max.0, now.0);
     }
 
     fn ask_finally(&mut self, now: Instant) {
@@ -377,9 +419,13 @@ impl Session {
             exits: self.observer.exits().to_vec(),
             lines: self.sandbox.logs().iter().filter_map(|line| written(line, self.input.nodes)).collect(),
             assertions: self.assertions,
-            quiet: stopped.is_none().then_some(Quiet { from_ns: self.horizon.0, to_ns: now.0 }),
+            quiet: stopped
+                .is_none()
+                .then_some(Quiet { from_ns: self.horizon.0, to_ns: self.read.unwrap_or(now).0 }),
             final_from_ns: self.workload.final_from_ns(),
+            again_from_ns: self.workload.again_from_ns(),
         };
+        let tally = Tally::of(&observations.history);
         let mut verdicts = oracle::judge(&observations, &self.judges);
         for judgement in &mut verdicts.judgements {
             judgement.violations.retain(|violation| !self.oracles.is_known(&violation.signature));
@@ -387,6 +433,8 @@ impl Session {
         let verdict = match (verdicts.verdict(), stopped) {
             (Verdict::Violation(violation), _) => Verdict::Violation(violation),
             (_, Some(why)) => Verdict::Unknown { why },
+            // Who was never served was promised nothing.
+            (Verdict::Valid, None) => tally.in_vain().map_or(Verdict::Valid, |why| Verdict::Unknown { why }),
             (verdict, None) => verdict,
         };
         let detail = self.options.detail.then(|| {
@@ -415,6 +463,7 @@ impl Session {
                 calls: self.sandbox.calls(),
                 messages: self.observer.messages(),
                 operations,
+                tally,
                 windows: self.observer.windows(),
                 leaks: self.sandbox.leaks().into_iter().collect(),
             },

@@ -46,6 +46,8 @@ pub enum Action {
         call: Call,
         /// What went wrong.
         error: Option<String>,
+        /// The position of the node that answered, or was asked or tried last.
+        node: usize,
     },
     /// The client's program says that something is there which must never be.
     Assert {
@@ -105,6 +107,8 @@ struct Open {
     pause_ns: u64,
     may_be_done: bool,
     error: String,
+    /// The node that was asked or tried last.
+    node: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +173,7 @@ impl Client {
             pause_ns: PAUSE_NS,
             may_be_done: false,
             error: "no time was left".into(),
+            node: self.node,
         });
         self.attempt(now_ns, out);
     }
@@ -258,6 +263,7 @@ impl Client {
         if now_ns >= open.ends_ns {
             return self.give_up(out);
         }
+        open.node = self.node;
         match self.link {
             Link::Up => self.ask(now_ns, out),
             Link::Closed | Link::Connecting => {
@@ -281,6 +287,7 @@ impl Client {
 
     fn ask(&mut self, now_ns: u64, out: &mut Vec<Action>) {
         let Some(open) = &mut self.open else { return };
+        open.node = self.node;
         open.stage = Stage::Waiting;
         open.until_ns = open.ends_ns.min(now_ns.saturating_add(open.answer_ns));
         let request = self.protocol.request(&open.call, &self.name, self.seq, self.node);
@@ -289,6 +296,7 @@ impl Client {
 
     fn replied(&mut self, reply: Reply, now_ns: u64, out: &mut Vec<Action>) {
         let Some(open) = &mut self.open else { return };
+        open.node = self.protocol.answered_by(&self.nodes).unwrap_or(open.node);
         match reply {
             Reply::Welcome => self.ask(now_ns, out),
             Reply::Answer(Answer::Done(call)) => self.complete(Phase::Ok, call, None, out),
@@ -368,8 +376,8 @@ impl Client {
     }
 
     fn complete(&mut self, phase: Phase, call: Call, error: Option<String>, out: &mut Vec<Action>) {
-        self.open = None;
-        out.push(Action::Complete { process: self.process, phase, call, error });
+        let node = self.open.take().map_or(self.node, |open| open.node);
+        out.push(Action::Complete { process: self.process, phase, call, error, node });
     }
 
     fn move_to(&mut self, node: usize, out: &mut Vec<Action>) {

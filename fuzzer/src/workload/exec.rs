@@ -23,6 +23,12 @@
 //! {"id": 7, "type": "ok", "assert": "lock-without-owner", "error": "the key of the lock is not there"}
 //! ```
 //!
+//! A client that goes to another node than the one it was given says which one answered, for people:
+//!
+//! ```json
+//! {"id": 7, "type": "ok", "node": "10.0.0.3"}
+//! ```
+//!
 //! `ok`: done, with the text read (null when absent), whether it swapped, the list of elements, or what was
 //! granted (`lease_ms` and `token`, as far as there are any); a change needs no value. `fail`: certainly not
 //! done, now or ever. `info`: nobody knows. What it answers after its time is over is passed over. Lines that are not
@@ -42,6 +48,8 @@ pub struct Exec {
     pub buffer: Vec<u8>,
     /// Assertions that did not hold: kind and message.
     pub failed: Vec<(String, String)>,
+    /// The address of the node that gave the last answer, if it was said.
+    pub answered_by: Option<String>,
 }
 
 /// The line that asks for `call` as number `id`, of the node at position `node`.
@@ -83,6 +91,7 @@ impl Exec {
                 self.failed.push((kind.to_owned(), said.to_owned()));
             }
             if line["id"].as_u64() == Some(id) {
+                self.answered_by = line["node"].as_str().map(str::to_owned);
                 return Ok(Some((Reply::Answer(answer(call, &line)?), true)));
             }
         }

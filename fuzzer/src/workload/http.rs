@@ -3,6 +3,8 @@
 
 /// The longest head of a response in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// How much of a status's words is kept, in characters.
+const REASON_CHARS_MAX: usize = 60;
 /// The longest body of a response in bytes.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
@@ -11,10 +13,20 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 pub struct Response {
     /// Its status.
     pub status: u16,
+    /// The words that its server gave with it.
+    pub reason: String,
     /// Its body.
     pub body: Vec<u8>,
     /// The connection stays open after it.
     pub keep_alive: bool,
+}
+
+impl Response {
+    /// Its status for people: `404 Not Found`.
+    #[must_use]
+    pub fn status_line(&self) -> String {
+        format!("{} {}", self.status, self.reason.trim()).trim_end().to_owned()
+    }
 }
 
 /// Why bytes are no response.
@@ -88,7 +100,8 @@ impl Responses {
             };
             let Some((body, body_bytes)) = read else { return Ok(None) };
             self.buffer.drain(..head_bytes + body_bytes);
-            return Ok(Some(Response { status: head.status, body, keep_alive: head.keep_alive && !ended }));
+            let keep_alive = head.keep_alive && !ended;
+            return Ok(Some(Response { status: head.status, reason: head.reason, body, keep_alive }));
         }
     }
 }
@@ -102,6 +115,7 @@ enum Framing {
 
 struct Head {
     status: u16,
+    reason: String,
     keep_alive: bool,
     framing: Framing,
 }
@@ -122,7 +136,8 @@ impl Head {
             words.next().filter(|version| version.starts_with("HTTP/1.")).ok_or(HttpError::Malformed)?;
         let digits = words.next().filter(|word| word.len() == 3).ok_or(HttpError::Malformed)?;
         let status: u16 = digits.parse().map_err(|_| HttpError::Malformed)?;
-        let mut head = Self { status, keep_alive: version != "HTTP/1.0", framing: Framing::End };
+        let reason: String = words.collect::<Vec<_>>().join(" ").chars().take(REASON_CHARS_MAX).collect();
+        let mut head = Self { status, reason, keep_alive: version != "HTTP/1.0", framing: Framing::End };
         for line in lines {
             let (name, value) = line.split_once(':').ok_or(HttpError::Malformed)?;
             head.field(&name.to_ascii_lowercase(), value.trim())?;
@@ -203,7 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn response(status: u16, body: &str, keep_alive: bool) -> Response {
-        Response { status, body: body.into(), keep_alive }
+        Response { status, reason: "Word".into(), body: body.into(), keep_alive }
     }
 
     /// All that becomes of `text` on a connection which then ends.
@@ -253,7 +268,13 @@ mod tests {
             response(421, "", false),
             response(503, "until the end", false),
         ];
-        assert_eq!(read(text, &[]), expected.map(Ok));
+        let mut read = read(text, &[]);
+        let told: Vec<String> = read.iter().flatten().map(Response::status_line).collect();
+        let lines =
+            ["200 OK", "204 No Content", "200 OK", "421 Misdirected Request", "503 Service Unavailable"];
+        assert_eq!(told, lines);
+        read.iter_mut().flatten().for_each(|response| response.reason = "Word".into());
+        assert_eq!(read, expected.map(Ok));
     }
 
     #[test]

@@ -50,8 +50,8 @@ pub fn request(call: &Call, client: &str, seq: u64) -> Vec<u8> {
 pub fn answer(call: &Call, response: &Response, nodes: &Nodes) -> Answer {
     let body: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     let said = || match body["error"].as_str() {
-        Some(error) => format!("{}: {error}", response.status),
-        None => response.status.to_string(),
+        Some(error) => format!("{}: {error}", response.status_line()),
+        None => response.status_line(),
     };
     match (response.status, call) {
         (200, Call::Read { key, .. }) => match &body["value"] {
@@ -116,7 +116,11 @@ mod tests {
     fn answers_are_read_as_the_protocol_says() {
         let [read, write, cas, delete] = calls();
         let say = |call: &Call, status, body: &str| {
-            answer(call, &Response { status, body: body.into(), keep_alive: true }, &Nodes::new(3))
+            answer(
+                call,
+                &Response { status, reason: String::new(), body: body.into(), keep_alive: true },
+                &Nodes::new(3),
+            )
         };
         let read_as = |value: Option<&str>| {
             Answer::Done(Call::Read { key: "k1".into(), value: Some(value.map(str::to_owned)) })

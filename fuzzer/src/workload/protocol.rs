@@ -175,6 +175,12 @@ impl Protocol {
         if let Self::Exec(exec) = self { std::mem::take(&mut exec.failed) } else { Vec::new() }
     }
 
+    /// The position of the node that gave the last answer, where a program said so.
+    #[must_use]
+    pub fn answered_by(&self, nodes: &Nodes) -> Option<usize> {
+        if let Self::Exec(exec) = self { nodes.by_ip.get(exec.answered_by.as_ref()?).copied() } else { None }
+    }
+
     /// A new connection: forgets what has come in.
     pub fn clear(&mut self) {
         match self {

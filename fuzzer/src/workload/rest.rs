@@ -46,7 +46,10 @@ impl Rest {
     pub fn answer(&self, call: &Call, response: &Response) -> Answer {
         let said = || {
             let body: String = String::from_utf8_lossy(&response.body).chars().take(160).collect();
-            format!("{} {}", response.status, body.trim())
+            match body.trim() {
+                "" => response.status_line(),
+                body => format!("{}: {body}", response.status_line()),
+            }
         };
         match response.status {
             200..300
@@ -211,7 +214,7 @@ mod tests {
     }
 
     fn say(call: &Call, status: u16, body: &str) -> Answer {
-        rest().answer(call, &Response { status, body: body.into(), keep_alive: true })
+        rest().answer(call, &Response { status, reason: String::new(), body: body.into(), keep_alive: true })
     }
 
     #[test]
@@ -256,13 +259,14 @@ mod tests {
         )
         .unwrap();
         let say = |call: &Call, body: &str| {
-            Rest::new(&spec).answer(call, &Response { status: 200, body: body.into(), keep_alive: true })
+            let (reason, body) = ("OK".to_owned(), body.into());
+            Rest::new(&spec).answer(call, &Response { status: 200, reason, body, keep_alive: true })
         };
         let write = Call::Write { key: "k1".into(), value: "v1".into() };
         assert_eq!(say(&read(), "v1\n"), Answer::of(&read(), Found::Text("v1".into())));
         assert_eq!(say(&read(), "Error: sql: no rows in result set\n"), Answer::of(&read(), Found::Nothing));
-        assert_eq!(say(&read(), "Error: no leader\n"), Answer::Unclear("200 Error: no leader".into()));
-        assert_eq!(say(&write, "Error: no leader\n"), Answer::Unclear("200 Error: no leader".into()));
+        assert_eq!(say(&read(), "Error: no leader\n"), Answer::Unclear("200 OK: Error: no leader".into()));
+        assert_eq!(say(&write, "Error: no leader\n"), Answer::Unclear("200 OK: Error: no leader".into()));
         assert_eq!(say(&write, "done\n"), Answer::Done(write.clone()));
     }
 
@@ -276,9 +280,9 @@ mod tests {
     fn what_is_not_done_for_certain_is_unclear() {
         assert!(matches!(say(&read(), 200, "<html>"), Answer::Unclear(_)));
         assert!(matches!(say(&read(), 200, r#"{"kvs":[{"value":"?"}]}"#), Answer::Unclear(_)));
-        assert_eq!(say(&read(), 503, "no leader"), Answer::Unclear("503 no leader".into()));
-        assert_eq!(say(&read(), 408, ""), Answer::Unclear("408 ".into()));
-        assert_eq!(say(&read(), 400, "bad"), Answer::Refused("400 bad".into()));
+        assert_eq!(say(&read(), 503, "no leader"), Answer::Unclear("503: no leader".into()));
+        assert_eq!(say(&read(), 408, ""), Answer::Unclear("408".into()));
+        assert_eq!(say(&read(), 400, "bad"), Answer::Refused("400: bad".into()));
         assert_eq!(say(&read(), 421, ""), Answer::Elsewhere(None));
     }
 }

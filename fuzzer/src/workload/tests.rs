@@ -20,6 +20,8 @@ struct Toy {
     leader: usize,
     is_dead: bool,
     is_reliable: bool,
+    /// What reads are answered from until something is written.
+    snapshot: Option<BTreeMap<String, String>>,
 }
 
 enum Fate {
@@ -64,11 +66,12 @@ impl Toy {
         let key = path.strip_prefix("/kv/").unwrap().trim_end_matches("/cas").to_owned();
         let value = body["value"].as_str().unwrap_or_default().to_owned();
         match method {
-            "GET" => match self.store.get(&key) {
+            "GET" => match self.snapshot.as_ref().unwrap_or(&self.store).get(&key) {
                 Some(value) => (200, serde_json::json!({ "value": value }).to_string()),
                 None => (404, String::new()),
             },
             "PUT" => {
+                self.snapshot = None;
                 self.store.insert(key, value);
                 (200, String::new())
             }
@@ -127,25 +130,41 @@ impl Stage {
                 Fate::Lost => Vec::new(),
             },
             Action::Close => Vec::new(),
-            Action::Invoke { process, call } => self.write_down(process, Phase::Invoke, call, None),
+            Action::Invoke { process, call } => {
+                self.write_down(number, process, Phase::Invoke, call, (None, None))
+            }
             Action::Assert { kind, .. } => panic!("registers assert nothing, but {kind}"),
-            Action::Complete { process, phase, call, error } => self.write_down(process, phase, call, error),
+            Action::Complete { process, phase, call, error, node } => {
+                self.write_down(number, process, phase, call, (error, Some(node)))
+            }
         }
     }
 
-    fn write_down(&mut self, process: u32, phase: Phase, call: Call, error: Option<String>) -> Vec<Command> {
+    fn write_down(
+        &mut self,
+        number: usize,
+        process: u32,
+        phase: Phase,
+        call: Call,
+        (error, node): (Option<String>, Option<usize>),
+    ) -> Vec<Command> {
         let index = self.history.len() as u64;
-        self.history.push(Entry { index, at_ns: self.now_ns, process, phase, call, error });
+        let (client, node) = (Some(number as u32 + 1), node.map(|node| node as u32 + 1));
+        self.history.push(Entry { index, at_ns: self.now_ns, process, phase, call, error, client, node });
         Vec::new()
     }
 
-    fn verdict(&self, quiet: Option<oracle::Quiet>) -> Verdict {
-        let observations = oracle::Observations {
+    fn observations(&self) -> oracle::Observations {
+        oracle::Observations {
             history: self.history.clone(),
             final_from_ns: self.workload.final_from_ns(),
-            quiet,
+            again_from_ns: self.workload.again_from_ns(),
             ..Default::default()
-        };
+        }
+    }
+
+    fn verdict(&self, quiet: Option<oracle::Quiet>) -> Verdict {
+        let observations = oracle::Observations { quiet, ..self.observations() };
         oracle::judge(&observations, &oracle::Config::default()).verdict()
     }
 }
@@ -252,4 +271,58 @@ fn equal_seeds_ask_the_same() {
     };
     assert_eq!(run(5), run(5));
     assert_ne!(run(5), run(6));
+}
+
+/// Final reads of a store that has gone back to what it held a while ago: for good, or until something is written.
+fn second_look(is_lost: bool) -> (Stage, Vec<oracle::checker::missed::Missed>) {
+    let mut stage = Stage::new(settings(None), 3);
+    stage.toy.is_reliable = true;
+    stage.run_until(2_000 * MS);
+    let old = stage.toy.store.clone();
+    stage.run_until(4_000 * MS);
+    if is_lost {
+        stage.toy.store = old.clone();
+    }
+    stage.workload.finish(stage.now_ns);
+    stage.toy.snapshot = Some(old);
+    stage.run_until(6_000 * MS);
+    assert!(stage.workload.is_finished());
+    let missed = oracle::checker::missed::missed(&stage.observations(), &oracle::Config::default());
+    stage.workload.look_again(&missed, 8_000 * MS, 1_000 * MS, stage.now_ns);
+    stage.run_until(12_000 * MS);
+    assert!(stage.workload.is_finished());
+    (stage, missed)
+}
+
+#[test]
+fn what_final_reads_miss_is_asked_again_after_a_change_and_a_rest() {
+    let (stage, missed) = second_look(false);
+    assert!(!missed.is_empty() && missed.iter().all(|it| it.node.is_some()));
+    let from_ns = stage.workload.again_from_ns().unwrap();
+    let change = stage.history.iter().rev().find(|entry| entry.call.function() == Function::Write).unwrap();
+    assert_eq!((change.call.key(), change.phase), ("k3", Phase::Ok), "a register that nobody else uses");
+    assert!(from_ns >= change.at_ns + 1_000 * MS, "after a rest");
+    let Verdict::Violation(late) = stage.verdict(None) else { panic!("{:?}", stage.verdict(None)) };
+    assert_eq!(late.signature, "linearizability/stale-read");
+    let (stage, _) = second_look(true);
+    let Verdict::Violation(lost) = stage.verdict(None) else { panic!("{:?}", stage.verdict(None)) };
+    assert_eq!(lost.signature, "durability/acknowledged-write-lost");
+}
+
+#[test]
+fn a_store_that_takes_no_change_any_more_is_still_asked_again() {
+    let mut stage = Stage::new(settings(None), 3);
+    stage.toy.is_reliable = true;
+    stage.run_until(2_000 * MS);
+    stage.workload.finish(stage.now_ns);
+    stage.run_until(3_000 * MS);
+    stage.toy.is_dead = true;
+    let missed = vec![oracle::checker::missed::Missed { key: "k0".into(), node: Some(2) }];
+    // An operation is open when time for changes is over.
+    stage.workload.look_again(&missed, 6_500 * MS, 1_000 * MS, stage.now_ns);
+    stage.run_until(9_000 * MS);
+    assert!(stage.workload.again_from_ns().is_some_and(|at| at >= 7_500 * MS));
+    stage.toy.is_dead = false;
+    stage.run_until(12_000 * MS);
+    assert!(stage.workload.is_finished());
 }

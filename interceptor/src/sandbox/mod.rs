@@ -286,6 +286,8 @@ pub struct Sandbox {
     /// What is in the code of files; outlives the run.
     scans: Arc<Mutex<Scans>>,
     stopped: Option<String>,
+    /// What the last power loss took.
+    lost: Option<crate::disk::Lost>,
     locks: Vec<syscalls::locks::FileLock>,
     watchdog: Watchdog,
     /// Where nodes live, if that is not the host.
@@ -364,6 +366,7 @@ impl Sandbox {
             sources: BTreeSet::new(),
             scans: room.scans(),
             stopped: None,
+            lost: None,
             locks: Vec::new(),
             watchdog,
             homes: None,

@@ -3,7 +3,7 @@
 
 use super::clock::{NodeClock, Time};
 use super::{ClockKind, Error, Sandbox};
-use crate::disk::{DiskFaults, Landed, Loss};
+use crate::disk::{DiskFaults, Landed, Loss, Lost};
 use crate::dissector::Direction;
 use crate::event::{EventKind, Exit, HostId, Link};
 use crate::net::{Address, Domain, Kind, Ready, SocketId};
@@ -107,6 +107,11 @@ impl Sandbox {
         }
     }
 
+    /// What the last power loss took, once.
+    pub fn take_lost(&mut self) -> Option<Lost> {
+        self.lost.take()
+    }
+
     fn kill(&mut self, node: usize) -> Result<u64, Error> {
         let killed = self.threads_of_node(node) as u64;
         let host = self.nodes[node].host;
@@ -136,7 +141,9 @@ impl Sandbox {
             self.note(host, EventKind::Exit(Exit::Killed));
         }
         self.spread_edges();
-        Ok(killed + lost.data_ops_undone + lost.name_ops_undone)
+        let touched = killed + lost.data_ops_undone + lost.name_ops_undone;
+        self.lost = Some(lost);
+        Ok(touched)
     }
 
     /// Changes the clock of a node. Programs that run free and read it meanwhile wait: what they read does not run back.

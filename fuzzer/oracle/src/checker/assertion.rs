@@ -27,7 +27,7 @@ pub struct Failed {
 pub fn check(failed: &[Failed]) -> Judgement {
     let mut judgement = Judgement::new(NAME);
     for Failed { at_ns, client, kind, message } in failed {
-        let lines = vec![format!("client c{client} says: {message}")];
+        let lines = vec![format!("c{client} says: {message}")];
         judgement.violation(kind, *at_ns, message.clone(), Evidence { lines, ..Evidence::default() });
     }
     judgement

@@ -2,8 +2,8 @@
 //!
 //! | kind | what was seen |
 //! |---|---|
-//! | `acknowledged-element-lost` | the addition was acknowledged, and no final answer holds the element |
-//! | `seen-element-lost` | an answer held the element, and no final answer does |
+//! | `acknowledged-element-lost` | the addition was acknowledged, and no final answer holds the element, nor one asked again |
+//! | `seen-element-lost` | an answer held the element, and no final answer does, nor one asked again |
 //! | `unexpected-element` | an answer holds what nobody added until then, or what was refused for certain |
 //! | `duplicated-element` | an answer holds an element twice, though it was asked for once |
 //! | `reordered-elements` | a log holds two elements against the order in which they were acknowledged |
@@ -17,11 +17,13 @@ mod growth;
 
 pub(super) use growth::{Addition, Answer, Facts, Finding, Growth};
 
+use super::missed::not_asked_again;
 use crate::history::entries_of;
 use crate::op::{Call, Op, Outcome, seconds};
 use crate::verdict::{Evidence, Judgement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The oracle's name.
 pub const NAME: &str = "collection";
@@ -46,29 +48,32 @@ impl Default for Config {
     }
 }
 
-/// Judges additions against answers; those asked for at `final_from_ns` or later are final.
+/// Judges additions against answers; those asked for at `final_from_ns` or later are final. What they miss is lost if
+/// those asked for at `again_from_ns` or later miss it too.
 ///
-/// A collection with an acknowledged element but no final answer is unknown.
+/// A collection with an acknowledged element but no final answer is unknown, and so is one that seems to have lost
+/// elements and was not asked for again.
 #[must_use]
-pub fn check(ops: &[Op], final_from_ns: Option<u64>, config: Config) -> Judgement {
+pub fn check(ops: &[Op], final_from_ns: Option<u64>, again_from_ns: u64, config: Config) -> Judgement {
     let mut judgement = Judgement::new(NAME);
-    let mut collections: BTreeMap<&str, Collection<'_>> = BTreeMap::new();
-    for op in ops {
-        collections.entry(op.call.key()).or_default().push(op);
-    }
     let mut unread = Vec::new();
-    for (key, collection) in &collections {
+    for (key, collection) in &collections(ops) {
         let growth = Growth::new(collection, &collection.additions, &collection.answers);
         let mut findings = vec![growth.unexpected(), growth.duplicated()];
         if config.ordered {
             findings.push(growth.reordered());
         }
         if let Some(from_ns) = final_from_ns {
-            let asked_ns = |answer: &Answer| collection.ops[answer.op].invoked_ns;
-            let last = collection.answers.partition_point(|answer| asked_ns(answer) < from_ns);
-            if last < collection.answers.len() {
-                findings.extend(growth.lost(last).into_iter().map(Some));
-            } else if growth.acknowledged() > 0 {
+            let last = collection.asked_from(from_ns);
+            let lost = if last.is_empty() { Vec::new() } else { growth.lost(last.start) };
+            match lost.first() {
+                Some(first) if collection.asked_from(again_from_ns).is_empty() => {
+                    not_asked_again(&mut judgement, key, &first.summary);
+                }
+                _ => findings
+                    .extend(lost.into_iter().map(|it| Some(collection.asked_again(it, again_from_ns)))),
+            }
+            if last.is_empty() && growth.acknowledged() > 0 {
                 unread.push(*key);
             }
         }
@@ -83,6 +88,27 @@ pub fn check(ops: &[Op], final_from_ns: Option<u64>, config: Config) -> Judgemen
         judgement.unknown(format!("no final answer for {}", unread.join(", ")));
     }
     judgement
+}
+
+/// The final answers of collections that seem to have lost something.
+pub(super) fn missing(ops: &[Op], final_from_ns: u64) -> Vec<&Op> {
+    let mut missing = Vec::new();
+    for collection in collections(ops).values() {
+        let growth = Growth::new(collection, &collection.additions, &collection.answers);
+        let last = collection.asked_from(final_from_ns);
+        if !last.is_empty() && !growth.lost(last.start).is_empty() {
+            missing.extend(collection.answers[last].iter().map(|answer| collection.ops[answer.op]));
+        }
+    }
+    missing
+}
+
+fn collections(ops: &[Op]) -> BTreeMap<&str, Collection<'_>> {
+    let mut collections: BTreeMap<&str, Collection<'_>> = BTreeMap::new();
+    for op in ops {
+        collections.entry(op.call.key()).or_default().push(op);
+    }
+    collections
 }
 
 /// What happened to one collection.
@@ -118,6 +144,27 @@ impl<'a> Collection<'a> {
             _ => return,
         }
         self.ops.push(op);
+    }
+
+    /// The positions of answers that were asked for at this instant or later.
+    fn asked_from(&self, from_ns: u64) -> Range<usize> {
+        let is_earlier = |answer: &Answer| self.ops[answer.op].invoked_ns < from_ns;
+        self.answers.partition_point(is_earlier)..self.answers.len()
+    }
+
+    /// A loss, with the last answer that was asked for again.
+    fn asked_again(&self, mut lost: Finding, again_from_ns: u64) -> Finding {
+        let again = self.answers[self.asked_from(again_from_ns)].last();
+        if let Some(again) = again.filter(|again| again.op != lost.answer) {
+            let (first, second) = (self.ops[lost.answer], self.ops[again.op]);
+            lost.summary += &format!(
+                "; it is missing at {} and, after a change through the same node and a rest, at {}",
+                seconds(first.invoked_ns),
+                seconds(second.invoked_ns)
+            );
+            lost.ops.push(again.op);
+        }
+        lost
     }
 
     fn id(&mut self, element: &'a str) -> u32 {
@@ -192,7 +239,8 @@ mod tests {
             }
         }
         let ops = ops(&from_json_lines(&text).unwrap()).unwrap();
-        let judgement = check(&ops, Some(final_from as u64 * 1_000_000_000), config);
+        let from_ns = final_from as u64 * 1_000_000_000;
+        let judgement = check(&ops, Some(from_ns), from_ns, config);
         let kinds =
             judgement.violations.iter().map(|v| v.signature.trim_start_matches("collection/").to_owned());
         kinds.chain(judgement.unknown).collect()

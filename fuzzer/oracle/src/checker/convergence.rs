@@ -180,7 +180,7 @@ impl Object<'_> {
             return;
         }
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        let summary = format!("p{} and p{} differ in the end{of_key}{why}", one.process, other.process);
+        let summary = format!("{} and {} differ in the end{of_key}{why}", one.who(), other.who());
         let at = at_ns(one).max(at_ns(other));
         judgement.violation("replicas-disagree", at, summary, evidence(&[one, other], []));
     }

@@ -1,11 +1,13 @@
 //! Durability: what was acknowledged is still there when the faults are over.
 //!
 //! Judges only final reads, taken after everything healed. A key is lost when every final read that was
-//! answered shows something older than an acknowledged change; if only some do, they are stale, which is the
+//! answered shows something older than an acknowledged change, also one that was asked once more after a change through
+//! the same node and a rest; if only some do, they are stale, which is the
 //! business of [`super::linearizable`]. A final read that failed tells nothing.
 
 pub mod raw;
 
+use super::missed::not_asked_again;
 use crate::history::entries_of;
 use crate::op::{Call, Op, Outcome, Shown, seconds};
 use crate::verdict::{Evidence, Judgement};
@@ -14,12 +16,54 @@ use std::collections::BTreeMap;
 /// The oracle's name.
 pub const NAME: &str = "durability";
 
-/// Judges the reads in `ops` invoked at `final_from_ns` or later against all changes.
+/// Judges the reads in `ops` invoked at `final_from_ns` or later against all changes. What they miss is lost if those
+/// invoked at `again_from_ns` or later miss it too.
 ///
-/// A key with an acknowledged change but no answered final read is unknown.
+/// A key with an acknowledged change but no answered final read is unknown, and so is one that seems lost and was not
+/// asked for again.
 #[must_use]
-pub fn check(ops: &[Op], final_from_ns: u64) -> Judgement {
+pub fn check(ops: &[Op], final_from_ns: u64, again_from_ns: u64) -> Judgement {
     let mut judgement = Judgement::new(NAME);
+    let mut unread: Vec<&str> = Vec::new();
+    for (name, key) in &keys(ops, final_from_ns) {
+        if key.reads.is_empty() && key.changes.iter().any(|op| op.acknowledged_change()) {
+            unread.push(name);
+        }
+        let (Some(write), Some(read)) = (key.lost(), key.reads.first()) else { continue };
+        let Some(again) = key.reads.iter().rev().find(|read| read.invoked_ns >= again_from_ns) else {
+            not_asked_again(&mut judgement, name, &write.call.to_string());
+            continue;
+        };
+        let since = match again.invoked_ns == read.invoked_ns {
+            true => String::new(),
+            false => format!(
+                ": final reads from {} on and, after a change and a rest, at {} miss it",
+                seconds(read.invoked_ns),
+                seconds(again.invoked_ns)
+            ),
+        };
+        let summary =
+            format!("{} was acknowledged at {} and is gone{since}", write.call, moment(write.completed_ns));
+        judgement.violation(
+            "acknowledged-write-lost",
+            read.completed_ns.unwrap_or(0),
+            summary,
+            key.evidence(write, final_from_ns.max(again_from_ns)),
+        );
+    }
+    if !unread.is_empty() {
+        judgement.unknown(format!("no final read was answered for {}", unread.join(", ")));
+    }
+    judgement
+}
+
+/// The final reads of keys that seem lost: all of them miss an acknowledged change.
+pub(super) fn missing(ops: &[Op], final_from_ns: u64) -> Vec<&Op> {
+    let keys = keys(ops, final_from_ns);
+    keys.values().filter(|key| key.lost().is_some()).flat_map(|key| key.reads.iter().copied()).collect()
+}
+
+fn keys(ops: &[Op], final_from_ns: u64) -> BTreeMap<&str, Key<'_>> {
     let mut keys: BTreeMap<&str, Key<'_>> = BTreeMap::new();
     for op in ops.iter().filter(|op| op.outcome != Outcome::Fail && op.call.is_of_register()) {
         let key = keys.entry(op.call.key()).or_default();
@@ -32,29 +76,7 @@ pub fn check(ops: &[Op], final_from_ns: u64) -> Judgement {
             _ => {}
         }
     }
-    let mut unread: Vec<&str> = Vec::new();
-    for (name, key) in &keys {
-        if key.reads.is_empty() && key.changes.iter().any(|op| op.acknowledged_change()) {
-            unread.push(name);
-        }
-        let lost: Option<Vec<&Op>> = key.reads.iter().map(|read| key.replacement(read)).collect();
-        if let (Some(lost), Some(read)) = (lost, key.reads.first())
-            && let Some(write) = lost.first()
-        {
-            let summary =
-                format!("{} was acknowledged at {} and is gone", write.call, moment(write.completed_ns));
-            judgement.violation(
-                "acknowledged-write-lost",
-                read.completed_ns.unwrap_or(0),
-                summary,
-                key.evidence(write),
-            );
-        }
-    }
-    if !unread.is_empty() {
-        judgement.unknown(format!("no final read was answered for {}", unread.join(", ")));
-    }
-    judgement
+    keys
 }
 
 #[derive(Default)]
@@ -64,6 +86,12 @@ struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
+    /// An acknowledged change that all final reads miss, if there are any.
+    fn lost(&self) -> Option<&'a Op> {
+        let lost: Option<Vec<&Op>> = self.reads.iter().map(|read| self.replacement(read)).collect();
+        lost?.first().copied()
+    }
+
     /// The last acknowledged change that certainly came before `read` and after all that can have left what it
     /// shows; `None` when the read may be right, or shows a value that nobody wrote (which is no loss).
     fn replacement(&self, read: &Op) -> Option<&'a Op> {
@@ -94,11 +122,19 @@ impl<'a> Key<'a> {
             .filter(move |op| op.call.leaves() == Some(shown) && Some(op.invoke) < until)
     }
 
-    fn evidence(&self, write: &'a Op) -> Evidence {
+    fn evidence(&self, write: &'a Op, again_from_ns: u64) -> Evidence {
         let mut lines =
             vec!["acknowledged".to_string(), format!("  {write}"), "but the final reads show".to_string()];
         let mut ops = vec![write];
+        let first = self.reads.first().map_or(0, |read| read.invoked_ns);
+        let mut is_again = first >= again_from_ns;
         for read in &self.reads {
+            if !is_again && read.invoked_ns >= again_from_ns {
+                is_again = true;
+                lines.push(
+                    "and those asked again, after a change through the same node and a rest,".to_string(),
+                );
+            }
             let shown = read.call.observes().flatten();
             lines.push(format!("  {read}"));
             match self.sources(shown, read).last() {
@@ -138,7 +174,8 @@ mod tests {
                 );
             }
         }
-        check(&ops(&from_json_lines(&text).unwrap()).unwrap(), final_from as u64 * 1_000_000_000)
+        let from_ns = final_from as u64 * 1_000_000_000;
+        check(&ops(&from_json_lines(&text).unwrap()).unwrap(), from_ns, from_ns)
     }
 
     fn signatures(judgement: &Judgement) -> Vec<&str> {

@@ -340,7 +340,7 @@ impl<'a> Logs<'a> {
         let ((before, one), (after, other)) = (from, to);
         let name = self.keys.name(log);
         let what = if kind.ends_with("send") { "sent" } else { "polled" };
-        let mut summary = format!("p{} {what} offset {after} of {name} after {before}", other.process);
+        let mut summary = format!("{} {what} offset {after} of {name} after {before}", other.who());
         if kind.ends_with("skip") {
             summary.push_str(&format!(", and not {}", some(self.between(log, before, after))));
         }

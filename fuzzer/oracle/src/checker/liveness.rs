@@ -1,7 +1,7 @@
 //! Liveness: once faults have stopped and everything is healed, the cluster must answer again.
 
 use crate::history::entries_of;
-use crate::op::{Op, Outcome, seconds};
+use crate::op::{Op, Outcome, Who, seconds};
 use crate::verdict::{Evidence, Judgement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -115,11 +115,13 @@ fn evidence(ops: &[Op], attempts: &[&Op], quiet: Quiet) -> Evidence {
         groups.entry((op.call.key(), end)).or_default().push(op);
     }
     for ((key, end), group) in &groups {
-        let mut processes: Vec<u32> = group.iter().map(|op| op.process).collect();
-        processes.sort_unstable();
-        processes.dedup();
-        let processes: Vec<String> = processes.iter().map(|process| format!("p{process}")).collect();
-        lines.push(format!("  key {key}: {} by {} ({end})", group.len(), processes.join(" ")));
+        let mut clients: Vec<(Option<u32>, u32)> =
+            group.iter().map(|op| (op.client, op.client.map_or(op.process, |_| 0))).collect();
+        clients.sort_unstable();
+        clients.dedup();
+        let clients: Vec<String> =
+            clients.into_iter().map(|(client, process)| Who(client, process).to_string()).collect();
+        lines.push(format!("  key {key}: {} by {} ({end})", group.len(), clients.join(" ")));
     }
     Evidence {
         entries: last.into_iter().chain(attempts.last().copied()).flat_map(entries_of).collect(),
@@ -147,6 +149,8 @@ mod tests {
             completed_ns: end.map(|(at, _)| at * SECOND),
             error: end
                 .and_then(|(_, outcome)| (outcome == Outcome::Fail).then(|| "connection refused".into())),
+            client: None,
+            node: None,
         }
     }
 

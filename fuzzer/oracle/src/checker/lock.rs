@@ -33,10 +33,8 @@ pub fn check(ops: &[Op]) -> Judgement {
             && let [other, .., hold] = excess.holds[..]
         {
             let (other, granted) = (op(other), op(hold));
-            let summary = format!(
-                "{} was granted to p{} while p{} held it",
-                granted.call, granted.process, other.process
-            );
+            let summary =
+                format!("{} was granted to {} while {} held it", granted.call, granted.who(), other.who());
             judgement.violation("two-holders", excess.at_ns, summary, evidence(other, granted));
         }
         if let Some((high, hold)) = passed_tokens(holds) {
@@ -112,7 +110,16 @@ mod tests {
                 '?' => (Phase::Info, Call::Acquire { key: key(), grant: None }),
                 _ => (Phase::Invoke, Call::Release { key: key() }),
             };
-            Entry { index: index as u64, at_ns: ms * 1_000_000, process, phase, call, error: None }
+            Entry {
+                index: index as u64,
+                at_ns: ms * 1_000_000,
+                process,
+                phase,
+                call,
+                error: None,
+                client: None,
+                node: None,
+            }
         });
         let entries: Vec<Entry> = entries.collect();
         let judgement = check(&ops(&entries).unwrap());

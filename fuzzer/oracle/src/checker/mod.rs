@@ -16,6 +16,7 @@ pub mod linearizable;
 pub mod liveness;
 pub mod lock;
 pub mod long_fork;
+pub mod missed;
 pub mod named;
 pub mod output;
 pub mod predicate;
@@ -60,6 +61,10 @@ pub struct Observations {
     pub quiet: Option<Quiet>,
     /// Virtual nanoseconds from which on reads are final, if the run took final reads.
     pub final_from_ns: Option<u64>,
+    /// Virtual nanoseconds from which on what final reads missed was asked for once more, after a change through the same
+    /// nodes and a rest, if that was done: what is missed then too is lost, and not late.
+    #[serde(default)]
+    pub again_from_ns: Option<u64>,
 }
 
 /// Which oracles judge, and how strictly.
@@ -172,11 +177,17 @@ pub fn judge(observations: &Observations, config: &Config) -> Verdicts {
         });
         judgements.push(history);
     }
+    let again_from_ns = observations.again_from_ns.unwrap_or(u64::MAX);
     if let (true, Some(final_from_ns)) = (config.durability, observations.final_from_ns) {
-        judgements.push(durability::check(&ops, final_from_ns));
+        judgements.push(durability::check(&ops, final_from_ns, again_from_ns));
     }
     if config.collections {
-        judgements.push(collection::check(&ops, observations.final_from_ns, config.collection));
+        judgements.push(collection::check(
+            &ops,
+            observations.final_from_ns,
+            again_from_ns,
+            config.collection,
+        ));
     }
     if config.lock {
         judgements.push(lock::check(&ops));

@@ -19,7 +19,7 @@ pub struct Asked {
     pub check: String,
     /// What it is told.
     pub settings: BTreeMap<String, String>,
-    /// Only final reads count, for a target that does not promise fresh ones.
+    /// Only final reads count, the last ones, for a target that does not promise fresh ones.
     pub final_reads: bool,
 }
 
@@ -54,7 +54,10 @@ pub fn check(observations: &Observations, asked: &Asked, steps_max: u64) -> Judg
 }
 
 fn entries(observations: &Observations, final_reads: bool) -> Vec<Entry> {
-    let from_ns = if final_reads { observations.final_from_ns.unwrap_or(u64::MAX) } else { 0 };
+    let from_ns = match final_reads {
+        true => observations.again_from_ns.or(observations.final_from_ns).unwrap_or(u64::MAX),
+        false => 0,
+    };
     // Processes whose open read is left out.
     let mut passed: BTreeSet<u32> = BTreeSet::new();
     let mut entries = Vec::new();
@@ -79,11 +82,19 @@ fn entries(observations: &Observations, final_reads: bool) -> Vec<Entry> {
             key: (!key.is_empty()).then(|| Value::text(key)),
             value: answered.as_ref().filter(|_| entry.phase == Phase::Ok).unwrap_or(asked).clone(),
             error: entry.error.as_ref().map(Value::text),
-            extra: Vec::new(),
+            extra: extra(entry),
             place: None,
         });
     }
     entries
+}
+
+/// Who asked and who answered, as further fields.
+fn extra(entry: &history::Entry) -> Vec<(String, Value)> {
+    let named = |field: &str, letter: char, number: Option<u32>| {
+        number.map(|number| (field.to_owned(), Value::text(format!("{letter}{number}"))))
+    };
+    [named("client", 'c', entry.client), named("node", 'n', entry.node)].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -111,6 +122,8 @@ mod tests {
                     phase,
                     call,
                     error: None,
+                    client: None,
+                    node: None,
                 });
             }
         }

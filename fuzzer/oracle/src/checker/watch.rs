@@ -208,7 +208,7 @@ impl<'a> Changes<'a> {
             let mut before = from.map(|from| from.saturating_sub(1));
             for (revision, _) in events {
                 if let Some(before) = before.filter(|before| before >= revision) {
-                    let what = format!("p{} was told revision {revision}{of_key} after {before}", op.process);
+                    let what = format!("{} was told revision {revision}{of_key} after {before}", op.who());
                     judgement.violation("out-of-order", at_ns(op), what, evidence(&[op], []));
                 }
                 before = Some(*revision);
@@ -221,7 +221,7 @@ impl<'a> Changes<'a> {
             else {
                 continue;
             };
-            let what = format!("p{} was not told revision {revision}{of_key}, which is {value}", op.process);
+            let what = format!("{} was not told revision {revision}{of_key}, which is {value}", op.who());
             let all = format!("it passed over {}", some(missed.map(|(revision, _)| revision)));
             judgement.violation("missed-change", at_ns(op), what, evidence(&[shown, op], [all]));
         }

@@ -144,6 +144,28 @@ impl Generator {
         }
     }
 
+    /// A change of the object that this asks for, which says nothing of what was there before: it makes a target that
+    /// answers from an old state catch up.
+    pub fn change(&mut self, last: &Ask) -> Option<Ask> {
+        let of = |f, value| Some(Ask { f, key: last.key.clone(), value });
+        match self.family {
+            Family::Register | Family::Watch => of("write", self.fresh()),
+            Family::Set => of("add", self.fresh()),
+            Family::Counter => of("increment", Value::Int(1)),
+            Family::Queue => of("enqueue", self.fresh()),
+            Family::Log => of("send", Value::List(vec![part("send", [Value::Int(0), self.fresh()])])),
+            Family::Bank => {
+                let fields = [("from", 0), ("to", 1), ("amount", 1)];
+                let fields = fields.map(|(name, number)| (Value::Keyword(name.into()), Value::Int(number)));
+                of("transfer", Value::Map(fields.to_vec()))
+            }
+            Family::Transactions => {
+                of("txn", Value::List(vec![part("append", [Value::Int(0), self.fresh()])]))
+            }
+            Family::Lock => None,
+        }
+    }
+
     /// How long a client waits before it asks again, in nanoseconds: half to one and a half of the mean.
     pub fn pause_ns(&self, rng: &mut dyn Rng) -> u64 {
         let mean = self.shape.clients.max(1) as u64 * 1_000_000_000 / u64::from(self.shape.rate.max(1));

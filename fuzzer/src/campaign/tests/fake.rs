@@ -164,6 +164,8 @@ impl Executor for Fake {
             step: step.clone(),
             fired_ns: Some(fired_ms(&step.when) * 1_000_000),
             touched: 1,
+            ended_ns: None,
+            took: vec![],
         });
         let sent = Event {
             at: Instant(1),

@@ -64,7 +64,7 @@ fn show(what: &str, out: &mut Vec<Action>) -> String {
             Action::Close => "close".into(),
             Action::Assert { kind, message } => format!("assert {kind}: {message}"),
             Action::Invoke { process, call } => format!("invoke p{process} {call}"),
-            Action::Complete { process, phase, call, error } => {
+            Action::Complete { process, phase, call, error, .. } => {
                 format!("{} p{process} {call} ({})", phase.name(), error.unwrap_or_default())
             }
         })

@@ -93,7 +93,7 @@ fn judge(object: &Object<'_>, removes: bool, judgement: &mut Judgement) -> Resul
             let how =
                 if kind.ends_with("missing") { "is not there in the end" } else { "is there in the end" };
             let how = if kind.starts_with("duplicated") { "is there twice in the end" } else { how };
-            let summary = format!("{first} {how}{}, as p{} reads", of_key(object.key), read.process);
+            let summary = format!("{first} {how}{}, as {} reads", of_key(object.key), read.who());
             let all =
                 format!("{} elements: {}", concerned.len(), some(concerned.iter().map(|id| ids.item(*id))));
             let ops: Vec<&Op> = op.into_iter().chain([*read]).collect();
@@ -109,9 +109,9 @@ fn judge(object: &Object<'_>, removes: bool, judgement: &mut Judgement) -> Resul
         let first = has(&0);
         if let Some(other) = (1..finals.len()).find(|at| has(at) != first) {
             let summary = format!(
-                "p{} and p{} differ in the end{}: one has {}, the other has not",
-                finals[0].0.process,
-                finals[other].0.process,
+                "{} and {} differ in the end{}: one has {}, the other has not",
+                finals[0].0.who(),
+                finals[other].0.who(),
                 of_key(object.key),
                 ids.item(u32::try_from(id).expect("ids are of 32 bits"))
             );

@@ -59,7 +59,7 @@ fn judge(source: &mut Source<'_>, options: &Options) -> Result<Judgement, Error>
     let marked_ns = marked.map(|op| op.invoked_ns.unwrap_or_default()).min();
     let calls: Vec<op::Op> = ops.iter().map(call).collect::<Result<_, _>>()?;
     let from_ns = marked_ns.or(final_ns).unwrap_or(fault_ns);
-    let mut judgement = super::check(&calls, from_ns);
+    let mut judgement = super::check(&calls, from_ns, from_ns);
     let at: BTreeMap<u64, &Op> = ops.iter().map(|op| (op.invoke, op)).collect();
     for violation in &mut judgement.violations {
         let entries = std::mem::take(&mut violation.evidence.entries);
@@ -116,6 +116,8 @@ fn call(op: &Op) -> Result<op::Op, Error> {
         complete: op.complete,
         completed_ns: op.completed_ns,
         error: op.error.as_ref().map(ToString::to_string),
+        client: op.client(),
+        node: op.node(),
     })
 }
 

@@ -94,7 +94,7 @@ pub fn check(ops: &[Op], steps_max: u64) -> Judgement {
 }
 
 fn summary(ops: &[&Op], culprit: &Op, why: Why) -> String {
-    let told = format!("p{} {}", culprit.process, culprit.call);
+    let told = format!("{} {}", culprit.who(), culprit.call);
     match why {
         Why::Held => format!("{told}, though the register held what it asked for all the time"),
         Why::Unwritten => format!("{told}, a value that no operation can have written"),
@@ -102,7 +102,7 @@ fn summary(ops: &[&Op], culprit: &Op, why: Why) -> String {
         Why::Unordered => format!("{told}, which no order of the other operations allows"),
         Why::Replaced(by) => {
             let now = Shown(ops[by].call.leaves().flatten());
-            format!("{told}, which p{} had replaced by {now} before that began", ops[by].process)
+            format!("{told}, which {} had replaced by {now} before that began", ops[by].who())
         }
     }
 }

@@ -232,7 +232,7 @@ fn report<D: Datatype>(ops: &[Op], part: &Part<'_, D>, found: &Impossible, judge
 
 fn summary(own: &[&Op], culprit: &Op, why: Why) -> String {
     let key = culprit.key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
-    let told = format!("p{} {}{key} {}", culprit.process, culprit.f, culprit.value());
+    let told = format!("{} {}{key} {}", culprit.who(), culprit.f, culprit.value());
     match why {
         Why::Held => format!("{told}, though the register held what it asked for all the time"),
         Why::Unwritten => format!("{told}, a value that no operation can have written"),
@@ -240,7 +240,7 @@ fn summary(own: &[&Op], culprit: &Op, why: Why) -> String {
         Why::Told(why) => format!("{told}, which {why}"),
         Why::Replaced(by) => {
             let by = own[by];
-            format!("{told}, which p{} had replaced by {} {} before that began", by.process, by.f, by.asked)
+            format!("{told}, which {} had replaced by {} {} before that began", by.who(), by.f, by.asked)
         }
     }
 }

@@ -70,7 +70,8 @@ pub fn history(shape: &Shape, rng: &mut impl Rng) -> Vec<Entry> {
 
 fn push(entries: &mut Vec<Entry>, process: u32, phase: Phase, call: Call) {
     let index = entries.len() as u64;
-    entries.push(Entry { index, at_ns: index * TICK_NS, process, phase, call, error: None });
+    let at_ns = index * TICK_NS;
+    entries.push(Entry { index, at_ns, process, phase, call, error: None, client: None, node: None });
 }
 
 fn question(shape: &Shape, n: usize, rng: &mut impl Rng) -> Call {
