@@ -4,7 +4,9 @@
 use crate::target::template;
 use interceptor::event::{EventKind, Exit, LogLine};
 use interceptor::room::{Room, data_of};
-use interceptor::sandbox::{Clock, Config, Error, Limits, NodeConfig, Pause, Program, Sandbox, node_address};
+use interceptor::sandbox::{
+    Clock, Config, Error, Limits, NodeConfig, NodeFile, Pause, Program, Sandbox, node_address,
+};
 use interceptor::time::{Instant, Span};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -19,7 +21,7 @@ pub struct Exec {
     /// Environment beside PATH, HOME and LANG, or in their place.
     pub environment: Vec<(String, String)>,
     /// Files that it finds in its data directory, which is where it starts.
-    pub files: Vec<(PathBuf, Vec<u8>)>,
+    pub files: Vec<NodeFile>,
     /// Seeds every choice of the sandbox.
     pub seed: u64,
     /// How many nodes run it.

@@ -19,7 +19,7 @@ use crate::target::{Home, Manifest, Place, PlacedFile, Prepared, Target};
 use crate::workload::Offer;
 use agents::AnyAgent;
 use interceptor::room::{Room, data_of};
-use interceptor::sandbox::{Clock, Config, Limits, NodeConfig, Program, node_address};
+use interceptor::sandbox::{Clock, Config, Limits, NodeConfig, NodeFile, Program, node_address};
 use interceptor::time::host_ns;
 use std::path::{Path, PathBuf};
 
@@ -153,7 +153,7 @@ impl Runner {
             }
             let files = files.iter().filter_map(|file| {
                 let content = file.on(&self.manifest, &place)?;
-                Some((file.path.clone(), content))
+                Some(NodeFile { path: file.path.clone(), content, executable: file.executable })
             });
             let files = files.collect();
             NodeConfig { name, programs, environment, files }

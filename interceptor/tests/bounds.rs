@@ -5,7 +5,7 @@ mod support;
 use interceptor::event::{EventKind, Exit};
 use interceptor::room::Room;
 use interceptor::sandbox::{Limits, Operation, Sandbox};
-use support::{cluster, compiled, left_in, run_while_up};
+use support::{cluster, compiled, left_in, run_while_up, sandboxed};
 
 /// Small bounds, so that the tests are quick. Who takes memory makes no call either, and may be slow at it.
 fn small(what: &str) -> Limits {
@@ -171,10 +171,16 @@ fn memory_is_counted_over_all_processes_and_what_they_share_once() {
     assert_eq!(stopped("shared"), "not at all");
 }
 
+/// Then the drive is full, as a guest sees it: deleted files make room.
 #[test]
 fn files_without_end() {
-    check("file", "more than 1048576 bytes of files");
-    check("disk", "more than 1048576 bytes of files");
+    let greedy = compiled("greedy.c");
+    for what in ["file", "disk"] {
+        let ran = sandboxed(&greedy, &[what], 3, small(what));
+        support::assert_clean(&ran);
+        assert_eq!(ran.stdout, ["ENOSPC 1 after 1048576", "again 4096"], "{what}");
+        assert_eq!(ran.stderr, ["sandbox: the drive is full: the files of n1 hold 1048576 bytes"], "{what}");
+    }
 }
 
 #[test]

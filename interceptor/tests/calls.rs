@@ -12,6 +12,25 @@ fn files() {
 }
 
 #[test]
+fn locks() {
+    check_guest(&compiled("locks.c"), &[]);
+}
+
+#[test]
+fn owners_holes_and_sockets() {
+    check_guest(&compiled("ownership.c"), &[]);
+}
+
+#[test]
+fn much_that_is_never_synced() {
+    // Deleted files, too, would fill this drive, if their names were not committed then.
+    let limits = Limits { disk_max: 300 << 20, ..Limits::default() };
+    let ran = sandboxed(&compiled("unsynced.c"), &[], 7, limits);
+    assert_clean(&ran);
+    assert_eq!(ran.stdout, ["ok one file", "ok cut", "ok deleted ones"]);
+}
+
+#[test]
 fn requests_that_end_later() {
     check_guest(&compiled("aio.c"), &[]);
 }

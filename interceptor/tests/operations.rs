@@ -143,6 +143,41 @@ fn what_is_on_the_disk_outlives_the_process_and_what_is_durable_the_power() {
 }
 
 #[test]
+fn stores_to_memory_are_durable_by_msync_alone() {
+    let mut cluster = Cluster::start(&[&["mapper"]]);
+    let done = "msync done after 0";
+    assert_eq!(cluster.lines(0, 100), ["pages 0 0 0 0", done]);
+    // The page cache outlives the process.
+    cluster.operate(Operation::Kill(0));
+    cluster.operate(Operation::Start(0));
+    assert_eq!(cluster.lines(0, 200), ["pages 1 1 1 1", done]);
+    cluster.operate(Operation::PowerOff(0, Loss::All));
+    let lost = cluster.sandbox().take_lost().expect("it lost something");
+    assert_eq!(lost.told, ["mapped lost 12288 bytes"]);
+    cluster.operate(Operation::Start(0));
+    assert_eq!(cluster.lines(0, 300), ["pages 2 0 0 0", done]);
+}
+
+#[test]
+fn faults_of_syncs_meet_msync() {
+    let mut cluster = Cluster::start(&[&["mapper"]]);
+    cluster.lines(0, 100);
+    let mut again = |faults: DiskFaults, ms: u64| {
+        cluster.operate(Operation::Kill(0));
+        cluster.operate(Operation::Disk(0, faults));
+        cluster.operate(Operation::Start(0));
+        cluster.lines(0, ms)
+    };
+    let slow = DiskFaults { fsync_delay: Span::from_millis(70), ..DiskFaults::default() };
+    assert_eq!(again(slow, 300), ["pages 1 1 1 1", "msync done after 70"]);
+    let failing = DiskFaults { fsync_error: Some(1), ..DiskFaults::default() };
+    assert_eq!(again(failing, 400), ["pages 2 2 2 2", "msync EIO after 0"]);
+    cluster.operate(Operation::PowerOff(0, Loss::All));
+    cluster.operate(Operation::Start(0));
+    assert_eq!(cluster.lines(0, 500)[0], "pages 2 0 0 0", "what the failed one was to save is gone");
+}
+
+#[test]
 fn a_paused_node_does_nothing_and_goes_on_later() {
     let mut cluster = Cluster::echo();
     cluster.run(1, 1000);

@@ -10,7 +10,7 @@ use fuzzer::target::program::in_path;
 use fuzzer::verify::Difference;
 use interceptor::event::LogLine;
 use interceptor::room::Room;
-use interceptor::sandbox::Clock;
+use interceptor::sandbox::{Clock, NodeFile};
 use interceptor::time::{Instant, Span};
 use serde_json::json;
 use std::fs::File;
@@ -82,8 +82,8 @@ fn exec(args: &Arguments) -> anyhow::Result<Exec> {
         let Some(inner) = inner else {
             bail!("--file {text}: write FROM=TO, where TO is a path inside the data directory");
         };
-        let content = std::fs::read(from).with_context(|| format!("--file {text}: cannot read {from}"))?;
-        Ok((inner, content))
+        NodeFile::copy_of(Path::new(from), inner)
+            .with_context(|| format!("--file {text}: cannot read {from}"))
     });
     Ok(Exec {
         program: find(Path::new(program))?,

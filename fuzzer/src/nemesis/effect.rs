@@ -100,6 +100,11 @@ pub(super) fn took(lost: &Lost) -> Vec<String> {
     if lost.name_ops_undone > 0 {
         took.push(format!("{} of names", plural(lost.name_ops_undone, "unsynced change")));
     }
+    let more = (lost.untold > 0).then(|| format!("and {} more", lost.untold));
+    let which: Vec<String> = lost.told.iter().cloned().chain(more).collect();
+    if let Some(last) = took.last_mut().filter(|_| !which.is_empty()) {
+        last.push_str(&format!(" ({})", which.join("; ")));
+    }
     took
 }
 
@@ -141,6 +146,10 @@ mod tests {
         let told = ["90 bytes of 2 unsynced writes, one in part", "1 unsynced change of names"];
         assert_eq!(took(&lost), told);
         assert!(took(&Lost::default()).is_empty());
+        let told = vec!["log/ is gone with all in it".to_owned(), "a lost 5 bytes".to_owned()];
+        let lost = Lost { data_ops_undone: 1, bytes: 5, told, untold: 3, ..Lost::default() };
+        let told = ["5 bytes of 1 unsynced write (log/ is gone with all in it; a lost 5 bytes; and 3 more)"];
+        assert_eq!(took(&lost), told);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use insta::assert_snapshot;
+use std::os::unix::fs::PermissionsExt;
 
 const GOOD: &str = r#"
 version = 1
@@ -148,6 +149,7 @@ fn each_node_has_its_programs_and_files() {
     std::fs::create_dir(dir.path().join("lib")).unwrap();
     std::fs::write(dir.path().join("lib/b"), "{ip}").unwrap();
     std::fs::write(dir.path().join("lib/a"), "a").unwrap();
+    std::fs::set_permissions(dir.path().join("lib/a"), std::fs::Permissions::from_mode(0o744)).unwrap();
     let more = "beside = [[\"{bin}\", \"{ip:1}\"]]\n[[node.file]]\npath = \"conf\"\ntext = \"at {ip} {x}\"\n\
                 nodes = [2]\n[[node.file]]\npath = \"lib\"\n[[port]]";
     let file = dir.path().join("target.toml");
@@ -164,6 +166,8 @@ fn each_node_has_its_programs_and_files() {
         });
         found.collect()
     };
+    let executable: Vec<bool> = files.iter().map(|file| file.executable).collect();
+    assert_eq!(executable, [false, true, false], "conf, lib/a, lib/b");
     let pair = |path: &str, text: &str| (path.to_owned(), text.to_owned());
     assert_eq!(found(1), [pair("lib/a", "a"), pair("lib/b", "{ip}")]);
     assert_eq!(found(2), [pair("conf", "at 10.0.0.2 {x}"), pair("lib/a", "a"), pair("lib/b", "{ip}")]);

@@ -3,6 +3,7 @@
 use super::error::{Naming, Result};
 use super::image::read_at;
 use super::inodes::InodeKey;
+use super::ledger::DataOp;
 use super::{Disk, tree};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,9 @@ impl Disk {
                 if let Some(ledger) = &mut ledger {
                     ledger.base.cut(cut);
                 }
+                if let Some(shadow) = self.shadows.get_mut(&number) {
+                    shadow.apply(&DataOp::SetLen(cut));
+                }
                 offsets.push(cut);
                 self.spend(len, cut);
             }
@@ -62,6 +66,9 @@ impl Disk {
                     file.write_all_at(&[byte], offset).naming("damage", &path)?;
                     if let Some(ledger) = &mut ledger {
                         ledger.base.flip(offset, mask);
+                    }
+                    if let Some(shadow) = self.shadows.get_mut(&number) {
+                        shadow.flip(offset, mask);
                     }
                     offsets.push(offset);
                 }

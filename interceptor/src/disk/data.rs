@@ -1,10 +1,10 @@
-//! The contents of files: what the sandbox reports around calls that write, cut, allocate, map and sync.
+//! The contents of files: what the sandbox reports around calls that write, cut, allocate and sync.
 
+use super::Disk;
 use super::error::{Naming, Result};
 use super::image::{Image, read_at};
 use super::inodes::InodeKey;
-use super::ledger::{DataOp, Ledger};
-use super::{Disk, DiskError, tree};
+use super::ledger::{DataOp, Ledger, OVERHEAD};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
@@ -57,9 +57,9 @@ impl Disk {
     /// `copy_file_range`. Saves what they overwrite. `file` must be open for reading too.
     ///
     /// # Errors
-    /// The file cannot be read, or the journal is over its budget.
+    /// The file cannot be read.
     pub fn before_write(&mut self, file: &File, offset: u64, len: u64) -> Result<PendingWrite> {
-        let Some((number, length)) = self.save(file, offset, offset.saturating_add(len))? else {
+        let Some((number, length)) = self.save(file, offset..offset.saturating_add(len), len)? else {
             return Ok(PendingWrite(None));
         };
         Ok(PendingWrite(Some(Begun { number, offset, length })))
@@ -83,7 +83,6 @@ impl Disk {
         if written == 0 {
             return Ok(());
         }
-        self.reserve(written)?;
         let data = read_at(file, offset, written).naming_file("read back", file)?;
         self.record(number, DataOp::Write { offset, data });
         self.spend(length, length.max(offset + written));
@@ -95,7 +94,9 @@ impl Disk {
     /// # Errors
     /// As [`Disk::before_write`].
     pub fn before_truncate(&mut self, file: &File, len: u64) -> Result<PendingResize> {
-        let Some((number, before)) = self.save(file, len, u64::MAX)? else { return Ok(PendingResize(None)) };
+        let Some((number, before)) = self.save(file, len..u64::MAX, 0)? else {
+            return Ok(PendingResize(None));
+        };
         // The same length again still counts when the change that led to it may be lost and this one not.
         let idle = before == len && self.ledger(number).entries.is_empty();
         let ops = if idle { Vec::new() } else { vec![DataOp::SetLen(len)] };
@@ -120,7 +121,7 @@ impl Disk {
             Fallocate::Zero { keep_size } => (true, !keep_size),
         };
         let saved_to = if zeroes { end } else { offset };
-        let Some((number, before)) = self.save(file, offset, saved_to)? else {
+        let Some((number, before)) = self.save(file, offset..saved_to, 0)? else {
             return Ok(PendingResize(None));
         };
         let mut ops = Vec::new();
@@ -144,32 +145,7 @@ impl Disk {
         }
     }
 
-    /// A guest maps `file` shared and writable (mmap, or mprotect later): stores through memory are not
-    /// calls, so the whole file is saved now and compared at every sync and at a power loss.
-    ///
-    /// # Errors
-    /// As [`Disk::before_write`]; a mapped file must fit into the budget.
-    pub fn mapped(&mut self, file: &File) -> Result<()> {
-        let Some((number, len)) = self.save(file, 0, u64::MAX)? else { return Ok(()) };
-        self.reserve(len)?;
-        self.ledger(number).mapped = true;
-        Ok(())
-    }
-
-    /// The last such mapping of `file` is gone.
-    ///
-    /// # Errors
-    /// As [`Disk::before_write`].
-    pub fn unmapped(&mut self, file: &File) -> Result<()> {
-        let Some(number) = self.number_of_open(file)? else { return Ok(()) };
-        self.absorb(number, file)?;
-        if let Some(ledger) = self.ledgers.get_mut(&number) {
-            ledger.mapped = false;
-        }
-        Ok(())
-    }
-
-    /// fsync or fdatasync of `file`, or msync of a mapping of it, has succeeded: its data is durable, except
+    /// fsync or fdatasync of `file` has succeeded: its data is durable, except
     /// what an earlier sync failed to write. Of a directory: see [`Disk::sync_dir`].
     ///
     /// # Errors
@@ -181,8 +157,8 @@ impl Disk {
         self.settle(file, None)
     }
 
-    /// As [`Disk::sync`] for `len` bytes at `offset`: a write with `O_DSYNC` or `RWF_DSYNC`. A change of
-    /// length is part of every range. Not for `sync_file_range(2)`, which promises nothing.
+    /// As [`Disk::sync`] for `len` bytes at `offset`: a write with `O_DSYNC` or `RWF_DSYNC`, or msync of a mapping. A change
+    /// of length is part of every range. Not for `sync_file_range(2)`, which promises nothing.
     ///
     /// # Errors
     /// As [`Disk::sync`].
@@ -199,59 +175,37 @@ impl Disk {
         if self.lie() {
             return Ok(());
         }
-        let mapped = self.mapped_files()?;
-        for (number, file) in &mapped {
-            self.absorb(*number, file)?;
-        }
-        let done: Vec<u64> = self
-            .ledgers
-            .iter_mut()
-            .filter_map(|(number, ledger)| ledger.settle().then_some(*number))
-            .collect();
-        for number in &done {
-            self.discard(*number);
-        }
-        for (_, file) in mapped.iter().filter(|(number, _)| done.contains(number)) {
-            self.mapped(file)?;
+        self.absorb_all()?;
+        let numbers: Vec<u64> = self.ledgers.keys().copied().collect();
+        for number in numbers {
+            self.settle_ledger(number, None);
         }
         self.settle_names(self.names.len())
     }
 
-    /// A sync of `file` failed: what was volatile will never be durable.
-    pub(super) fn poison(&mut self, file: &File) -> Result<()> {
+    /// A sync of `file`, or of part of it, failed: what was volatile will never be durable.
+    pub(super) fn poison(&mut self, file: &File, range: &Range<u64>) -> Result<()> {
         if let Some(number) = self.number_of_open(file)? {
-            self.absorb(number, file)?;
-            if let Some(ledger) = self.ledgers.get_mut(&number) {
-                ledger.poison();
-            }
+            self.absorb(number, range)?;
+            self.change_ledger(number, |ledger| {
+                ledger.poison(range);
+                false
+            });
         }
         Ok(())
     }
 
     /// A sync of everything failed.
     pub(super) fn poison_all(&mut self) -> Result<()> {
-        for (number, file) in self.mapped_files()? {
-            self.absorb(number, &file)?;
-        }
-        self.ledgers.values_mut().for_each(Ledger::poison);
-        Ok(())
-    }
-
-    /// Records the pages of a mapped file that were stored to through memory since the last look.
-    pub(super) fn absorb(&mut self, number: u64, file: &File) -> Result<()> {
-        let Some(ledger) = self.ledgers.get(&number).filter(|ledger| ledger.mapped) else { return Ok(()) };
-        let pages = ledger.stored(file).naming_file("read", file)?;
-        self.reserve(pages.iter().map(DataOp::bytes).sum())?;
-        for page in pages {
-            self.record(number, page);
-        }
+        self.absorb_all()?;
+        self.ledgers.values_mut().for_each(|ledger| ledger.poison(&(0..u64::MAX)));
         Ok(())
     }
 
     /// Forgets the journal of one file.
     pub(super) fn discard(&mut self, number: u64) {
         if let Some(ledger) = self.ledgers.remove(&number) {
-            self.held -= ledger.bytes;
+            self.held -= ledger.held();
         }
     }
 
@@ -261,15 +215,41 @@ impl Disk {
         self.faults.lying_fsync
     }
 
-    /// The mapped files that still have a name, opened.
-    pub(super) fn mapped_files(&self) -> Result<Vec<(u64, File)>> {
-        if !self.ledgers.values().any(|ledger| ledger.mapped) {
-            return Ok(Vec::new());
+    /// All of the file, or a part of it, has reached the disk.
+    pub(super) fn settle_ledger(&mut self, number: u64, range: Option<&Range<u64>>) {
+        self.change_ledger(number, |ledger| match range {
+            Some(range) => ledger.settle_range(range),
+            None => ledger.settle(),
+        });
+    }
+
+    /// Adds a change that has been made.
+    pub(super) fn record(&mut self, number: u64, op: DataOp) {
+        self.held += op.held();
+        if let Some(shadow) = self.shadows.get_mut(&number) {
+            shadow.apply(&op);
         }
-        let places = self.places()?;
-        let mapped = self.ledgers.iter().filter(|(_, ledger)| ledger.mapped);
-        let found = mapped.filter_map(|(number, ledger)| Some((*number, places.get(&ledger.key)?)));
-        found.map(|(number, path)| Ok((number, tree::open(path)?))).collect()
+        let seq = self.next_seq();
+        self.ledger(number).push(seq, op);
+    }
+
+    /// A journal of the file as it is.
+    pub(super) fn begin_ledger(&mut self, key: InodeKey, len: u64) -> (u64, &mut Ledger) {
+        let number = self.inodes.number(key);
+        let mtime = self.inodes.mtime(key);
+        let fresh = || Ledger::new(key, Image::new(len, mtime));
+        (number, self.ledgers.entry(number).or_insert_with(fresh))
+    }
+
+    /// Changes a journal, which goes when `change` says that all in it is durable.
+    fn change_ledger(&mut self, number: u64, change: impl FnOnce(&mut Ledger) -> bool) {
+        let Some(ledger) = self.ledgers.get_mut(&number) else { return };
+        let before = ledger.held();
+        let done = change(ledger);
+        self.held = self.held - before + ledger.held();
+        if done {
+            self.discard(number);
+        }
     }
 
     fn settle(&mut self, file: &File, range: Option<Range<u64>>) -> Result<()> {
@@ -277,57 +257,44 @@ impl Disk {
             return Ok(());
         }
         let Some(number) = self.number_of_open(file)? else { return Ok(()) };
-        self.absorb(number, file)?;
-        let Some(ledger) = self.ledgers.get_mut(&number) else { return Ok(()) };
-        let mapped = ledger.mapped;
-        let done = match range {
-            Some(range) => ledger.settle_range(&range),
-            None => ledger.settle(),
-        };
-        if done {
-            self.discard(number);
-            if mapped {
-                return self.mapped(file);
-            }
-        }
+        self.absorb(number, range.as_ref().unwrap_or(&(0..u64::MAX)))?;
+        self.settle_ledger(number, range.as_ref());
         Ok(())
     }
 
-    /// Saves `from..to` of a regular file that has a name, and returns its virtual number and length.
-    fn save(&mut self, file: &File, from: u64, to: u64) -> Result<Option<(u64, u64)>> {
+    /// Saves a range of a regular file that has a name, leaves room for so much more, and returns its virtual number and
+    /// length. `None`, too, for what the journal could not hold if it held nothing else: that is written at once, with all
+    /// that was changed in the file before.
+    fn save(&mut self, file: &File, range: Range<u64>, payload: u64) -> Result<Option<(u64, u64)>> {
         let metadata = file.metadata().naming_file("stat", file)?;
         if !metadata.is_file() || metadata.nlink() == 0 {
             return Ok(None);
         }
         let key = InodeKey::of(&metadata);
         let number = self.inodes.number(key);
-        let mtime = self.inodes.mtime(key);
-        let fresh = || Ledger::new(key, Image::new(metadata.len(), mtime));
-        let room = self.budget.saturating_sub(self.held);
-        let ledger = self.ledgers.entry(number).or_insert_with(fresh);
-        let saved = ledger.base.save(file, from, to, room).naming_file("read", file)?;
-        let Some(taken) = saved else { return Err(self.over_budget()) };
-        ledger.bytes += taken;
-        self.held += taken;
-        Ok(Some((number, metadata.len())))
-    }
-
-    fn record(&mut self, number: u64, op: DataOp) {
-        self.held += op.bytes();
-        let seq = self.next_seq();
-        self.ledger(number).push(seq, op);
+        self.absorb(number, &range)?;
+        // A call is two changes at most.
+        let payload = payload.saturating_add(2 * OVERHEAD);
+        loop {
+            let room = self.budget.checked_sub(self.held.saturating_add(payload));
+            if let Some(room) = room {
+                let (_, ledger) = self.begin_ledger(key, metadata.len());
+                let saved = ledger.base.save(file, range.start, range.end, room).naming_file("read", file)?;
+                ledger.saved += saved.taken;
+                self.held += saved.taken;
+                if saved.whole {
+                    return Ok(Some((number, metadata.len())));
+                }
+            }
+            if !self.write_back(number) {
+                self.discard(number);
+                return Ok(None);
+            }
+        }
     }
 
     fn ledger(&mut self, number: u64) -> &mut Ledger {
         self.ledgers.get_mut(&number).expect("nothing is synced between the two halves of a call")
-    }
-
-    fn reserve(&self, bytes: u64) -> Result<()> {
-        if self.held.saturating_add(bytes) > self.budget { Err(self.over_budget()) } else { Ok(()) }
-    }
-
-    fn over_budget(&self) -> DiskError {
-        DiskError::Budget { root: self.root.clone(), budget: self.budget }
     }
 
     fn number_of_open(&self, file: &File) -> Result<Option<u64>> {

@@ -18,15 +18,16 @@ pub enum DiskError {
         /// The system's answer.
         source: io::Error,
     },
-    /// The records would take more memory than allowed.
+    /// Files that are mapped for shared writing hold too much to be remembered.
     #[error(
-        "the undo journal of {} needs more than its {budget} bytes; sync or write less between faults, or raise the budget",
+        "the files of {} that are mapped for shared writing hold more than {budget} bytes, more than the sandbox compares; \
+         let the program map smaller ones, or write them by calls",
         root.display()
     )]
-    Budget {
+    Mapped {
         /// The node's directory.
         root: PathBuf,
-        /// The limit in bytes, see [`Disk::set_budget`](super::Disk::set_budget).
+        /// The limit in bytes.
         budget: u64,
     },
 }

@@ -5,6 +5,7 @@ use crate::time::Span;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::ops::Range;
 
 /// The faults in force on one node's disk. Counted faults hit the next calls of their kind and run out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +161,15 @@ impl Disk {
     /// # Errors
     /// EIO, for the guest.
     pub fn admit_sync(&mut self, file: &File) -> Result<Span, Errno> {
-        self.fail_sync(file)?;
+        self.admit_sync_range(file, 0..u64::MAX)
+    }
+
+    /// As [`Disk::admit_sync`] for a part of the file (msync(2)), followed by [`Disk::sync_range`].
+    ///
+    /// # Errors
+    /// EIO, for the guest.
+    pub fn admit_sync_range(&mut self, file: &File, range: Range<u64>) -> Result<Span, Errno> {
+        self.fail_sync(file, range)?;
         Ok(self.sync_delay())
     }
 
@@ -169,10 +178,10 @@ impl Disk {
     ///
     /// # Errors
     /// EIO, for the guest.
-    pub fn fail_sync(&mut self, file: &File) -> Result<(), Errno> {
+    pub fn fail_sync(&mut self, file: &File, range: Range<u64>) -> Result<(), Errno> {
         if take(&mut self.faults.fsync_error) {
             self.landed.syncs_failed += 1;
-            self.poison(file).map_err(|_| Errno::EIO)?;
+            self.poison(file, &range).map_err(|_| Errno::EIO)?;
             return Err(Errno::EIO);
         }
         Ok(())

@@ -2,28 +2,45 @@
 //! the bytes that were overwritten since.
 
 use crate::time::Instant;
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::unistd::Whence;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// How much is read at a time; also the grain at which runs of zeros are recognised.
-const CHUNK: u64 = 64 * 1024;
+pub(super) const CHUNK: u64 = 64 * 1024;
 
-/// Saved bytes. Preallocated files are mostly zeros, which cost nothing here.
+/// No file is longer.
+pub(super) const LENGTH_MAX: u64 = i64::MAX as u64 + 1;
+
+/// Saved bytes. Preallocated files are mostly zeros, which cost nothing here, and sparse ones mostly holes.
 #[derive(Debug)]
 enum Piece {
     Data(Vec<u8>),
     Zero(u64),
+    Hole(u64),
 }
 
 impl Piece {
     fn len(&self) -> u64 {
         match self {
             Self::Data(bytes) => bytes.len() as u64,
-            Self::Zero(len) => *len,
+            Self::Zero(len) | Self::Hole(len) => *len,
         }
     }
+}
+
+/// How far saving went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Saved {
+    /// Bytes of memory it took.
+    pub(super) taken: u64,
+    /// All of the range is saved; else there was no more room.
+    pub(super) whole: bool,
 }
 
 /// What the file held when its last change became durable.
@@ -48,28 +65,45 @@ impl Image {
         self.mtime
     }
 
-    /// Saves `from..to` as far as it exists and is not saved. Returns the bytes of memory this took, or
-    /// `None` when that would be more than `room`; then some of the range may be saved, which harms nothing.
-    pub(super) fn save(&mut self, file: &File, from: u64, to: u64, room: u64) -> io::Result<Option<u64>> {
+    /// Saves `from..to` as far as it exists and is not saved, in at most `room` bytes of memory.
+    pub(super) fn save(&mut self, file: &File, from: u64, to: u64, room: u64) -> io::Result<Saved> {
         let mut taken = 0;
         for (start, end) in self.gaps(from, to.min(self.len)) {
             let mut at = start;
-            while at < end {
-                let bytes = read_at(file, at, CHUNK.min(end - at))?;
-                let len = bytes.len() as u64;
-                if bytes.iter().all(|byte| *byte == 0) {
-                    self.saved.insert(at, Piece::Zero(len));
-                } else {
-                    taken += len;
-                    if taken > room {
-                        return Ok(None);
+            for part in filled(file, start, end)? {
+                self.note_hole(at, part.start);
+                at = part.start;
+                while at < part.end {
+                    let bytes = read_at(file, at, CHUNK.min(part.end - at))?;
+                    let len = bytes.len() as u64;
+                    if bytes.iter().all(|byte| *byte == 0) {
+                        self.saved.insert(at, Piece::Zero(len));
+                    } else if taken + len > room {
+                        return Ok(Saved { taken, whole: false });
+                    } else {
+                        taken += len;
+                        self.saved.insert(at, Piece::Data(bytes));
                     }
-                    self.saved.insert(at, Piece::Data(bytes));
+                    at += len;
                 }
-                at += len;
             }
+            self.note_hole(at, end);
         }
-        Ok(Some(taken))
+        Ok(Saved { taken, whole: true })
+    }
+
+    /// These bytes were at `offset` before they were changed: saves them as far as they are not saved. Returns the bytes of
+    /// memory this took.
+    pub(super) fn keep(&mut self, offset: u64, bytes: &[u8]) -> u64 {
+        let mut taken = 0;
+        for (start, end) in self.gaps(offset, (offset + bytes.len() as u64).min(self.len)) {
+            let part = &bytes[usize_of(start - offset)..usize_of(end - offset)];
+            let zero = part.iter().all(|byte| *byte == 0);
+            taken += if zero { 0 } else { part.len() as u64 };
+            let piece = if zero { Piece::Zero(end - start) } else { Piece::Data(part.to_vec()) };
+            self.saved.insert(start, piece);
+        }
+        taken
     }
 
     /// Makes the real file equal to the image again.
@@ -78,37 +112,36 @@ impl Image {
         for (offset, piece) in &self.saved {
             match piece {
                 Piece::Data(bytes) => file.write_all_at(bytes, *offset)?,
-                Piece::Zero(len) => zero(file, *offset, *len)?,
+                Piece::Zero(len) => write_zeros(file, *offset, *len)?,
+                Piece::Hole(len) => zero(file, *offset, *len)?,
             }
         }
         Ok(())
     }
 
-    /// The image in memory; right only after the whole file has been saved.
-    pub(super) fn to_vec(&self) -> Vec<u8> {
-        let mut whole = vec![0; usize_of(self.len)];
-        for (offset, piece) in &self.saved {
-            if let Piece::Data(bytes) = piece {
-                let at = usize_of(*offset);
-                whole[at..at + bytes.len()].copy_from_slice(bytes);
-            }
-        }
-        whole
-    }
-
     /// Damages the saved copy of the byte at `offset`, if there is one.
     pub(super) fn flip(&mut self, offset: u64, mask: u8) {
-        let Some((start, piece)) = self.saved.range_mut(..=offset).next_back() else { return };
-        let within = usize_of(offset - start);
-        match piece {
-            Piece::Data(bytes) if within < bytes.len() => bytes[within] ^= mask,
-            Piece::Zero(len) if offset - start < *len => {
-                let mut bytes = vec![0; usize_of(*len)];
-                bytes[within] = mask;
-                *piece = Piece::Data(bytes);
-            }
-            _ => {}
+        let Some((&start, piece)) = self.saved.range_mut(..=offset).next_back() else { return };
+        let within = offset - start;
+        if within >= piece.len() {
+            return;
         }
+        let (len, hole) = match piece {
+            Piece::Data(bytes) => {
+                bytes[usize_of(within)] ^= mask;
+                return;
+            }
+            Piece::Zero(len) => (*len, false),
+            Piece::Hole(len) => (*len, true),
+        };
+        let empty = |len| if hole { Piece::Hole(len) } else { Piece::Zero(len) };
+        self.saved.remove(&start);
+        let parts = [
+            (start, empty(within)),
+            (offset, Piece::Data(vec![mask])),
+            (offset + 1, empty(len - within - 1)),
+        ];
+        self.saved.extend(parts.into_iter().filter(|(_, piece)| piece.len() > 0));
     }
 
     /// Cuts the image to at most `len` bytes.
@@ -119,8 +152,14 @@ impl Image {
             let room = self.len - start;
             match piece {
                 Piece::Data(bytes) => bytes.truncate(usize_of(room)),
-                Piece::Zero(zeros) => *zeros = room.min(*zeros),
+                Piece::Zero(len) | Piece::Hole(len) => *len = room.min(*len),
             }
+        }
+    }
+
+    fn note_hole(&mut self, from: u64, to: u64) {
+        if from < to {
+            self.saved.insert(from, Piece::Hole(to - from));
         }
     }
 
@@ -157,8 +196,45 @@ pub(super) fn read_at(file: &File, offset: u64, len: u64) -> io::Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// Zeros `len` bytes at `offset` as far as the file reaches, without changing its length.
+/// The parts of `from..to` that are not holes, as far as the file reaches; where the file system does not tell, all of it.
+/// Moves the position of the description.
+pub(super) fn filled(file: &File, from: u64, to: u64) -> io::Result<Vec<Range<u64>>> {
+    let to = to.min(file.metadata()?.len());
+    let seek = |at: u64, whence| nix::unistd::lseek(file, at as i64, whence).map(|found| found as u64);
+    let mut parts = Vec::new();
+    let mut at = from;
+    while at < to {
+        let start = match seek(at, Whence::SeekData) {
+            Ok(start) => start,
+            Err(Errno::ENXIO) => break,
+            Err(Errno::EINVAL) => at,
+            Err(errno) => return Err(errno.into()),
+        };
+        if start >= to {
+            break;
+        }
+        let end = seek(start, Whence::SeekHole).unwrap_or(to).min(to);
+        parts.push(start..end);
+        at = end;
+    }
+    Ok(parts)
+}
+
+/// Makes `len` bytes at `offset` a hole as far as the file reaches, without changing its length.
 pub(super) fn zero(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let end = offset.saturating_add(len).min(file.metadata()?.len());
+    if offset >= end {
+        return Ok(());
+    }
+    let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    match fallocate(file, punch, offset as i64, (end - offset) as i64) {
+        Err(Errno::EOPNOTSUPP) => write_zeros(file, offset, len),
+        other => Ok(other?),
+    }
+}
+
+/// Writes `len` zeros at `offset` as far as the file reaches.
+fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
     let end = offset.saturating_add(len).min(file.metadata()?.len());
     let zeros = vec![0; usize_of(CHUNK.min(end.saturating_sub(offset)))];
     let mut at = offset;
@@ -190,27 +266,57 @@ mod tests {
     fn a_range_is_saved_once_and_restored_whole() {
         let file = file(b"0123456789");
         let mut image = Image::new(10, None);
-        assert_eq!(image.save(&file, 2, 5, 100).unwrap(), Some(3));
+        assert_eq!(image.save(&file, 2, 5, 100).unwrap(), Saved { taken: 3, whole: true });
         file.write_all_at(b"xxx", 2).unwrap();
         assert_eq!(image.gaps(0, 10), [(0, 2), (5, 10)]);
-        assert_eq!(image.save(&file, 0, 50, 100).unwrap(), Some(7));
+        assert_eq!(image.save(&file, 0, 50, 100).unwrap(), Saved { taken: 7, whole: true });
+        assert_eq!(image.keep(0, b"zzzzzzzzzzzzz"), 0);
         file.write_all_at(b"yyyyyyyyyyyyyyyy", 0).unwrap();
-        assert_eq!(image.to_vec(), b"0123456789");
         image.restore(&file).unwrap();
         assert_eq!(read_at(&file, 0, 10).unwrap(), b"0123456789");
         assert_eq!(file.metadata().unwrap().len(), 10);
     }
 
     #[test]
+    fn what_was_there_can_be_told_instead_of_read() {
+        let file = file(b"0123456789");
+        let mut image = Image::new(10, None);
+        image.save(&file, 4, 6, 100).unwrap();
+        file.write_all_at(b"**********", 0).unwrap();
+        assert_eq!(image.keep(2, b"23xx67"), 4);
+        assert_eq!(image.keep(8, &[0, 0, 7, 7]), 0);
+        image.restore(&file).unwrap();
+        assert_eq!(read_at(&file, 0, 10).unwrap(), b"**234567\0\0");
+    }
+
+    #[test]
     fn zeros_cost_nothing_and_the_room_is_respected() {
         let file = file(&[0; 1000]);
         let mut image = Image::new(1000, None);
-        assert_eq!(image.save(&file, 0, 1000, 0).unwrap(), Some(0));
+        assert_eq!(image.save(&file, 0, 1000, 0).unwrap(), Saved { taken: 0, whole: true });
         file.write_all_at(&[7; 1000], 0).unwrap();
-        assert_eq!(Image::new(1000, None).save(&file, 0, 1000, 999).unwrap(), None);
+        let refused = Image::new(1000, None).save(&file, 0, 1000, 999).unwrap();
+        assert_eq!(refused, Saved { taken: 0, whole: false });
         image.flip(3, 0x80);
         image.cut(5);
         image.restore(&file).unwrap();
         assert_eq!(read_at(&file, 0, 6).unwrap(), [0, 0, 0, 0x80, 0, 0]);
+    }
+
+    #[test]
+    fn holes_are_saved_as_holes() {
+        let file = file(b"begin");
+        file.set_len(1 << 40).unwrap();
+        file.write_all_at(b"middle", 1 << 30).unwrap();
+        let mut image = Image::new(1 << 40, None);
+        let saved = image.save(&file, 0, u64::MAX, 1 << 20).unwrap();
+        assert!(saved.whole && saved.taken <= 2 * CHUNK, "{saved:?}");
+        file.write_all_at(&[7; 5000], 1 << 35).unwrap();
+        file.set_len(3).unwrap();
+        image.restore(&file).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 1 << 40);
+        assert_eq!(read_at(&file, 1 << 30, 6).unwrap(), b"middle");
+        let full: u64 = filled(&file, 0, u64::MAX).unwrap().iter().map(|part| part.end - part.start).sum();
+        assert!(full <= 2 * CHUNK, "{full}");
     }
 }

@@ -1,13 +1,13 @@
 //! The undo journal of one file: its durable image and the changes since, in order.
 
-use super::image::{Image, read_at, usize_of, zero};
+use super::image::{Image, usize_of, zero};
 use super::inodes::InodeKey;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// A page of a mapped file, and one of the two sizes in which pieces of writes survive.
+/// A page of a file, and one of the two sizes in which pieces of writes survive.
 pub(super) const PAGE: u64 = 4096;
 
 /// One change of a file's contents.
@@ -28,6 +28,11 @@ impl DataOp {
             Self::Write { data, .. } => data.len() as u64,
             Self::SetLen(_) | Self::Zero { .. } => 0,
         }
+    }
+
+    /// Memory it takes in the journal.
+    pub(super) const fn held(&self) -> u64 {
+        self.bytes() + OVERHEAD
     }
 
     /// The file range it fills; empty for a change of length.
@@ -59,26 +64,6 @@ impl DataOp {
             Self::Zero { offset, len } => zero(file, *offset, *len),
         }
     }
-
-    /// Does it to a copy in memory.
-    fn apply_to(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Write { offset, data } => {
-                let start = usize_of(*offset);
-                if bytes.len() < start + data.len() {
-                    bytes.resize(start + data.len(), 0);
-                }
-                bytes[start..start + data.len()].copy_from_slice(data);
-            }
-            Self::SetLen(len) => bytes.resize(usize_of(*len), 0),
-            Self::Zero { offset, len } => {
-                let end = offset.saturating_add(*len).min(bytes.len() as u64);
-                if *offset < end {
-                    bytes[usize_of(*offset)..usize_of(end)].fill(0);
-                }
-            }
-        }
-    }
 }
 
 /// What a power loss may do with a change.
@@ -91,6 +76,9 @@ pub(super) enum Fate {
     /// Its sync failed: may be lost, and no later sync saves it, unless another change to the same page is synced with it.
     Never,
 }
+
+/// Memory that a change takes beside its payload.
+pub(super) const OVERHEAD: u64 = 64;
 
 /// A change with its place in the node's order of events.
 #[derive(Debug)]
@@ -106,21 +94,28 @@ pub(super) struct Ledger {
     pub(super) key: InodeKey,
     pub(super) base: Image,
     pub(super) entries: Vec<Entry>,
-    /// Some guest may change it through memory; then the whole of it is saved in `base`.
-    pub(super) mapped: bool,
-    /// Memory held by `base` and `entries`.
-    pub(super) bytes: u64,
+    /// Memory held by `base`.
+    pub(super) saved: u64,
 }
 
 impl Ledger {
     /// A journal that starts from the file as it is.
     pub(super) const fn new(key: InodeKey, base: Image) -> Self {
-        Self { key, base, entries: Vec::new(), mapped: false, bytes: 0 }
+        Self { key, base, entries: Vec::new(), saved: 0 }
+    }
+
+    /// Memory held by `base` and `entries`.
+    pub(super) fn held(&self) -> u64 {
+        self.saved + self.entries.iter().map(|entry| entry.op.held()).sum::<u64>()
+    }
+
+    /// The place of the first change that the next sync saves.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.entries.iter().find(|entry| entry.fate == Fate::Volatile).map(|entry| entry.seq)
     }
 
     /// Appends a change that has just been made.
     pub(super) fn push(&mut self, seq: u64, op: DataOp) {
-        self.bytes += op.bytes();
         self.entries.push(Entry { seq, fate: Fate::Volatile, op });
     }
 
@@ -133,39 +128,44 @@ impl Ledger {
         true
     }
 
-    /// A failed sync: the pages that it could not write are taken for clean.
-    pub(super) fn poison(&mut self) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.fate == Fate::Volatile) {
-            entry.fate = Fate::Never;
-        }
+    /// A failed sync of part of the file: the pages that it could not write are taken for clean.
+    pub(super) fn poison(&mut self, range: &Range<u64>) {
+        self.mark(range, |fate| if fate == Fate::Volatile { Fate::Never } else { fate });
     }
 
     /// A successful sync of part of the file. Pages are written whole, with all that is in them, be it of a change whose own
     /// sync failed; changes of length are part of every range. True as in [`Self::settle`].
     pub(super) fn settle_range(&mut self, range: &Range<u64>) -> bool {
+        self.mark(range, |_| Fate::Durable);
+        self.entries.iter().all(|entry| entry.fate == Fate::Durable)
+    }
+
+    /// Changes the fate of what is in the dirty pages within reach of `range`, and of changes of length.
+    fn mark(&mut self, range: &Range<u64>, to: impl Fn(Fate) -> Fate) {
         let written = self.dirty_pages(range);
         let mut split = Vec::with_capacity(self.entries.len());
         for entry in self.entries.drain(..) {
             if entry.fate == Fate::Durable || matches!(entry.op, DataOp::SetLen(_)) {
-                split.push(Entry { fate: Fate::Durable, ..entry });
+                split.push(Entry { fate: to(entry.fate), ..entry });
                 continue;
             }
             let whole = entry.op.range();
             let mut at = whole.start;
             let mut piece = |part: Range<u64>, fate| {
-                if !part.is_empty() {
+                if part == whole {
+                    split.push(Entry { seq: entry.seq, fate, op: entry.op.clone() });
+                } else if !part.is_empty() {
                     split.push(Entry { seq: entry.seq, fate, op: entry.op.part(&part) });
                 }
             };
             for pages in written.iter().filter(|pages| pages.start < whole.end && whole.start < pages.end) {
                 piece(at..pages.start.max(at), entry.fate);
-                piece(pages.start.max(at)..pages.end.min(whole.end), Fate::Durable);
+                piece(pages.start.max(at)..pages.end.min(whole.end), to(entry.fate));
                 at = pages.end.min(whole.end);
             }
             piece(at..whole.end, entry.fate);
         }
         self.entries = split;
-        self.entries.iter().all(|entry| entry.fate == Fate::Durable)
     }
 
     /// The pages within reach of `range` that hold a volatile change, as ranges of bytes in order, apart from each other.
@@ -191,27 +191,6 @@ impl Ledger {
             touches
         });
         dirty
-    }
-
-    /// For a mapped file: every page that differs from what the journal expects was stored to through
-    /// memory, and is what this returns.
-    pub(super) fn stored(&self, file: &File) -> io::Result<Vec<DataOp>> {
-        let mut expected = self.base.to_vec();
-        for entry in &self.entries {
-            entry.op.apply_to(&mut expected);
-        }
-        let mut pages = Vec::new();
-        let len = file.metadata()?.len();
-        let mut offset = 0;
-        while offset < len {
-            let data = read_at(file, offset, PAGE.min(len - offset))?;
-            let at = usize_of(offset);
-            if expected.get(at..at + data.len()) != Some(&data[..]) {
-                pages.push(DataOp::Write { offset, data });
-            }
-            offset += PAGE;
-        }
-        Ok(pages)
     }
 }
 
@@ -249,7 +228,7 @@ mod tests {
     #[test]
     fn a_poisoned_change_outlives_later_syncs_of_other_pages() {
         let mut ledger = ledger(std::slice::from_ref(&(0..5000)));
-        ledger.poison();
+        ledger.poison(&(0..u64::MAX));
         assert!(!ledger.settle());
         assert_eq!(fates(&ledger), [(0..5000, Fate::Never)]);
         // Another change to its second page is written with what is there.
@@ -264,10 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_sync_of_a_range_leaves_the_other_pages_to_the_next() {
+        let mut ledger = ledger(std::slice::from_ref(&(4000..9000)));
+        ledger.poison(&(4100..4101));
+        let never = (4096..8192, Fate::Never);
+        assert_eq!(
+            fates(&ledger),
+            [(4000..4096, Fate::Volatile), never.clone(), (8192..9000, Fate::Volatile)]
+        );
+        assert!(!ledger.settle());
+        assert_eq!(fates(&ledger), [(4000..4096, Fate::Durable), never, (8192..9000, Fate::Durable)]);
+    }
+
+    #[test]
     fn a_length_is_written_with_the_next_sync() {
         let mut ledger = ledger(&[]);
         ledger.push(1, DataOp::SetLen(3));
-        ledger.poison();
+        ledger.poison(&(0..u64::MAX));
         assert!(ledger.settle());
     }
 }

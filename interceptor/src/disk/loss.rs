@@ -3,6 +3,7 @@
 use super::error::{Naming, Result};
 use super::inodes::InodeKey;
 use super::ledger::{DataOp, Fate, Ledger, PAGE};
+use super::lost::{Lost, Share as LostShare, tell};
 use super::{Disk, tree};
 use crate::rng::Rng;
 use rand::RngExt;
@@ -27,19 +28,6 @@ pub enum Loss {
     Subset,
     /// A seeded prefix that ends in a write of which only the beginning survives.
     Torn,
-}
-
-/// What a power loss took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lost {
-    /// Changes of contents undone, in whole or in part.
-    pub data_ops_undone: u64,
-    /// Changes of names undone.
-    pub name_ops_undone: u64,
-    /// A write survived in part.
-    pub torn: bool,
-    /// Bytes of payload that are gone.
-    pub bytes: u64,
 }
 
 /// How much of one change of contents survives.
@@ -73,12 +61,12 @@ impl Disk {
     /// # Errors
     /// The real directory cannot be read or changed, or was changed behind the journal's back.
     pub fn power_loss(&mut self, loss: Loss) -> Result<Lost> {
-        let before = self.usage_if_limited()?;
-        for (number, file) in self.mapped_files()? {
-            self.absorb(number, &file)?;
-        }
+        let before = self.length_if_limited()?;
+        self.absorb_all()?;
+        self.shadows.clear();
         let survivors = self.draw(loss);
-        let mut lost = self.undo_data(&survivors)?;
+        let names = tree::names(&self.root)?;
+        let (mut lost, shares) = self.undo_data(&survivors)?;
         let undone = self.names.split_off(survivors.names);
         lost.name_ops_undone = undone.len() as u64;
         undone.iter().rev().try_for_each(|entry| entry.change.undo(&mut self.inodes))?;
@@ -87,8 +75,11 @@ impl Disk {
         for grave in std::mem::take(&mut self.unnamed).into_values() {
             self.graveyard.release(&grave).naming("remove the grave", &grave.path)?;
         }
-        let after = self.usage_if_limited()?;
+        let after = self.length_if_limited()?;
         self.spend(before, after);
+        if lost.data_ops_undone + lost.name_ops_undone > 0 {
+            tell(&mut lost, &names, &tree::names(&self.root)?, &shares);
+        }
         self.landed.power_losses += u64::from(lost.data_ops_undone + lost.name_ops_undone > 0);
         Ok(lost)
     }
@@ -100,12 +91,9 @@ impl Disk {
         Ok(files.into_iter().map(|(path, metadata)| (InodeKey::of(&metadata), path)).collect())
     }
 
-    fn usage_if_limited(&self) -> Result<u64> {
-        if self.faults.space.is_some() { self.usage() } else { Ok(0) }
-    }
-
-    fn undo_data(&mut self, survivors: &Survivors) -> Result<Lost> {
+    fn undo_data(&mut self, survivors: &Survivors) -> Result<(Lost, BTreeMap<InodeKey, LostShare>)> {
         let mut lost = Lost::default();
+        let mut shares = BTreeMap::new();
         let ledgers = std::mem::take(&mut self.ledgers);
         self.held = 0;
         let places = if ledgers.is_empty() { BTreeMap::new() } else { self.places()? };
@@ -115,7 +103,13 @@ impl Disk {
             let file = tree::open(path)?;
             ledger.base.restore(&file).naming("undo the writes to", path)?;
             let mut unchanged = true;
-            for op in surviving(number, &ledger, survivors, &mut lost) {
+            let had = (lost.data_ops_undone, lost.bytes);
+            let again = surviving(number, &ledger, survivors, &mut lost);
+            if lost.data_ops_undone > had.0 {
+                let share = LostShare { changes: lost.data_ops_undone - had.0, bytes: lost.bytes - had.1 };
+                shares.insert(ledger.key, share);
+            }
+            for op in again {
                 op.apply(&file).naming("write again to", path)?;
                 unchanged = false;
             }
@@ -123,7 +117,7 @@ impl Disk {
                 self.inodes.set_mtime(ledger.key, ledger.base.mtime());
             }
         }
-        Ok(lost)
+        Ok((lost, shares))
     }
 
     /// Chooses the survivors; the only place of a power loss that draws random numbers, and it does so in

@@ -7,6 +7,7 @@
 //! The journal owns the order of changes, the graveyard and the virtual identity of files. It never decides
 //! when a fault happens, never delays anything itself, and sees nothing but what it is told: a change
 //! made behind its back (modes, extended attributes, stores to memory that was not announced) survives.
+//! Stores to mappings that were announced are found by comparing.
 //!
 //! What is durable:
 //! - The data of a file becomes durable when the file is synced ([`Disk::sync`]); its name does not.
@@ -17,6 +18,8 @@
 //!   something else is written to the same page. A failed sync of a directory only leaves its names volatile.
 //! - Pages are written whole: with a change that reached the disk all earlier ones to the same sector have.
 //! - An inode whose creation is undone is gone, synced or not.
+//! - What is volatile is bounded, as in a kernel: past the budget the file with the oldest change is written back by itself,
+//!   and of very many changes of names the older half is committed.
 
 mod corrupt;
 mod data;
@@ -27,7 +30,11 @@ mod image;
 mod inodes;
 mod ledger;
 mod loss;
+mod lost;
+mod memory;
 mod names;
+mod shadow;
+mod space;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -37,7 +44,8 @@ pub use data::{Fallocate, PendingResize, PendingWrite};
 pub use error::{DiskError, Result};
 pub use faults::{Admitted, DiskFaults, Landed};
 pub use inodes::{InodeKey, Inodes};
-pub use loss::{Loss, Lost};
+pub use loss::Loss;
+pub use lost::Lost;
 pub use names::{NameCall, PendingName, PendingOpen};
 
 use crate::rng::{self, Rng};
@@ -45,11 +53,12 @@ use error::Naming;
 use graveyard::{Grave, Graveyard};
 use ledger::Ledger;
 use names::NameEntry;
+use shadow::Shadow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Bytes of pre-images and payloads that a node's journal may hold unless told otherwise.
+/// Bytes of pre-images and payloads that a node's journal holds unless told otherwise before it writes back.
 const BUDGET: u64 = 256 * 1024 * 1024;
 
 /// The disk of one node. All paths it is given are real ones, as the sandbox sees them, not the guest's.
@@ -63,6 +72,8 @@ pub struct Disk {
     inodes: Inodes,
     /// What is not durable of each file, by virtual inode number.
     ledgers: BTreeMap<u64, Ledger>,
+    /// What is known of each mapped file.
+    shadows: BTreeMap<u64, Shadow>,
     /// Changes of names that are not durable, in order.
     names: Vec<NameEntry>,
     /// Files that never had a name, kept alive by their graves.
@@ -72,6 +83,7 @@ pub struct Disk {
     /// Memory held by all ledgers, and its limit.
     held: u64,
     budget: u64,
+    names_max: usize,
     atomic_write: u64,
     faults: DiskFaults,
     landed: Landed,
@@ -97,11 +109,13 @@ impl Disk {
             graveyard,
             inodes: Inodes::default(),
             ledgers: BTreeMap::new(),
+            shadows: BTreeMap::new(),
             names: Vec::new(),
             unnamed: BTreeMap::new(),
             seq: 0,
             held: 0,
             budget: BUDGET,
+            names_max: memory::NAMES_MAX,
             atomic_write: 1,
             faults: DiskFaults::default(),
             landed: Landed::default(),
@@ -122,7 +136,7 @@ impl Disk {
         tree::entry(path).map_or_else(|| path.starts_with(&self.root), |path| path.starts_with(&self.root))
     }
 
-    /// Sets the limit of [`Disk::held`] in bytes; 256 MiB at first.
+    /// Sets the limit of [`Disk::held`] in bytes; 256 MiB at first. Past it the oldest changes are written back.
     pub const fn set_budget(&mut self, bytes: u64) {
         self.budget = bytes;
     }
@@ -148,16 +162,6 @@ impl Disk {
     /// As [`Disk::inodes`], to give out numbers and record changes.
     pub const fn inodes_mut(&mut self) -> &mut Inodes {
         &mut self.inodes
-    }
-
-    /// The length of all files in bytes, each inode counted once, holes counted as if full.
-    ///
-    /// # Errors
-    /// The directory cannot be read.
-    pub fn usage(&self) -> Result<u64> {
-        let files: BTreeMap<InodeKey, u64> =
-            tree::files(&self.root)?.into_iter().map(|(_, m)| (InodeKey::of(&m), m.len())).collect();
-        Ok(files.values().sum())
     }
 
     const fn next_seq(&mut self) -> u64 {

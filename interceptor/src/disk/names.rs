@@ -206,6 +206,9 @@ impl Disk {
         self.spend(pending.freed, 0);
         let seq = self.next_seq();
         self.names.push(NameEntry { seq, touches: pending.touches, change });
+        if self.names.len() > self.names_max {
+            self.settle_names(self.names_max / 2)?;
+        }
         Ok(())
     }
 

@@ -1,6 +1,10 @@
 //! The node's real directory: where a path leads, which files there are, and how they are opened.
 
 use super::error::{Naming, Result};
+use super::image::filled;
+use super::inodes::InodeKey;
+use super::lost::{Entry, Names};
+use super::space::{blocks, is_dense};
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -8,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// How many symbolic links are followed at the end of a path, as in path_resolution(7).
 const LINKS_MAX: usize = 40;
+
+/// The unit in which files hold space.
+pub(super) const BLOCK: u64 = 4096;
 
 /// The path of the directory entry that `path` names: its directory resolved, its last part as it is.
 /// `None` when the directory does not exist, so that any call on it fails.
@@ -47,6 +54,42 @@ pub(super) fn files(dir: &Path) -> Result<Vec<(PathBuf, Metadata)>> {
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(found)
+}
+
+/// All names under `root`, relative to it, links not followed.
+pub(super) fn names(root: &Path) -> Result<Names> {
+    let mut names = Names::new();
+    let mut dirs = vec![root.to_path_buf()];
+    while let Some(dir) = dirs.pop() {
+        for child in fs::read_dir(&dir).naming("list", &dir)? {
+            let path = child.naming("list", &dir)?.path();
+            let metadata = fs::symlink_metadata(&path).naming("stat", &path)?;
+            let name = path.strip_prefix(root).unwrap_or(&path).to_path_buf();
+            names.insert(name, Entry { key: InodeKey::of(&metadata), is_dir: metadata.is_dir() });
+            if metadata.is_dir() {
+                dirs.push(path);
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// What a regular file holds in bytes, in whole blocks of 4 KiB: its length without its holes.
+pub(super) fn held(path: &Path, metadata: &Metadata) -> Result<u64> {
+    let full = metadata.len().next_multiple_of(BLOCK);
+    if is_dense(metadata) {
+        return Ok(full);
+    }
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(full),
+        other => held_open(&other.naming("open", path)?).naming("find the holes of", path),
+    }
+}
+
+/// As [`held`] for an open file, whose position it moves.
+pub(super) fn held_open(file: &File) -> io::Result<u64> {
+    let parts = filled(file, 0, u64::MAX)?;
+    Ok(parts.iter().map(blocks).map(|part| part.end - part.start).sum())
 }
 
 /// Opens a regular file for reading and writing, even one whose mode forbids its owner to.

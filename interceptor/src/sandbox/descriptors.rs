@@ -101,6 +101,9 @@ impl Sandbox {
 
     /// A number was closed; if it was the last one, so is what it stood for.
     pub(super) fn close_descriptor(&mut self, files: FilesId, fd: i32) {
+        if let Some(slot) = self.files.slot(files, fd) {
+            self.release_posix_locks(files, slot.description);
+        }
         if let Some((id, description)) = self.files.unbind(files, fd) {
             self.closed(id, description);
         }
@@ -109,6 +112,9 @@ impl Sandbox {
     /// Binds a number, closing what it stood for.
     pub(super) fn bind(&mut self, files: FilesId, fd: i32, id: DescriptionId, close_on_exec: bool) {
         let before = self.files.slot(files, fd).map(|slot| slot.description);
+        if let Some(before) = before {
+            self.release_posix_locks(files, before);
+        }
         if let Some(description) = self.files.bind(files, fd, id, close_on_exec)
             && let Some(before) = before
         {

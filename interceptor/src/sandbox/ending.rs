@@ -22,7 +22,7 @@ impl Error {
     fn is_a_guests(&self) -> bool {
         match self {
             Self::Over | Self::Stop { .. } | Self::Tracer(tracer::Error::Call { .. }) => true,
-            Self::Disk(DiskError::Budget { .. }) => true,
+            Self::Disk(DiskError::Mapped { .. }) => true,
             Self::Disk(DiskError::Io { source, .. }) => !matches!(
                 source.kind(),
                 ErrorKind::StorageFull

@@ -166,6 +166,11 @@ impl Files {
         id
     }
 
+    /// Whether several processes use the table.
+    pub fn is_shared(&self, id: FilesId) -> bool {
+        self.users.get(&id).is_some_and(|&users| users > 1)
+    }
+
     /// A copy of the table for a fork.
     pub fn copy(&mut self, id: FilesId) -> FilesId {
         let slots = self.tables.get(&id).cloned().unwrap_or_default();

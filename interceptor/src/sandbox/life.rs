@@ -278,7 +278,6 @@ impl Sandbox {
         self.leave_files(self.processes[&id].files);
         self.cancel_process_timers(id);
         self.end_aio(id)?;
-        self.release_locks_of(id);
         for process in self.processes.values_mut() {
             if process.parent == Some(id) {
                 process.parent = None;

@@ -21,7 +21,9 @@ mod interleaver;
 mod job_control;
 mod leaks;
 mod life;
+mod locks;
 mod log;
+mod maps;
 mod memory;
 mod operations;
 mod process_files;
@@ -114,7 +116,30 @@ pub struct NodeConfig {
     /// Their whole environment.
     pub environment: Vec<(String, String)>,
     /// Files in its data directory when it is switched on for the first time; they are durable.
-    pub files: Vec<(PathBuf, Vec<u8>)>,
+    pub files: Vec<NodeFile>,
+}
+
+/// A file that a node finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeFile {
+    /// Where, in its data directory.
+    pub path: PathBuf,
+    /// What it holds.
+    pub content: Vec<u8>,
+    /// It may be executed.
+    pub executable: bool,
+}
+
+impl NodeFile {
+    /// What a file of the host holds, to be found at `path`.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn copy_of(from: &std::path::Path, path: PathBuf) -> std::io::Result<Self> {
+        use std::os::unix::fs::PermissionsExt;
+        let executable = std::fs::metadata(from)?.permissions().mode() & 0o111 != 0;
+        Ok(Self { path, content: std::fs::read(from)?, executable })
+    }
 }
 
 /// A program of a node.
@@ -138,7 +163,7 @@ pub fn node_address(node: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, node as u8 + 1)
 }
 
-/// Bounds on what guests may use; reaching one ends the run and says so.
+/// Bounds on what guests may use; reaching one ends the run and says so, but for files: then the drive is full.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Intercepted calls of a run.
@@ -149,7 +174,7 @@ pub struct Limits {
     pub threads_max: usize,
     /// Bytes of memory of all processes of a run together.
     pub memory_max: u64,
-    /// Bytes of files of a node.
+    /// Bytes that the files of a node hold; past them writes fail with ENOSPC.
     pub disk_max: u64,
     /// Milliseconds of its processor time that a thread may run without a stop, or wait in a call of the host.
     pub spin_ms_max: u64,
@@ -224,8 +249,10 @@ struct Node {
     paused: bool,
     output: [Vec<u8>; 2],
     output_bytes: u64,
-    /// Bytes its files may still grow before their length is counted again.
+    /// Bytes its files may still take before what they hold is counted again.
     unchecked: u64,
+    /// It was told that its drive is full.
+    full: bool,
     unix_names: BTreeMap<PathBuf, SocketId>,
     /// Where its programs find their files.
     home: Arc<Home>,
@@ -288,7 +315,7 @@ pub struct Sandbox {
     stopped: Option<String>,
     /// What the last power loss took.
     lost: Option<crate::disk::Lost>,
-    locks: Vec<syscalls::locks::FileLock>,
+    locks: locks::Locks,
     watchdog: Watchdog,
     /// Where nodes live, if that is not the host.
     homes: Option<Box<dyn Homes>>,
@@ -367,7 +394,7 @@ impl Sandbox {
             scans: room.scans(),
             stopped: None,
             lost: None,
-            locks: Vec::new(),
+            locks: locks::Locks::default(),
             watchdog,
             homes: None,
             _no_tsc: NoTsc::begin(),
@@ -483,6 +510,7 @@ impl Node {
             output: [Vec::new(), Vec::new()],
             output_bytes: 0,
             unchecked: 0,
+            full: false,
             unix_names: BTreeMap::new(),
             conversation: None,
             home,
@@ -493,11 +521,15 @@ impl Node {
 }
 
 /// Writes what a node finds on its disk.
-fn place(data: &std::path::Path, files: &[(PathBuf, Vec<u8>)]) -> Result<(), Error> {
-    for (path, content) in files {
+fn place(data: &std::path::Path, files: &[NodeFile]) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt;
+    for NodeFile { path, content, executable } in files {
         let path = data.join(path);
+        // One mode for all hosts, whatever their umask.
+        let mode = std::fs::Permissions::from_mode(if *executable { 0o755 } else { 0o644 });
         let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
         made.and_then(|()| std::fs::write(&path, content))
+            .and_then(|()| std::fs::set_permissions(&path, mode))
             .map_err(|source| Error::Io { what: format!("cannot place {}", path.display()), source })?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 #include "check.h"
 #include <arpa/inet.h>
 #include <linux/aio_abi.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -150,10 +151,29 @@ static void requester(void) {
     }
 }
 
+/* Finds what earlier lives left in each page of a file that it changes through memory, then stores to all of them and makes
+ * some durable: the first by msync, the third by no more than sync_file_range and MS_ASYNC. */
+static void mapper(void) {
+    int fd = open("mapped", O_CREAT | O_RDWR, 0600);
+    if (lseek(fd, 0, SEEK_END) == 0 && (ftruncate(fd, 4 * 4096) || fsync(fd) || fsync(open(".", O_RDONLY)))) exit(1);
+    char *at = mmap(0, 4 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    say("pages %d %d %d %d", at[0], at[4096], at[8192], at[12288]);
+    for (int page = 0; page < 4; page++) at[page * 4096]++;
+    long since = now_ms();
+    const char *ended = msync(at, 4096, MS_SYNC) ? error_name() : "done";
+    long took = now_ms() - since;
+    sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    msync(at + 8192, 4096, MS_ASYNC);
+    munmap(at + 12288, 4096);
+    say("msync %s after %ld", ended, took);
+    for (;;) pause();
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "server") == 0) return server();
     if (argc > 2 && strcmp(argv[1], "client") == 0) return client(argv[2], argc > 3 ? argv[3] : "");
     if (argc > 1 && strcmp(argv[1], "ticker") == 0) ticker();
+    if (argc > 1 && strcmp(argv[1], "mapper") == 0) mapper();
     if (argc > 1 && strcmp(argv[1], "requester") == 0) requester();
     writer();
 }

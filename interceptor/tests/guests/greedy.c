@@ -30,6 +30,16 @@ static void take(int processes, size_t mib, int flags) {
     exit(0);
 }
 
+/* Adds what was written; once nothing more fits, says how much did, and that what is deleted can be written again. */
+static void full(long *held, ssize_t wrote) {
+    if (wrote >= 0) { *held += wrote; return; }
+    printf("ENOSPC %d after %ld\n", errno == ENOSPC, *held);
+    unlink("big"), unlink("file-0");
+    char byte[4096] = {1};
+    printf("again %zd\n", write(open("new", O_CREAT | O_WRONLY, 0644), byte, sizeof byte));
+    exit(0);
+}
+
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "";
     static char block[65536];
@@ -45,12 +55,13 @@ int main(int argc, char **argv) {
         if (more == MAP_FAILED) continue;
         memset(more, 1, 1 << 20);
     }
-    if (strcmp(what, "file") == 0) for (int fd = open("big", O_CREAT | O_WRONLY, 0644);;) if (write(fd, block, sizeof block) < 0) pause();
+    long held = 0;
+    if (strcmp(what, "file") == 0) for (int fd = open("big", O_CREAT | O_WRONLY, 0644);;) full(&held, write(fd, block, sizeof block));
     if (strcmp(what, "disk") == 0) for (int i = 0;; i++) {
         char name[32];
         snprintf(name, sizeof name, "file-%d", i);
         int fd = open(name, O_CREAT | O_WRONLY, 0644);
-        if (write(fd, block, sizeof block) < 0) pause();
+        full(&held, write(fd, block, sizeof block));
         close(fd);
     }
     if (strcmp(what, "populate") == 0) for (;;) mmap(0, 1 << 26, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);

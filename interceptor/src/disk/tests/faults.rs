@@ -1,7 +1,7 @@
 //! One case per fault, and the edges of the disk: its budget, its clock, its root.
 
 use super::{Node, key};
-use crate::disk::{Admitted, Damage, DiskError, DiskFaults, Landed, Loss};
+use crate::disk::{Admitted, Damage, DiskFaults, Landed, Loss};
 use crate::time::{Instant, Span};
 use nix::errno::Errno;
 use std::fs;
@@ -154,24 +154,69 @@ fn damage_outlives_the_undo() {
     let bytes = fs::read(node.path("a")).unwrap();
     assert_eq!(bytes.iter().map(|byte| byte.count_ones()).sum::<u32>() % 2, 1);
     let cut = node.disk.corrupt(Some(Path::new("a")), Damage::Truncation).unwrap().unwrap();
-    assert_eq!(node.disk.usage().unwrap(), cut.offsets[0]);
+    assert_eq!(fs::metadata(node.path("a")).unwrap().len(), cut.offsets[0]);
     assert_eq!(node.disk.corrupt(Some(Path::new("none")), Damage::Truncation).unwrap(), None);
     assert_eq!(node.disk.corrupt(Some(Path::new("../n1.graveyard")), Damage::Truncation).unwrap(), None);
     assert_eq!(node.disk.landed().corruptions, 2);
 }
 
 #[test]
-fn the_budget_ends_in_a_clear_error() {
+fn past_the_budget_the_oldest_changes_are_written_back() {
     let mut node = Node::new(1);
-    node.durable("a", &[7; 1000]);
-    node.disk.set_budget(1500);
-    node.write("a", 0, &[8; 700]);
-    let file = node.open("a");
-    let error = node.disk.before_write(&file, 600, 400).unwrap_err();
-    assert!(matches!(error, DiskError::Budget { budget: 1500, .. }));
-    assert!(error.to_string().contains("raise the budget"), "{error}");
-    node.sync("a").unwrap();
+    for name in ["a", "b", "c"] {
+        node.durable(name, &[b'.'; 1000]);
+    }
+    node.disk.set_budget(4200);
+    node.write("b", 0, &[b'1'; 1000]);
+    node.write("a", 0, &[b'2'; 1000]);
+    node.write("c", 0, b"3");
+    assert!(node.disk.held() <= 4200);
+    node.disk.power_loss(Loss::All).unwrap();
+    let begins = |name: &str| fs::read(node.path(name)).unwrap()[0];
+    assert_eq!([begins("a"), begins("b"), begins("c")], [b'.', b'1', b'.']);
+}
+
+#[test]
+fn what_is_larger_than_the_journal_is_written_at_once() {
+    let mut node = Node::new(1);
+    node.durable("a", &[b'.'; 9000]);
+    node.disk.set_budget(5000);
+    node.write("a", 0, b"x");
+    node.truncate("a", 10);
     assert_eq!(node.disk.held(), 0);
+    node.write("a", 1, b"y");
+    node.disk.power_loss(Loss::All).unwrap();
+    assert_eq!(node.shown(), "a=x.........");
+}
+
+#[test]
+fn a_drive_that_lies_has_a_cache_of_a_size() {
+    let mut node = Node::new(1);
+    node.durable("a", b"");
+    node.disk.set_budget(10_000);
+    node.disk.set_faults(DiskFaults { lying_fsync: true, ..DiskFaults::default() });
+    for turn in 0..30 {
+        node.append("a", &[b'a' + turn; 1000]);
+        node.sync("a").unwrap();
+        assert!(node.disk.held() <= 10_000);
+    }
+    node.disk.power_loss(Loss::All).unwrap();
+    let left = fs::metadata(node.path("a")).unwrap().len();
+    assert!((18_000..30_000).contains(&left), "{left}");
+}
+
+#[test]
+fn very_many_names_are_committed_by_halves() {
+    let mut node = Node::new(1);
+    node.mkdir("d").unwrap();
+    let count = 100;
+    node.disk.names_max = count;
+    for _ in 0..count / 2 {
+        node.rename("d", "e").unwrap();
+        node.rename("e", "d").unwrap();
+    }
+    assert_eq!(node.disk.power_loss(Loss::All).unwrap().name_ops_undone, count as u64 / 2 + 1);
+    assert_eq!(node.shown(), "e/");
 }
 
 #[test]

@@ -26,7 +26,8 @@ pub(super) struct Change {
     seq: usize,
     edit: Edit,
     durable: Vec<bool>,
-    failed: bool,
+    /// A sync of it failed.
+    failed: Vec<bool>,
 }
 
 pub(super) type Names = BTreeMap<String, Inode>;
@@ -44,6 +45,9 @@ pub(super) struct Model {
     durable_names: usize,
     inodes: usize,
     seq: usize,
+    /// Mapped files by their virtual number, with what they hold: stores to them become changes when they are looked for, one
+    /// a page.
+    mapped: BTreeMap<u64, (usize, Vec<u8>)>,
 }
 
 impl Model {
@@ -97,10 +101,66 @@ impl Model {
         }
     }
 
+    /// A change by a call, which looks for stores where it changes.
     pub(super) fn edit(&mut self, file: usize, edit: Edit) {
+        self.look(
+            file,
+            match &edit {
+                Edit::Write { offset, data } => *offset..offset + data.len(),
+                Edit::SetLen(len) => *len..usize::MAX,
+            },
+        );
+        if let Some((_, bytes)) = self.mapped.values_mut().find(|(other, _)| *other == file) {
+            match &edit {
+                Edit::Write { offset, data } => {
+                    bytes.resize(bytes.len().max(offset + data.len()), 0);
+                    bytes[*offset..offset + data.len()].copy_from_slice(data);
+                }
+                Edit::SetLen(len) => bytes.resize(*len, 0),
+            }
+        }
+        self.change(file, edit);
+    }
+
+    fn change(&mut self, file: usize, edit: Edit) {
         self.seq += 1;
         let bytes = if let Edit::Write { data, .. } = &edit { data.len() } else { 1 };
-        self.changes[file].push(Change { seq: self.seq, edit, durable: vec![false; bytes], failed: false });
+        let no = vec![false; bytes];
+        self.changes[file].push(Change { seq: self.seq, edit, durable: no.clone(), failed: no });
+    }
+
+    pub(super) fn map(&mut self, file: usize, number: u64) {
+        let bytes = self.bytes(file, &|_| usize::MAX);
+        self.mapped.entry(number).or_insert((file, bytes));
+    }
+
+    /// A store to a mapped file; how much of it fits.
+    pub(super) fn store(&mut self, file: usize, offset: usize, data: &[u8]) -> usize {
+        let Some((_, bytes)) = self.mapped.values_mut().find(|(other, _)| *other == file) else { return 0 };
+        let fits = bytes.len().saturating_sub(offset).min(data.len());
+        if fits > 0 {
+            bytes[offset..offset + fits].copy_from_slice(&data[..fits]);
+        }
+        fits
+    }
+
+    /// Stores to pages within reach of a range become changes.
+    fn look(&mut self, file: usize, range: std::ops::Range<usize>) {
+        let Some((_, now)) = self.mapped.values().find(|(other, _)| *other == file) else { return };
+        let (now, known) = (now.clone(), self.bytes(file, &|_| usize::MAX));
+        for offset in (0..now.len()).step_by(PAGE) {
+            let page = offset..(offset + PAGE).min(now.len());
+            let reached = offset < range.end && range.start < offset + PAGE;
+            if reached && known[page.clone()] != now[page.clone()] {
+                self.change(file, Edit::Write { offset, data: now[page].to_vec() });
+            }
+        }
+    }
+
+    /// Looks for all stores to all files, in the order of their numbers.
+    pub(super) fn look_at_all(&mut self) {
+        let files: Vec<usize> = self.mapped.values().map(|(file, _)| *file).collect();
+        files.into_iter().for_each(|file| self.look(file, 0..usize::MAX));
     }
 
     pub(super) fn rename_all(&mut self, touches: &[&str], change: impl FnOnce(&mut Names)) {
@@ -112,31 +172,27 @@ impl Model {
     }
 
     pub(super) fn sync(&mut self, file: usize, fails: bool, range: std::ops::Range<usize>) {
+        self.look(file, range.clone());
         let changes = &mut self.changes[file];
-        if fails {
-            for change in changes {
-                change.failed |= !change.durable.iter().all(|durable| *durable);
-            }
-            return;
-        }
         // Pages within reach that hold a byte which no sync has tried to write yet.
         let reach = range.start / PAGE..range.end.div_ceil(PAGE);
         let mut dirty = std::collections::BTreeSet::new();
-        for change in changes.iter().filter(|change| !change.failed) {
-            if let Edit::Write { offset, .. } = change.edit {
-                let volatile = change.durable.iter().enumerate().filter(|(_, durable)| !**durable);
-                dirty
-                    .extend(volatile.map(|(at, _)| (offset + at) / PAGE).filter(|page| reach.contains(page)));
+        for change in changes.iter() {
+            if let Edit::Write { offset, data } = &change.edit {
+                let volatile = (0..data.len()).filter(|at| !change.durable[*at] && !change.failed[*at]);
+                dirty.extend(volatile.map(|at| (offset + at) / PAGE).filter(|page| reach.contains(page)));
             }
         }
         for change in changes {
-            match change.edit {
+            let Change { edit, durable, failed, .. } = change;
+            let marks = if fails { failed } else { durable };
+            match edit {
                 Edit::Write { offset, .. } => {
-                    for (at, durable) in change.durable.iter_mut().enumerate() {
-                        *durable |= dirty.contains(&((offset + at) / PAGE));
+                    for (at, mark) in marks.iter_mut().enumerate() {
+                        *mark |= dirty.contains(&((*offset + at) / PAGE));
                     }
                 }
-                Edit::SetLen(_) => change.durable[0] = true,
+                Edit::SetLen(_) => marks[0] = true,
             }
         }
     }
@@ -154,7 +210,25 @@ impl Model {
 
     /// The tree as a guest sees it.
     pub(super) fn tree_now(&self) -> Tree {
-        self.tree_at(self.seq, usize::MAX)
+        let mut tree = self.tree_at(self.seq, usize::MAX);
+        for (file, bytes) in self.mapped.values() {
+            for (name, _) in self.names().iter().filter(|(_, inode)| **inode == Inode::File(*file)) {
+                tree.insert(name.clone(), Some(bytes.clone()));
+            }
+        }
+        tree
+    }
+
+    /// Whether each file of `tree` holds what it held after some number of changes, no fewer than are durable.
+    pub(super) fn is_written_back(&self, tree: &Tree) -> bool {
+        let names = &self.history[self.durable_names].2;
+        tree.iter().all(|(name, bytes)| match (names.get(name), bytes) {
+            (Some(Inode::File(file)), Some(bytes)) => (0..=self.seq).any(|seq| {
+                let survives = |change: &Change| if change.seq <= seq { usize::MAX } else { 0 };
+                *bytes == self.bytes(*file, &survives)
+            }),
+            _ => true,
+        })
     }
 
     /// The bytes of a file when, besides what is durable, so many bytes of each change survive.

@@ -16,7 +16,8 @@ fn a_write_without_fsync_is_lost() {
     node.write("a", 1, b"EYEYE");
     let lost = node.disk.power_loss(Loss::All).unwrap();
     assert_eq!(node.shown(), "a=hello");
-    assert_eq!(lost, Lost { data_ops_undone: 1, name_ops_undone: 0, torn: false, bytes: 5 });
+    let told = vec!["a lost 5 bytes".to_owned()];
+    assert_eq!(lost, Lost { data_ops_undone: 1, bytes: 5, told, ..Lost::default() });
     assert_eq!(node.disk.landed().power_losses, 1);
     assert_eq!(node.disk.held(), 0);
 }
@@ -178,7 +179,7 @@ fn preallocation_costs_no_memory_and_is_undone() {
     node.disk.after_resize(pending, true);
     node.sync("wal").unwrap();
     node.truncate("wal", 4);
-    assert_eq!(node.disk.held(), 0);
+    assert!(node.disk.held() < 100, "no more than the changes themselves");
     node.disk.power_loss(Loss::All).unwrap();
     assert_eq!(fs::metadata(node.path("wal")).unwrap().len(), 1 << 24);
 }
@@ -287,6 +288,60 @@ fn stores_through_memory_are_found_at_a_sync_and_at_a_loss() {
     let lost = node.disk.power_loss(Loss::All).unwrap();
     assert_eq!(lost.data_ops_undone, 1);
     assert_eq!(node.shown(), "shm=abCD4567zz");
+}
+
+/// The store is older than the write, and lost with it: neither makes the other durable.
+#[test]
+fn a_store_beneath_a_later_write_is_undone_too() {
+    for loss in [Loss::All, Loss::Prefix] {
+        let mut node = Node::new(1);
+        node.durable("shm", b"0123456789");
+        let file = node.open("shm");
+        node.disk.mapped(&file).unwrap();
+        file.write_all_at(b"abcdef", 0).unwrap();
+        node.write("shm", 2, b"CD");
+        node.truncate("shm", 5);
+        node.disk.power_loss(loss).unwrap();
+        let left = node.shown();
+        assert!(
+            ["shm=0123456789", "shm=abcdef6789", "shm=abCDef6789", "shm=abCDe"].contains(&left.as_str()),
+            "{left}"
+        );
+    }
+}
+
+#[test]
+fn stores_are_durable_by_a_sync_of_their_pages_and_by_no_end_of_the_mapping() {
+    let mut node = Node::new(1);
+    node.durable("a", &[b'.'; 9000]);
+    let file = node.open("a");
+    node.disk.mapped(&file).unwrap();
+    for at in [0, 4096, 8192] {
+        file.write_all_at(b"x", at).unwrap();
+    }
+    node.disk.sync_range(&file, 4096, 10).unwrap();
+    file.write_all_at(b"y", 4097).unwrap();
+    node.disk.unmapped(|_| false).unwrap();
+    assert!(!node.disk.is_mapped());
+    node.disk.power_loss(Loss::All).unwrap();
+    let bytes = fs::read(node.path("a")).unwrap();
+    assert_eq!((bytes[0], &bytes[4096..4098], bytes[8192]), (b'.', &b"x."[..], b'.'));
+}
+
+#[test]
+fn a_power_loss_tells_what_is_gone() {
+    let mut node = Node::new(1);
+    node.durable("CURRENT", b"1");
+    node.create("CURRENT.tmp", false).unwrap();
+    node.write("CURRENT.tmp", 0, b"2");
+    node.sync("CURRENT.tmp").unwrap();
+    node.rename("CURRENT.tmp", "CURRENT").unwrap();
+    node.mkdir("log").unwrap();
+    node.create("log/1", false).unwrap();
+    node.write("log/1", 0, b"entry");
+    let lost = node.disk.power_loss(Loss::All).unwrap();
+    assert_eq!(lost.told, ["log/ is gone with all in it", "CURRENT leads to what it led to before"]);
+    assert_eq!((lost.bytes, lost.name_ops_undone), (5, 4));
 }
 
 #[test]

@@ -249,8 +249,8 @@ impl Sandbox {
         delay: Span,
     ) -> Result<Moved, Trouble> {
         let node = self.thread(id).node;
-        if let Some(Sync { file, .. }) = &sync
-            && let Err(errno) = self.nodes[node].disk.fail_sync(file)
+        if let Some(Sync { file, range }) = &sync
+            && let Err(errno) = self.nodes[node].disk.fail_sync(file, range.clone().unwrap_or(0..u64::MAX))
         {
             self.note(self.nodes[node].host, EventKind::Fsync { failed: true });
             return Ok((-i64::from(errno as i32), None, delay));

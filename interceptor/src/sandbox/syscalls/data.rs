@@ -2,7 +2,7 @@
 
 use crate::sandbox::Sandbox;
 use crate::sandbox::files::{DescriptionId, Kind, PipeId};
-use crate::sandbox::guest::{Handled, MOVE_MAX, Outcome, returns};
+use crate::sandbox::guest::{Handled, MOVE_MAX, Outcome, Trouble, returns};
 use crate::sandbox::log::checksum;
 use crate::sandbox::task::{Call, Key, ThreadId};
 use nix::errno::Errno;
@@ -60,6 +60,17 @@ impl Sandbox {
         }
     }
 
+    /// The description of `fd`, which has a place `at` in it, if that is asked for (pread(2)).
+    fn placed(&self, id: ThreadId, fd: u64, at: Option<u64>) -> Result<DescriptionId, Trouble> {
+        if at.is_some_and(|at| i64::try_from(at).is_err()) {
+            return Err(Errno::EINVAL.into());
+        }
+        let description = self.description(id, fd)?;
+        let has_places =
+            matches!(self.way(description), Way::Disk | Way::Directory | Way::Host | Way::Random);
+        if at.is_some() && !has_places { Err(Errno::ESPIPE.into()) } else { Ok(description) }
+    }
+
     /// Parks the caller until the description changes, unless it does not want to wait.
     pub(super) fn would_block(&self, id: DescriptionId) -> Handled {
         if self.files.get(id).is_none_or(|description| description.nonblocking) {
@@ -70,7 +81,7 @@ impl Sandbox {
 
     pub(super) fn read(&mut self, id: ThreadId, call: &Call, vector: &Vector, at: Option<u64>) -> Handled {
         let fd = call.args[0];
-        let from = self.description(id, fd)?;
+        let from = self.placed(id, fd, at)?;
         let max = total(vector);
         let bytes = match self.way(from) {
             Way::Socket => return self.recvfrom(id, fd, vector, 0, (0, 0)),
@@ -110,7 +121,7 @@ impl Sandbox {
 
     pub(super) fn write(&mut self, id: ThreadId, call: &Call, vector: &Vector, at: Option<u64>) -> Handled {
         let fd = call.args[0];
-        let to = self.description(id, fd)?;
+        let to = self.placed(id, fd, at)?;
         match self.way(to) {
             Way::Socket => self.sendto(id, fd, vector, 0, 0, 0),
             Way::Output(stderr) => {

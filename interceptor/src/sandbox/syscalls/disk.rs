@@ -20,6 +20,9 @@ use std::os::unix::fs::FileExt;
 /// The least that a direct request moves, in bytes.
 const BLOCK: u64 = 512;
 
+/// A sync that compares more of a mapped file asks first whether it is mapped yet.
+const COMPARED_MAX: u64 = 1 << 20;
+
 /// How bytes are to be moved.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Manner {
@@ -133,7 +136,8 @@ impl Sandbox {
         let written = self.carry_out(node, &write)?;
         if manner.synchronous {
             let host = self.nodes[node].host;
-            if let Err(errno) = self.nodes[node].disk.fail_sync(&write.reader) {
+            let range = write.offset..write.offset.saturating_add(written);
+            if let Err(errno) = self.nodes[node].disk.fail_sync(&write.reader, range) {
                 self.note(host, EventKind::Fsync { failed: true });
                 return Err(errno.into());
             }
@@ -162,7 +166,8 @@ impl Sandbox {
             None => file.stream_position()?,
         };
         self.check_aligned(to, vector, offset)?;
-        self.bound_disk(node, reader.metadata()?.len(), offset.saturating_add(bytes.len() as u64))?;
+        let fits = self.bound_disk(node, &reader, offset, bytes.len() as u64)?;
+        bytes.truncate(fits as usize);
         let disk = &mut self.nodes[node].disk;
         let admitted = disk.admit_write(&reader, offset, bytes.len() as u64)?;
         let delay = if manner.synchronous { admitted.delay + disk.sync_delay() } else { admitted.delay };
@@ -190,23 +195,34 @@ impl Sandbox {
         Ok(written)
     }
 
-    /// A file is about to grow from `len` to `end`: ends the run if the node's files would be too large.
-    fn bound_disk(&mut self, node: usize, len: u64, end: u64) -> Result<(), Trouble> {
-        let grows = end.saturating_sub(len);
-        let max = self.config.limits.disk_max;
+    /// How many of `len` bytes at `offset` the node's drive has room for; ENOSPC when it has none for the first.
+    fn bound_disk(&mut self, node: usize, file: &File, offset: u64, len: u64) -> Result<u64, Trouble> {
         let owner = &mut self.nodes[node];
-        if grows <= owner.unchecked {
-            owner.unchecked -= grows;
-            return Ok(());
+        let needed = owner.disk.needed(file, offset, len)?;
+        if needed <= owner.unchecked {
+            owner.unchecked -= needed;
+            return Ok(len);
         }
         // Counting takes a look at every file: the next one is due when half of what is left is used.
-        let left = max.saturating_sub(owner.disk.usage()?);
-        if grows > left {
-            self.stop_run(format!("node n{} has more than {max} bytes of files", node + 1));
-            return Err(Errno::ENOSPC.into());
+        let max = self.config.limits.disk_max;
+        let mut left = max.saturating_sub(owner.disk.usage()?);
+        if needed > left {
+            owner.disk.reclaim()?;
+            left = max.saturating_sub(owner.disk.usage()?);
         }
-        owner.unchecked = (left - grows) / 2;
-        Ok(())
+        owner.unchecked = left.saturating_sub(needed) / 2;
+        if needed <= left {
+            return Ok(len);
+        }
+        if !std::mem::replace(&mut owner.full, true) {
+            let text =
+                format!("sandbox: the drive is full: the files of {} hold {max} bytes\n", owner.config.name);
+            self.output(node, true, text.as_bytes());
+        }
+        match self.nodes[node].disk.fitting(file, offset, len, left)? {
+            0 if len > 0 => Err(Errno::ENOSPC.into()),
+            fits => Ok(fits),
+        }
     }
 
     pub(super) fn lseek(&mut self, id: ThreadId, call: &Call) -> Handled {
@@ -255,6 +271,9 @@ impl Sandbox {
     }
 
     fn make_durable(&mut self, id: ThreadId, node: usize, file: &File) -> Handled {
+        if self.nodes[node].disk.compared(file) > COMPARED_MAX {
+            self.forget_unmapped(node)?;
+        }
         // A delayed call comes here again when its time is up; it was admitted the first time.
         if self.thread(id).until.is_none() {
             match self.nodes[node].disk.admit_sync(file) {
@@ -316,7 +335,6 @@ impl Sandbox {
         len: u64,
         run: impl FnOnce(&mut Self) -> Result<Option<i64>, Trouble>,
     ) -> Handled {
-        self.bound_disk(node, reader.metadata()?.len(), len)?;
         self.nodes[node].disk.admit_change()?;
         let pending = self.nodes[node].disk.before_truncate(reader, len)?;
         let result = run(self)?;
@@ -331,6 +349,11 @@ impl Sandbox {
         let Some(Kind::Disk { reader, .. }) = self.files.get(description).map(|d| &d.kind) else {
             return self.native(id);
         };
+        let places = i64::try_from(offset).is_ok() && i64::try_from(len).is_ok_and(|len| len > 0);
+        if !places || offset.saturating_add(len) > i64::MAX as u64 {
+            // It is refused with its reason.
+            return self.native(id);
+        }
         let reader = reader.try_clone()?;
         let keep_size = mode as i32 & libc::FALLOC_FL_KEEP_SIZE != 0;
         let kind = match mode as i32 & !libc::FALLOC_FL_KEEP_SIZE {
@@ -339,26 +362,13 @@ impl Sandbox {
             libc::FALLOC_FL_ZERO_RANGE => Fallocate::Zero { keep_size },
             _ => return Err(Errno::EOPNOTSUPP.into()),
         };
-        self.bound_disk(node, reader.metadata()?.len(), offset.saturating_add(len))?;
+        if kind != Fallocate::Punch && self.bound_disk(node, &reader, offset, len)? < len {
+            return Err(Errno::ENOSPC.into());
+        }
         self.nodes[node].disk.admit_allocate(&reader, offset.saturating_add(len))?;
         let pending = self.nodes[node].disk.before_fallocate(&reader, kind, offset, len)?;
         let result = self.run_call(id)?;
         self.nodes[node].disk.after_resize(pending, result == Some(0));
         Ok(result.map_or(Outcome::Gone, Outcome::Ran))
-    }
-
-    /// mmap of a file for shared writing: stores to it are no calls, so the journal saves the file first.
-    pub(super) fn map_shared_file(&mut self, id: ThreadId, call: &Call) -> Handled {
-        let [.., flags, fd, _] = call.args;
-        if flags & libc::MAP_ANONYMOUS as u64 != 0 {
-            return Ok(Outcome::Continue);
-        }
-        let description = self.description(id, fd)?;
-        let node = self.thread(id).node;
-        if let Some(Kind::Disk { reader, .. }) = self.files.get(description).map(|d| &d.kind) {
-            let reader = reader.try_clone()?;
-            self.nodes[node].disk.mapped(&reader)?;
-        }
-        self.native(id)
     }
 }

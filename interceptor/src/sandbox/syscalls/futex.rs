@@ -81,8 +81,10 @@ impl Sandbox {
         if private {
             return Ok(own);
         }
-        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.thread(id).tid))?;
-        Ok(maps.lines().find_map(|line| shared_place(line, address)).unwrap_or(own))
+        let shared = crate::sandbox::maps::shared(self.thread(id).tid)?;
+        let place =
+            shared.iter().find_map(|mapping| Some((mapping, mapping.bytes(&(address..address + 1))?)));
+        Ok(place.map_or(own, |(mapping, bytes)| Key::SharedFutex(mapping.key.ino, bytes.start)))
     }
 
     fn futex_wait(
@@ -251,33 +253,5 @@ impl Sandbox {
             }
         }
         Ok(())
-    }
-}
-
-/// If this line of /proc/PID/maps is a shared mapping with `address` in it: the inode, and the place in that.
-fn shared_place(line: &str, address: u64) -> Option<Key> {
-    let mut fields = line.split_ascii_whitespace();
-    let (start, end) = fields.next()?.split_once('-')?;
-    let hex = |text| u64::from_str_radix(text, 16).ok();
-    let (start, end) = (hex(start)?, hex(end)?);
-    if !(start..end).contains(&address) || !fields.next()?.ends_with('s') {
-        return None;
-    }
-    let offset = hex(fields.next()?)?;
-    let inode = fields.nth(1)?.parse().ok()?;
-    Some(Key::SharedFutex(inode, offset + (address - start)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_shared_mappings_give_a_word_a_place_of_its_own() {
-        let line =
-            |flags| format!("7ffff7fbf000-7ffff7fc0000 rw-{flags} 00002000 00:01 31 /dev/zero (deleted)");
-        assert_eq!(shared_place(&line("s"), 0x7fff_f7fb_f010), Some(Key::SharedFutex(31, 0x2010)));
-        assert_eq!(shared_place(&line("p"), 0x7fff_f7fb_f010), None);
-        assert_eq!(shared_place(&line("s"), 0x7fff_f7fc_0000), None);
     }
 }

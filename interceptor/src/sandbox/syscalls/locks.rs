@@ -1,81 +1,60 @@
 //! File locks: flock(2) and fcntl(2) record locks, kept by us so that waiting for one is parking.
 
 use crate::sandbox::Sandbox;
-use crate::sandbox::files::{DescriptionId, Kind};
+use crate::sandbox::files::{DescriptionId, FilesId, Kind};
 use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
-use crate::sandbox::task::{Call, Key, ProcessId, ThreadId};
+use crate::sandbox::locks::{END, LockedFile, Owner, Record};
+use crate::sandbox::task::{Call, Key, State, ThreadId};
 use nix::errno::Errno;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 
-/// Who holds a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
-    /// flock and open-file-description locks.
-    Description(DescriptionId),
-    /// POSIX record locks.
-    Process(ProcessId),
-}
-
-/// A lock that is held.
-#[derive(Clone, Copy, Debug)]
-pub struct FileLock {
-    node: usize,
-    device: u64,
-    inode: u64,
-    /// flock locks and record locks do not see each other.
-    flock: bool,
-    owner: Owner,
-    exclusive: bool,
-    start: u64,
-    /// One past the last byte.
-    end: u64,
-}
-
-impl FileLock {
-    fn conflicts(&self, other: &Self) -> bool {
-        self.same_file(other)
-            && self.owner != other.owner
-            && (self.exclusive || other.exclusive)
-            && self.start < other.end
-            && other.start < self.end
-    }
-
-    fn same_file(&self, other: &Self) -> bool {
-        (self.node, self.device, self.inode, self.flock)
-            == (other.node, other.device, other.inode, other.flock)
-    }
-}
-
 impl Sandbox {
-    fn file_identity(&self, id: DescriptionId) -> Result<(u64, u64), Trouble> {
-        let metadata = match self.files.get(id).map(|d| (d.node, &d.kind)) {
-            Some((_, Kind::Disk { reader, .. })) => reader.metadata()?,
-            Some((node, Kind::Directory { path, .. } | Kind::Host { path })) => {
+    fn locked_file(&self, id: DescriptionId) -> Result<LockedFile, Trouble> {
+        let description = self.files.get(id).ok_or(Errno::EBADF)?;
+        let node = description.node;
+        let metadata = match &description.kind {
+            Kind::Disk { reader, .. } => reader.metadata()?,
+            Kind::Directory { path, .. } | Kind::Host { path } => {
                 File::from(self.nodes[node].home.entry(path)?).metadata()?
             }
-            _ => return Err(Errno::EBADF.into()),
+            // A file that no other description is of.
+            _ => return Ok(LockedFile { node, inode: (u64::MAX, u64::from(id.0)) }),
         };
-        Ok((metadata.dev(), metadata.ino()))
+        Ok(LockedFile { node, inode: (metadata.dev(), metadata.ino()) })
     }
 
     pub(super) fn flock(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [fd, operation, ..] = call.args;
         let description = self.description(id, fd)?;
-        let (device, inode) = self.file_identity(description)?;
-        let operation = operation as i32;
-        let wanted = FileLock {
-            node: self.thread(id).node,
-            device,
-            inode,
-            flock: true,
-            owner: Owner::Description(description),
-            exclusive: operation & libc::LOCK_EX != 0,
-            start: 0,
-            end: u64::MAX,
+        let waits = operation as i32 & libc::LOCK_NB == 0;
+        let exclusive = match operation as i32 & !libc::LOCK_NB {
+            libc::LOCK_SH => Some(false),
+            libc::LOCK_EX => Some(true),
+            libc::LOCK_UN => None,
+            _ => return Err(Errno::EINVAL.into()),
         };
-        let unlock = operation & libc::LOCK_UN != 0;
-        self.lock(&wanted, unlock, operation & libc::LOCK_NB == 0, Errno::EWOULDBLOCK)
+        let file = self.locked_file(description)?;
+        let holders = self.locks.whole.entry(file).or_default();
+        if holders.get(&description).copied() == exclusive {
+            return returns(0);
+        }
+        // What is held goes first: to change its kind is not one step.
+        if holders.remove(&description).is_some() {
+            self.wake(Key::Lock(file.node));
+        }
+        let Some(exclusive) = exclusive else { return returns(0) };
+        let holders = self.locks.whole.entry(file).or_default();
+        if holders.values().any(|&other| other || exclusive) {
+            return if waits {
+                Ok(Outcome::Park(vec![Key::Lock(file.node)]))
+            } else {
+                Err(Errno::EWOULDBLOCK.into())
+            };
+        }
+        holders.insert(description, exclusive);
+        returns(0)
     }
 
     /// fcntl's locks. `struct flock`: type and whence of 16 bits, start and length of 64, then a pid.
@@ -85,110 +64,142 @@ impl Sandbox {
         description: DescriptionId,
         command: i32,
         at: u64,
+        call: &Call,
     ) -> Handled {
         let bytes = self.load(id, at, 32)?;
         let word = |i: usize| i64::from_le_bytes(bytes[i..i + 8].try_into().expect("eight bytes"));
         let kind = i32::from(i16::from_le_bytes([bytes[0], bytes[1]]));
         let whence = i32::from(i16::from_le_bytes([bytes[2], bytes[3]]));
+        let pid = i32::from_le_bytes(bytes[24..28].try_into().expect("four bytes"));
+        let asks = [libc::F_GETLK, libc::F_OFD_GETLK].contains(&command);
+        let of_description = [libc::F_OFD_GETLK, libc::F_OFD_SETLK, libc::F_OFD_SETLKW].contains(&command);
+        if ![libc::F_RDLCK, libc::F_WRLCK, libc::F_UNLCK].contains(&kind)
+            || (asks && kind == libc::F_UNLCK)
+            || (of_description && pid != 0)
+        {
+            return Err(Errno::EINVAL.into());
+        }
         let base = match (whence, self.files.get(description).map(|d| &d.kind)) {
             (libc::SEEK_SET, _) => 0,
             (libc::SEEK_END, Some(Kind::Disk { reader, .. })) => reader.metadata()?.len() as i64,
             (libc::SEEK_CUR, Some(Kind::Disk { file, .. })) => {
                 std::io::Seek::stream_position(&mut file.try_clone()?)? as i64
             }
+            (libc::SEEK_CUR | libc::SEEK_END, _) => 0,
             _ => return Err(Errno::EINVAL.into()),
         };
-        let (device, inode) = self.file_identity(description)?;
-        let start = u64::try_from(base + word(8)).map_err(|_| Errno::EINVAL)?;
-        let ofd = [libc::F_OFD_GETLK, libc::F_OFD_SETLK, libc::F_OFD_SETLKW].contains(&command);
-        let process = self.thread(id).process;
-        let wanted = FileLock {
-            node: self.thread(id).node,
-            device,
-            inode,
-            flock: false,
-            owner: if ofd { Owner::Description(description) } else { Owner::Process(process) },
+        let file = self.locked_file(description)?;
+        let process = self.process_of(id);
+        let wanted = Record {
+            owner: if of_description {
+                Owner::Description(description)
+            } else {
+                Owner::Process(self.files_of(id))
+            },
             exclusive: kind == libc::F_WRLCK,
-            start,
-            end: if word(16) == 0 { u64::MAX } else { start.saturating_add_signed(word(16)) },
+            range: range(base, word(8), word(16))?,
+            pid: if of_description { -1 } else { process.vpid },
         };
-        if [libc::F_GETLK, libc::F_OFD_GETLK].contains(&command) {
-            return self.report_lock(id, at, &wanted);
+        if asks {
+            return self.report_lock(id, at, file, &wanted);
         }
-        let waits = [libc::F_SETLKW, libc::F_OFD_SETLKW].contains(&command);
-        self.lock(&wanted, kind == libc::F_UNLCK, waits, Errno::EAGAIN)
+        let access = self.files.get(description).map_or(0, |d| d.flags) & libc::O_ACCMODE;
+        if (kind == libc::F_RDLCK && access == libc::O_WRONLY)
+            || (kind == libc::F_WRLCK && access == libc::O_RDONLY)
+        {
+            return Err(Errno::EBADF.into());
+        }
+        let records = self.locks.records.entry(file).or_default();
+        if kind == libc::F_UNLCK {
+            records.clear(wanted.owner, &wanted.range);
+        } else if records.blocker(&wanted).is_some() {
+            if ![libc::F_SETLKW, libc::F_OFD_SETLKW].contains(&command) {
+                return Err(Errno::EAGAIN.into());
+            }
+            return self.wait_for_lock(id, call, file, wanted);
+        } else {
+            records.set(&wanted);
+        }
+        self.wake(Key::Lock(file.node));
+        returns(0)
     }
 
-    fn report_lock(&self, id: ThreadId, at: u64, wanted: &FileLock) -> Handled {
-        let Some(held) = self.locks.iter().find(|held| held.conflicts(wanted)) else {
+    /// Waits, unless it would be for ever: processes that wait for each other (fcntl(2), EDEADLK).
+    fn wait_for_lock(&mut self, id: ThreadId, call: &Call, file: LockedFile, wanted: Record) -> Handled {
+        if matches!(wanted.owner, Owner::Process(_)) {
+            let waits = |thread: ThreadId, call: &Call| {
+                let thread = self.threads.get(&thread).filter(|_| thread != id);
+                thread.is_some_and(|thread| {
+                    thread.call == Some(*call) && matches!(thread.state, State::Parked(_) | State::Retry)
+                })
+            };
+            if self.locks.is_deadlock(file, &wanted, waits) {
+                return Err(Errno::EDEADLK.into());
+            }
+            self.locks.waits.insert(id, (*call, file, wanted));
+        }
+        Ok(Outcome::Park(vec![Key::Lock(file.node)]))
+    }
+
+    fn report_lock(&self, id: ThreadId, at: u64, file: LockedFile, wanted: &Record) -> Handled {
+        let Some(held) = self.locks.records.get(&file).and_then(|records| records.blocker(wanted)) else {
             self.store(id, at, &(libc::F_UNLCK as u16).to_le_bytes())?;
             return returns(0);
         };
         let kind = if held.exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
-        let pid = match held.owner {
-            Owner::Process(process) => self.processes.get(&process).map_or(-1, |p| p.vpid),
-            Owner::Description(_) => -1,
-        };
-        let len = if held.end == u64::MAX { 0 } else { held.end - held.start };
+        let len = if held.range.end == END { 0 } else { held.range.end - held.range.start };
         self.store(id, at, &(kind as u16).to_le_bytes())?;
-        self.store(id, at + 2, &0_u16.to_le_bytes())?;
-        self.store_words(id, at + 8, &[held.start, len])?;
-        self.store(id, at + 24, &pid.to_le_bytes())?;
+        self.store(id, at + 2, &(libc::SEEK_SET as u16).to_le_bytes())?;
+        self.store_words(id, at + 8, &[held.range.start, len])?;
+        self.store(id, at + 24, &held.pid.to_le_bytes())?;
         returns(0)
     }
 
-    fn lock(&mut self, wanted: &FileLock, unlock: bool, waits: bool, refused: Errno) -> Handled {
-        if !unlock && self.locks.iter().any(|held| held.conflicts(wanted)) {
-            if waits {
-                return Ok(Outcome::Park(vec![Key::Lock(wanted.node)]));
-            }
-            return Err(refused.into());
+    /// A process closes a descriptor: its POSIX locks of that file go, by whichever descriptor they were set.
+    pub(in crate::sandbox) fn release_posix_locks(&mut self, files: FilesId, id: DescriptionId) {
+        if !self.locks.holds(files) {
+            return;
         }
-        self.cut_locks(wanted);
-        if !unlock {
-            self.locks.push(*wanted);
+        if let Ok(file) = self.locked_file(id) {
+            let nodes = self.locks.release_process(files, file);
+            nodes.into_iter().for_each(|node| self.wake(Key::Lock(node)));
         }
-        self.wake(Key::Lock(wanted.node));
-        returns(0)
-    }
-
-    /// Takes the range of `wanted` out of what its owner holds already.
-    fn cut_locks(&mut self, wanted: &FileLock) {
-        let mut kept = Vec::new();
-        for held in self.locks.drain(..) {
-            if !held.same_file(wanted)
-                || held.owner != wanted.owner
-                || held.end <= wanted.start
-                || wanted.end <= held.start
-            {
-                kept.push(held);
-                continue;
-            }
-            if held.start < wanted.start {
-                kept.push(FileLock { end: wanted.start, ..held });
-            }
-            if held.end > wanted.end {
-                kept.push(FileLock { start: wanted.end, ..held });
-            }
-        }
-        self.locks = kept;
     }
 
     /// A description is gone, and its locks with it.
     pub(in crate::sandbox) fn release_locks(&mut self, id: DescriptionId) {
-        self.release(Owner::Description(id));
+        let nodes = self.locks.release_description(id);
+        nodes.into_iter().for_each(|node| self.wake(Key::Lock(node)));
     }
+}
 
-    /// A process is gone, and its locks with it.
-    pub(in crate::sandbox) fn release_locks_of(&mut self, id: ProcessId) {
-        self.release(Owner::Process(id));
+/// The bytes of a lock: `len` of them from `start`, before it if that is negative, as far as a file can reach if it is 0.
+fn range(base: i64, start: i64, len: i64) -> Result<Range<u64>, Errno> {
+    let start = base.checked_add(start).ok_or(Errno::EOVERFLOW)?;
+    let from = if len < 0 { start.checked_add(len).ok_or(Errno::EINVAL)? } else { start };
+    let from = u64::try_from(from).map_err(|_| Errno::EINVAL)?;
+    match len {
+        0 => Ok(from..END),
+        1.. => {
+            let end = from + len.unsigned_abs();
+            if end > END { Err(Errno::EOVERFLOW) } else { Ok(from..end) }
+        }
+        _ => Ok(from..from + len.unsigned_abs()),
     }
+}
 
-    fn release(&mut self, owner: Owner) {
-        let Some(node) = self.locks.iter().find(|held| held.owner == owner).map(|held| held.node) else {
-            return;
-        };
-        self.locks.retain(|held| held.owner != owner);
-        self.wake(Key::Lock(node));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_those_of_fcntl() {
+        assert_eq!(range(10, 5, 0), Ok(15..END));
+        assert_eq!(range(0, 10, -3), Ok(7..10));
+        assert_eq!(range(0, 2, -3), Err(Errno::EINVAL));
+        assert_eq!(range(0, -1, 5), Err(Errno::EINVAL));
+        assert_eq!(range(0, i64::MAX, 1), Ok(END - 1..END));
+        assert_eq!(range(0, i64::MAX, 2), Err(Errno::EOVERFLOW));
+        assert_eq!(range(i64::MAX, 1, 1), Err(Errno::EOVERFLOW));
     }
 }

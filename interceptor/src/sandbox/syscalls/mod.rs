@@ -7,8 +7,10 @@ mod disk;
 mod file;
 mod futex;
 mod identity;
+mod ids;
 mod limits;
-pub mod locks;
+mod locks;
+mod mapping;
 mod names;
 mod pipe;
 mod poll;
@@ -80,13 +82,15 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_sendfile => s.sendfile(id, call),
         libc::SYS_lseek => s.lseek(id, call),
         libc::SYS_fsync | libc::SYS_fdatasync => s.fsync(id, a),
-        libc::SYS_sync_file_range => s.fsync(id, a),
         libc::SYS_sync | libc::SYS_syncfs => s.sync(id, call),
-        libc::SYS_msync => Ok(Outcome::Continue),
+        // It begins write-back at most, and promises nothing.
+        libc::SYS_sync_file_range => s.native(id),
         libc::SYS_ftruncate => s.ftruncate(id, a, b),
         libc::SYS_truncate => s.truncate(id, call),
         libc::SYS_fallocate => s.fallocate(id, call),
         libc::SYS_fadvise64 | libc::SYS_readahead => super::guest::returns(0),
+        // mapping.rs
+        libc::SYS_msync => s.msync(id, call),
         // aio.rs
         libc::SYS_io_setup => s.io_setup(id, call),
         libc::SYS_io_destroy => s.io_destroy(id, call),
@@ -142,6 +146,15 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
             Err(nix::errno::Errno::ENODATA.into())
         }
         libc::SYS_listxattr | libc::SYS_llistxattr | libc::SYS_flistxattr => super::guest::returns(0),
+        // ids.rs
+        libc::SYS_setuid
+        | libc::SYS_setgid
+        | libc::SYS_setreuid
+        | libc::SYS_setregid
+        | libc::SYS_setresuid
+        | libc::SYS_setresgid => s.set_ids(id, call),
+        libc::SYS_setfsuid | libc::SYS_setfsgid => s.set_file_id(id, call),
+        libc::SYS_setgroups => s.set_groups(id, a, b),
         // stat.rs
         libc::SYS_stat => s.stat_path(id, here(0), b, 0),
         libc::SYS_lstat => s.stat_path(id, here(0), b, libc::AT_SYMLINK_NOFOLLOW as u64),

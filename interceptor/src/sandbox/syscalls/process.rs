@@ -236,12 +236,19 @@ impl Sandbox {
         }
         self.cancel_process_timers(process);
         self.end_aio(process)?;
-        let files = self.files_of(id);
-        let files = self.files.copy(files);
-        if let Some(own) = self.thread_mut(id).own_files.take() {
-            self.leave_files(own);
+        let own = self.thread_mut(id).own_files.take();
+        let shares = own.unwrap_or(self.processes[&process].files);
+        if own.is_some() {
+            self.leave_files(self.processes[&process].files);
         }
-        self.leave_files(self.processes[&process].files);
+        // A table that nobody else uses stays the same one, for locks belong to it.
+        let files = if self.files.is_shared(shares) {
+            let files = self.files.copy(shares);
+            self.leave_files(shares);
+            files
+        } else {
+            shares
+        };
         for (fd, slot) in self.files.slots(files) {
             if slot.close_on_exec {
                 self.close_descriptor(files, fd);

@@ -19,6 +19,14 @@ const CLOEXEC: u64 = libc::SOCK_CLOEXEC as u64;
 /// Messages in one call of the `mmsg` family (the kernel's own bound).
 const MESSAGES_MAX: u64 = 1024;
 
+/// What a call that receives finds.
+enum Arrival {
+    /// So many bytes; of a message that may not have fitted.
+    Some { count: usize, cut: bool },
+    /// Nothing: the call waits.
+    None(Outcome),
+}
+
 impl Sandbox {
     fn socket_of(&self, id: ThreadId, fd: u64) -> Result<(DescriptionId, SocketId), Trouble> {
         let description = self.description(id, fd)?;
@@ -30,29 +38,20 @@ impl Sandbox {
 
     pub(super) fn socket(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [family, kind, protocol, ..] = call.args;
-        let domain = match family as i32 {
-            libc::AF_INET => Domain::V4,
-            libc::AF_INET6 => Domain::V6,
-            libc::AF_UNIX => Domain::Unix,
-            _ => return Err(Errno::EAFNOSUPPORT.into()),
-        };
-        let socket_kind = socket_kind(kind)?;
-        let ordinary = [0, libc::IPPROTO_TCP as u64, libc::IPPROTO_UDP as u64].contains(&protocol);
-        if !ordinary {
-            return Err(Errno::EPROTONOSUPPORT.into());
-        }
+        let (domain, socket_kind) = identify(family, kind, protocol)?;
         let host = self.nodes[self.thread(id).node].host;
         let socket = self.net.socket(host, domain, socket_kind)?;
         self.place(id, call, Kind::Socket(socket), kind)
     }
 
     pub(super) fn socketpair(&mut self, id: ThreadId, call: &Call) -> Handled {
-        let [family, kind, _, to, ..] = call.args;
-        if family as i32 != libc::AF_UNIX {
+        let [family, kind, protocol, to, ..] = call.args;
+        let (domain, socket_kind) = identify(family, kind, protocol)?;
+        if domain != Domain::Unix {
             return Err(Errno::EOPNOTSUPP.into());
         }
         let host = self.nodes[self.thread(id).node].host;
-        let (a, b) = self.net.socketpair(host, socket_kind(kind)?);
+        let (a, b) = self.net.socketpair(host, socket_kind);
         self.place_pair(id, call, to, kind & (NONBLOCK | CLOEXEC), Kind::Socket(a), Kind::Socket(b))
     }
 
@@ -117,8 +116,10 @@ impl Sandbox {
     pub(super) fn connect(&mut self, id: ThreadId, fd: u64, address: u64, len: u64) -> Handled {
         let (description, socket) = self.socket_of(id, fd)?;
         let nonblocking = self.files.get(description).is_none_or(|d| d.nonblocking);
+        let unix = self.net.identity(socket).is_some_and(|(_, domain, _)| domain == Domain::Unix);
         if self.thread(id).call.is_some() {
             return match self.net.connect_result(socket) {
+                Err(Errno::EAGAIN) if unix => self.wait_for_socket(id, description, socket, 0, true),
                 Err(Errno::EAGAIN) => Ok(Outcome::Park(vec![Key::Description(description)])),
                 other => {
                     other?;
@@ -135,6 +136,8 @@ impl Sandbox {
             Err(Errno::EINPROGRESS | Errno::EALREADY) if !nonblocking => {
                 Ok(Outcome::Park(vec![Key::Description(description)]))
             }
+            // A listener whose backlog is full (unix(7)).
+            Err(Errno::EAGAIN) if unix => self.wait_for_socket(id, description, socket, 0, true),
             other => {
                 other?;
                 returns(0)
@@ -243,20 +246,43 @@ impl Sandbox {
         flags: u64,
         from: (u64, u64),
     ) -> Handled {
+        match self.receive(id, fd, vector, flags, from)? {
+            Arrival::Some { count, .. } => returns(count),
+            Arrival::None(outcome) => Ok(outcome),
+        }
+    }
+
+    fn receive(
+        &mut self,
+        id: ThreadId,
+        fd: u64,
+        vector: &Vector,
+        flags: u64,
+        from: (u64, u64),
+    ) -> Result<Arrival, Trouble> {
         let (description, socket) = self.socket_of(id, fd)?;
+        let inet = self.net.identity(socket).is_some_and(|(_, domain, _)| domain != Domain::Unix);
+        let stream = self.net.identity(socket).is_some_and(|(_, _, kind)| kind == SocketKind::Stream);
+        if flags as i32 & libc::MSG_OOB != 0 {
+            return Err(if inet && stream { Errno::EINVAL } else { Errno::EOPNOTSUPP }.into());
+        }
+        if flags as i32 & libc::MSG_ERRQUEUE != 0 && inet {
+            return Err(Errno::EAGAIN.into());
+        }
         let max = vector.iter().map(|buffer| buffer.1).fold(0, usize::saturating_add).min(1 << 24);
         let peek = flags as i32 & libc::MSG_PEEK != 0;
         let wanted = if flags as i32 & libc::MSG_WAITALL != 0 { max } else { 1 };
-        let stream = self.net.identity(socket).is_some_and(|(_, _, kind)| kind == SocketKind::Stream);
         if stream
             && wanted > 1
             && self.net.available(socket) < wanted
             && !self.net.readiness(socket).intersects(crate::net::Ready::RDHUP)
         {
-            return self.wait_for_socket(id, description, socket, flags, false);
+            return self.wait_for_socket(id, description, socket, flags, false).map(Arrival::None);
         }
         let received = match self.net.recv(socket, max, peek, self.now) {
-            Err(Errno::EAGAIN) => return self.wait_for_socket(id, description, socket, flags, false),
+            Err(Errno::EAGAIN) => {
+                return self.wait_for_socket(id, description, socket, flags, false).map(Arrival::None);
+            }
             other => other?,
         };
         self.scatter(id, vector, &received.bytes)?;
@@ -267,12 +293,12 @@ impl Sandbox {
         if let Some(address) = &received.from {
             self.store_address(id, from.0, from.1, address)?;
         } else if from.1 != 0 && from.0 != 0 {
+            self.address_room(id, from.1)?;
             self.store(id, from.1, &0_u32.to_le_bytes())?;
         }
+        let (count, beyond) = (received.bytes.len(), received.truncated_len);
         let whole = flags as i32 & libc::MSG_TRUNC != 0;
-        returns(
-            if whole { received.bytes.len() + received.truncated_len } else { received.bytes.len() } as u64
-        )
+        Ok(Arrival::Some { count: count + if whole { beyond } else { 0 }, cut: beyond > 0 })
     }
 
     /// `struct msghdr`: name, its length, vector, its length, control, its length, flags; 56 bytes.
@@ -297,13 +323,16 @@ impl Sandbox {
         let word = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("eight bytes"));
         let vector = self.load_vector(id, word(16), word(24))?;
         let len = if word(0) == 0 { 0 } else { message + 8 };
-        let outcome = self.recvfrom(id, fd, &vector, flags, (word(0), len))?;
-        if matches!(outcome, Outcome::Return(_)) {
-            // No control messages, no flags.
-            self.store_words(id, message + 40, &[0])?;
-            self.store(id, message + 48, &0_u32.to_le_bytes())?;
+        match self.receive(id, fd, &vector, flags, (word(0), len))? {
+            Arrival::None(outcome) => Ok(outcome),
+            Arrival::Some { count, cut } => {
+                // No control messages.
+                self.store_words(id, message + 40, &[0])?;
+                let told = if cut { libc::MSG_TRUNC } else { 0 } | flags as i32 & libc::MSG_CMSG_CLOEXEC;
+                self.store(id, message + 48, &told.to_le_bytes())?;
+                returns(count)
+            }
         }
-        Ok(outcome)
     }
 
     /// `struct mmsghdr`: a msghdr and the number of bytes, padded to 64.
@@ -384,12 +413,15 @@ impl Sandbox {
 
     /// Reads a `sockaddr`.
     fn load_address(&self, id: ThreadId, at: u64, len: u64) -> Result<Address, Trouble> {
-        let bytes = self.load(id, at, (len as usize).min(128))?;
+        if len as u32 > 128 {
+            return Err(Errno::EINVAL.into());
+        }
+        let bytes = self.load(id, at, len as u32 as usize)?;
         let family =
             bytes.first_chunk::<2>().map(|b| i32::from(u16::from_le_bytes(*b))).ok_or(Errno::EINVAL)?;
         let port = || bytes.get(2..4).map(|b| u16::from_be_bytes([b[0], b[1]])).ok_or(Errno::EINVAL);
         match family {
-            libc::AF_INET if bytes.len() >= 8 => {
+            libc::AF_INET if bytes.len() >= 16 => {
                 let ip = Ipv4Addr::new(bytes[4], bytes[5], bytes[6], bytes[7]);
                 Ok(Address::Inet(SocketAddr::from((ip, port()?))))
             }
@@ -413,8 +445,15 @@ impl Sandbox {
                     }
                 }))
             }
+            libc::AF_INET | libc::AF_INET6 => Err(Errno::EINVAL.into()),
             _ => Err(Errno::EAFNOSUPPORT.into()),
         }
+    }
+
+    /// The room for an address that a call is told.
+    fn address_room(&self, id: ThreadId, len: u64) -> Result<usize, Trouble> {
+        let room = self.thread(id).tid.read_u32(len)?;
+        usize::try_from(room as i32).map_err(|_| Errno::EINVAL.into())
     }
 
     /// Writes a `sockaddr` into a buffer whose size stands at `len`, and its true size there.
@@ -423,19 +462,40 @@ impl Sandbox {
             return Ok(());
         }
         let bytes = layout(address);
-        let room = self.thread(id).tid.read_u32(len)? as usize;
+        let room = self.address_room(id, len)?;
         self.store(id, at, &bytes[..bytes.len().min(room)])?;
         self.store(id, len, &(bytes.len() as u32).to_le_bytes())
     }
 }
 
-fn socket_kind(kind: u64) -> Result<SocketKind, Errno> {
-    match kind as i32 & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) {
-        libc::SOCK_STREAM => Ok(SocketKind::Stream),
-        libc::SOCK_DGRAM => Ok(SocketKind::Dgram),
-        libc::SOCK_SEQPACKET => Ok(SocketKind::SeqPacket),
-        _ => Err(Errno::ESOCKTNOSUPPORT),
+/// The domain and kind of a socket, or what the kernel says of arguments that make none (socket(2)).
+fn identify(family: u64, kind: u64, protocol: u64) -> Result<(Domain, SocketKind), Errno> {
+    const KINDS: i32 = 0xf;
+    const KIND_MAX: i32 = 10;
+    let kind = kind as i32;
+    if kind & !KINDS & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 || kind & KINDS > KIND_MAX {
+        return Err(Errno::EINVAL);
     }
+    let domain = match family as i32 {
+        libc::AF_INET => Domain::V4,
+        libc::AF_INET6 => Domain::V6,
+        libc::AF_UNIX => Domain::Unix,
+        _ => return Err(Errno::EAFNOSUPPORT),
+    };
+    let protocol = protocol as i32;
+    let fits = |own: i32| protocol == 0 || protocol == own;
+    let kind = match (domain, kind & KINDS) {
+        (Domain::Unix, _) if !fits(libc::PF_UNIX) => return Err(Errno::EPROTONOSUPPORT),
+        (Domain::Unix, libc::SOCK_SEQPACKET) => SocketKind::SeqPacket,
+        (Domain::Unix, libc::SOCK_STREAM) => SocketKind::Stream,
+        (Domain::Unix, libc::SOCK_DGRAM | libc::SOCK_RAW) => SocketKind::Dgram,
+        (_, libc::SOCK_STREAM) if fits(libc::IPPROTO_TCP) => SocketKind::Stream,
+        (_, libc::SOCK_DGRAM) if fits(libc::IPPROTO_UDP) => SocketKind::Dgram,
+        (_, libc::SOCK_RAW) if protocol != 0 => return Err(Errno::EPERM),
+        (_, libc::SOCK_STREAM | libc::SOCK_DGRAM | libc::SOCK_RAW) => return Err(Errno::EPROTONOSUPPORT),
+        _ => return Err(Errno::ESOCKTNOSUPPORT),
+    };
+    Ok((domain, kind))
 }
 
 fn layout(address: &Address) -> Vec<u8> {

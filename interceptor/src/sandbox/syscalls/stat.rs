@@ -1,6 +1,6 @@
 //! What is told of files: virtual inode numbers and times, sizes and modes as they are.
 
-use crate::disk::InodeKey;
+use crate::disk::{Disk, InodeKey};
 use crate::sandbox::files::Kind;
 use crate::sandbox::find::{Found, Named};
 use crate::sandbox::guest::{Handled, Trouble, returns};
@@ -9,7 +9,7 @@ use crate::sandbox::process_files::ProcessFile;
 use crate::sandbox::task::{Call, ThreadId};
 use crate::sandbox::{EPOCH_NS, Sandbox};
 use nix::errno::Errno;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -24,11 +24,16 @@ struct Facts {
     /// Of a device: which one.
     special: u64,
     size: u64,
+    /// Blocks of 512 bytes that it holds.
+    blocks: u64,
     time_ns: u64,
 }
 
 impl Sandbox {
-    fn facts(&mut self, id: ThreadId, metadata: &Metadata, path: &Path) -> Facts {
+    /// Where `file` is given, it is the file itself, open: its holes are looked for.
+    fn facts(&mut self, id: ThreadId, metadata: &Metadata, path: &Path, file: Option<&File>) -> Facts {
+        let size = if metadata.is_dir() { 4096 } else { metadata.len() };
+        let held = file.filter(|_| metadata.is_file()).and_then(|file| Disk::blocks(file, metadata).ok());
         let node = self.thread(id).node;
         let own = self.home_of(id).own(path).map(|own| own.what);
         let disk = &mut self.nodes[node].disk;
@@ -55,7 +60,8 @@ impl Sandbox {
             user,
             group,
             special: metadata.rdev(),
-            size: if metadata.is_dir() { 4096 } else { metadata.len() },
+            size,
+            blocks: held.unwrap_or_else(|| size.div_ceil(4096) * 8),
             time_ns,
         }
     }
@@ -76,8 +82,12 @@ impl Sandbox {
     fn facts_of_descriptor(&mut self, id: ThreadId, fd: u64) -> Result<Facts, Trouble> {
         let description = self.description(id, fd)?;
         let odd = |mode: u32| Facts { inode: u64::from(description.0), mode, ..Facts::odd() };
+        let mut file = None;
         let (metadata, path) = match self.files.get(description).map(|d| &d.kind) {
-            Some(Kind::Disk { reader, path, .. }) => (reader.metadata()?, path.clone()),
+            Some(Kind::Disk { reader, path, .. }) => {
+                file = Some(reader.try_clone()?);
+                (reader.metadata()?, path.clone())
+            }
             Some(Kind::Directory { path, .. }) if self.is_of_process(path) => {
                 return self.facts_of_process_file(id, &ProcessFile::Directory(path.clone()));
             }
@@ -101,7 +111,7 @@ impl Sandbox {
             Some(_) => return Ok(odd(0o600)),
             None => return Err(Errno::EBADF.into()),
         };
-        Ok(self.facts(id, &metadata, &path))
+        Ok(self.facts(id, &metadata, &path, file.as_ref()))
     }
 
     pub(super) fn stat_path(&mut self, id: ThreadId, named: Named, to: u64, flags: u64) -> Handled {
@@ -125,7 +135,10 @@ impl Sandbox {
         match self.find_path(id, named.directory, &name, follow)? {
             Found::Spot(spot) => {
                 let metadata = spot.metadata()?;
-                Ok(self.facts(id, &metadata, &spot.path))
+                // Only a file with holes is looked into.
+                let sparse = metadata.is_file() && metadata.blocks() * 512 < metadata.len();
+                let file = spot.on_disk().filter(|_| sparse).and_then(|path| File::open(path).ok());
+                Ok(self.facts(id, &metadata, &spot.path, file.as_ref()))
             }
             Found::Process(file) => self.facts_of_process_file(id, &file),
         }
@@ -182,6 +195,7 @@ impl Facts {
             group: 0,
             special: 0,
             size: 0,
+            blocks: 0,
             time_ns: EPOCH_NS,
         }
     }
@@ -193,7 +207,6 @@ impl Facts {
     /// `struct stat` of x86-64: 144 bytes.
     fn stat(&self) -> Vec<u8> {
         let (s, ns) = self.times();
-        let blocks = self.size.div_ceil(4096) * 8;
         // mode and uid share a word, gid and padding the next.
         let words = [
             self.device,
@@ -204,7 +217,7 @@ impl Facts {
             self.special,
             self.size,
             4096,
-            blocks,
+            self.blocks,
             s,
             ns,
             s,
@@ -229,7 +242,7 @@ impl Facts {
         u32s(&mut bytes, &[libc::STATX_BASIC_STATS | libc::STATX_BTIME, 4096]);
         u64s(&mut bytes, &[0]);
         u32s(&mut bytes, &[self.links as u32, self.user, self.group, self.mode & 0xffff]);
-        u64s(&mut bytes, &[self.inode, self.size, self.size.div_ceil(4096) * 8, 0]);
+        u64s(&mut bytes, &[self.inode, self.size, self.blocks, 0]);
         for _ in 0..4 {
             u64s(&mut bytes, &[s]);
             u32s(&mut bytes, &[ns as u32, 0]);
@@ -247,12 +260,15 @@ mod tests {
 
     #[test]
     fn layouts_have_the_sizes_of_the_kernel() {
-        let facts = Facts { inode: 7, mode: 0o100_644, size: 5, time_ns: 1_500_000_000, ..Facts::odd() };
+        let facts =
+            Facts { inode: 7, mode: 0o100_644, size: 5, blocks: 8, time_ns: 1_500_000_000, ..Facts::odd() };
         let (stat, statx) = (facts.stat(), facts.statx());
         assert_eq!((stat.len(), statx.len()), (144, 256));
         let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
         // st_ino, st_size, st_mtime; stx_ino, stx_size, stx_mtime.
         assert_eq!([word(&stat, 8), word(&stat, 48), word(&stat, 88)], [7, 5, 1]);
+        // st_blocks, stx_blocks.
+        assert_eq!([word(&stat, 64), word(&statx, 48)], [8, 8]);
         assert_eq!([word(&statx, 32), word(&statx, 40), word(&statx, 112)], [7, 5, 1]);
     }
 }
