@@ -14,6 +14,11 @@ const FIRST_STEPS: u64 = 8;
 /// Steps of each try once it is known what every order holds, for each event, before one of them takes the rest.
 const GUESS_STEPS: u64 = 64;
 
+/// Where transactions are left out, one try takes at most this part of the steps that are left, but [`SHARE_LEAST`] in any
+/// case.
+const SHARE: u64 = 16;
+const SHARE_LEAST: u64 = 10_000;
+
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
@@ -151,8 +156,12 @@ impl Question<'_> {
                 let end = (start + block).min(part.txns.len());
                 let rest = [&part.txns[..start], &part.txns[end..]].concat();
                 let rest = Part { txns: rest, keys: part.keys.clone() };
-                *steps = steps.saturating_sub(rest.txns.len() as u64);
-                match self.of_part(&rest, steps) {
+                // one hard try does not take all that is left
+                let share = (*steps / SHARE).max(SHARE_LEAST).min(*steps);
+                let mut left = share.saturating_sub(rest.txns.len() as u64);
+                let fate = self.of_part(&rest, &mut left);
+                *steps -= share - left;
+                match fate {
                     Fate::None(txns) => {
                         is_smaller = true;
                         part.txns = txns;
