@@ -57,6 +57,9 @@ pub fn main() -> ExitCode {
         Command::Repeat { what, repeats } => gauge::repeat(*what, *repeats),
     };
     let exit = result.unwrap_or_else(|error| {
+        if interrupt::is_wished() {
+            return Exit::Interrupted;
+        }
         // nobody left to tell: the exit code still says it
         let _ = writeln!(std::io::stderr(), "fuzz: {}", told(&error));
         Exit::Usage

@@ -19,6 +19,11 @@ pub fn wish() -> Option<Arc<AtomicBool>> {
     WISH.get().cloned()
 }
 
+/// Whether the user or the system has asked the program to stop.
+pub fn is_wished() -> bool {
+    WISH.get().is_some_and(|stop| stop.load(Ordering::Relaxed))
+}
+
 /// A flag that is set when the user or the system asks the program to stop. Must be called before other threads are
 /// started, so that all of them leave the signals to the one that waits here.
 pub fn flag() -> Arc<AtomicBool> {

@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::OpenOptions;
 use std::io::{self, BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -109,6 +109,9 @@ impl Link {
             let _ = child.kill();
         }
         match child.wait() {
+            Ok(status) if ended_alone && status.signal() == Some(nix::libc::SIGKILL) => {
+                "it was killed (SIGKILL), as the host does when it runs out of memory".into()
+            }
             Ok(status) if ended_alone => format!("it ended by itself: {status}"),
             Ok(status) => format!("it was given up: {status}"),
             Err(error) => format!("it is gone: {error}"),

@@ -329,6 +329,7 @@ impl Sandbox {
     /// # Errors
     /// When the room's files cannot be prepared.
     pub fn new(room: &Room, config: Config) -> Result<Self, Error> {
+        tracer::raise_descriptor_limit();
         let root = room.root().to_path_buf();
         let time = Time::begin(config.clock)?;
         let mut net = Net::new(config.seed);
