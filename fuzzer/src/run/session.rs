@@ -434,8 +434,7 @@ impl Session {
             (Verdict::Violation(violation), _) => Verdict::Violation(violation),
             (_, Some(why)) => Verdict::Unknown { why },
             // Who was never served was promised nothing.
-            (Verdict::Valid, None) => tally.in_vain().map_or(Verdict::Valid, |why| Verdict::Unknown { why }),
-            (verdict, None) => verdict,
+            (verdict, None) => tally.in_vain().map_or(verdict, |why| Verdict::Unknown { why }),
         };
         let detail = self.options.detail.then(|| {
             Box::new(Detail {

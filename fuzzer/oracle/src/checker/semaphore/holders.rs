@@ -393,7 +393,7 @@ fn report(
         true => ("overlap-not-closed", format!("{who}, and this outlasted what is allowed after a loss")),
     };
     let still =
-        failed.map(|release| format!("this release failed, so p{} still held: {release}", release.process));
+        failed.map(|release| format!("this release failed, so {} still held: {release}", release.who()));
     judgement.violation(kind, at_ns, what, evidence(&concerned, still));
 }
 
