@@ -127,7 +127,7 @@ impl Sandbox {
         At::of(path).is_some()
     }
 
-    fn process_numbered(&self, node: usize, vpid: i32) -> Option<(ProcessId, &Process)> {
+    fn process_called(&self, node: usize, vpid: i32) -> Option<(ProcessId, &Process)> {
         let found = self.processes.iter().find(|(_, process)| process.node == node && process.vpid == vpid);
         found.map(|(&id, process)| (id, process))
     }
@@ -143,7 +143,7 @@ impl Sandbox {
                 "self" => Step::Link(vpid.to_string().into()),
                 "thread-self" => Step::Link(format!("{vpid}/task/{}", self.thread(id).vtid).into()),
                 number if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    let process = number.parse().ok().and_then(|vpid| self.process_numbered(node, vpid));
+                    let process = number.parse().ok().and_then(|vpid| self.process_called(node, vpid));
                     if process.is_none() {
                         return Err(Errno::ENOENT.into());
                     }
@@ -154,7 +154,7 @@ impl Sandbox {
         }
         let Some(place) = At::of(at) else { return Ok(Step::Elsewhere) };
         let (At::Process(vpid) | At::Tasks(vpid) | At::Task(vpid) | At::Descriptors(vpid)) = place;
-        let (process, of) = self.process_numbered(node, vpid).ok_or(Errno::ENOENT)?;
+        let (process, of) = self.process_called(node, vpid).ok_or(Errno::ENOENT)?;
         match place {
             At::Process(_) | At::Task(_) => self.step_in_process(node, (process, of), text?, path),
             At::Tasks(_) => {
@@ -272,7 +272,7 @@ impl Sandbox {
     pub(super) fn names_in_process(&self, node: usize, path: &Path) -> Result<Vec<String>, Trouble> {
         let at = At::of(path).ok_or(Errno::ENOENT)?;
         let (At::Process(vpid) | At::Tasks(vpid) | At::Task(vpid) | At::Descriptors(vpid)) = at;
-        let (_, of) = self.process_numbered(node, vpid).ok_or(Errno::ENOENT)?;
+        let (_, of) = self.process_called(node, vpid).ok_or(Errno::ENOENT)?;
         let numbers = |numbers: Vec<i32>| numbers.iter().map(ToString::to_string).collect();
         Ok(match at {
             At::Descriptors(_) => numbers(self.files.slots(of.files).iter().map(|(fd, _)| *fd).collect()),
