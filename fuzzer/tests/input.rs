@@ -444,7 +444,7 @@ fn a_campaign_that_has_lost_its_state_says_what_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     write_server(dir.path());
     let run = || {
-        let words = "run --target ./target.toml --executions 2 --cores 1 --seed 1 --horizon 400ms --shrink 0 --out out";
+        let words = "run --target ./target.toml --executions 1 --cores 1 --seed 1 --horizon 400ms --shrink 0 --out out";
         let output = unbounded(dir.path(), &words.split(' ').collect::<Vec<_>>());
         text(&output.stderr)
     };
