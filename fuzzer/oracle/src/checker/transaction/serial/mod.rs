@@ -3,8 +3,8 @@
 //!
 //! To decide is NP-complete (Papadimitriou, 1979), so the search for an order is bounded: out of steps is unknown. There
 //! is no search where every transaction has read what it overwrites: then the anomalies are all there is to find. Else
-//! the history falls into [`part`]s; of each, [`infer`] says what every order must hold, which is often a contradiction,
-//! and [`mod@search`] looks for an order that does. What has none is made small ([`decide`]) and told ([`tell`]).
+//! the history falls into parts (`part`); of each, `infer` says what every order must hold, which is often a contradiction,
+//! and `search` looks for an order that does. What has none is made small (`decide`) and told (`tell`).
 //!
 //! Under snapshot isolation a transaction has two places in the order, where it reads and where it writes, and two that
 //! write the same register do not overlap (Cerone, Bernardi and Gotsman, CONCUR 2015).
