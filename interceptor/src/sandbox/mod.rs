@@ -521,6 +521,17 @@ impl Node {
     }
 }
 
+impl Node {
+    /// A line that begins with a path on the node's drive, with the path as its programs know it: from its data directory,
+    /// else from the root.
+    fn named_by_node(&self, line: &str) -> String {
+        let data = self.storage.data();
+        let inside = data.strip_prefix(self.storage.disk()).ok().and_then(|data| data.to_str());
+        let rest = inside.and_then(|data| line.strip_prefix(data)?.strip_prefix('/'));
+        rest.map_or_else(|| format!("/{line}"), str::to_owned)
+    }
+}
+
 /// Writes what a node finds on its disk.
 fn place(data: &std::path::Path, files: &[NodeFile]) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;

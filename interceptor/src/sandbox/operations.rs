@@ -135,7 +135,8 @@ impl Sandbox {
         self.net.host_powered_off(host);
         self.aio.forget_node(node);
         self.end_processes(node)?;
-        let lost = self.nodes[node].disk.power_loss(loss)?;
+        let mut lost = self.nodes[node].disk.power_loss(loss)?;
+        lost.told.iter_mut().for_each(|line| *line = self.nodes[node].named_by_node(line));
         self.nodes[node].storage.fresh_memory()?;
         if killed > 0 {
             self.note(host, EventKind::Exit(Exit::Killed));
