@@ -121,8 +121,8 @@ pub fn etc() -> impl Iterator<Item = &'static str> {
 /// Those in /etc that go with the files of this host, and not with those of an image.
 pub const OF_HOST: [&str; 3] = ["passwd", "group", CACHE];
 
-/// Files of /etc that nodes are better without: libraries that are loaded into every program.
-pub const LEFT_OUT: [&str; 1] = ["ld.so.preload"];
+/// Files of /etc that nodes are better without: libraries that are loaded into every program, and passwords.
+pub const LEFT_OUT: [&str; 5] = ["ld.so.preload", "shadow", "shadow-", "gshadow", "gshadow-"];
 
 /// Where the loader finds libraries by their names.
 const CACHE: &str = "ld.so.cache";

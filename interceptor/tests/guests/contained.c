@@ -99,6 +99,7 @@ static void hidden(void) {
         "/dev/sda", "/proc/kcore", "/proc/kallsyms", "/proc/kmsg", "/proc/sysrq-trigger", "/proc/bus", "/proc/acpi",
         "/sys/power", "/sys/kernel/debug", "/sys/fs", "/sys/class", "/srv/n2", "/srv/.system", "/srv/.pages-n1", "/srv/.root",
         "/srv/n1.graveyard", "/srv/n1/../n2", "/srv/n1/../n1.graveyard", "/proc/.passing/file", "/run/dbus", "/run/systemd",
+        "/etc/ld.so.preload",
     };
     for (unsigned i = 0; i < sizeof paths / sizeof *paths; i++) CHECK(paths[i], absent(paths[i]));
     static const char *settings[] = {
