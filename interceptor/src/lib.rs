@@ -4,6 +4,7 @@
 //! It knows nothing of agents, of libafl, or of the names of faults; it offers operations, and the
 //! nemesis in `fuzzer` turns faults into them.
 
+mod cpuid;
 pub mod disk;
 pub mod dissector;
 mod elf;

@@ -147,6 +147,8 @@ impl Sandbox {
         let mapped = map_shared(&mut injection, tid, path.as_os_str().as_bytes());
         self.take_back(node)?;
         mapped?;
+        // Where it cannot be, programs see what there is.
+        let _refused = injection.call(libc::SYS_arch_prctl, [tracer::ARCH_CPUID_SET, 0, 0, 0, 0, 0])?;
         let entry = self.rewrite_vectors(tid, node, injection.stack_pointer())?;
         if !self.time.is_real() {
             self.lead_sleeps(tid, entry)?;

@@ -122,7 +122,15 @@ impl Sandbox {
             }
             self.set_clock_page(self.thread(id).node);
             self.thread(id).tid.resume(signal)?;
-            let stop = self.await_stop(id)?;
+            let mut stop = self.await_stop(id)?;
+            // Not every processor lets this be answered: time and turns are as where it does not.
+            while stop == Stop::Signal(libc::SIGSEGV) && self.answer_cpuid(id)? {
+                if self.stopped.is_some() {
+                    return Ok(());
+                }
+                self.thread(id).tid.resume(0)?;
+                stop = self.await_stop(id)?;
+            }
             let Some(next) = self.handle_stop(id, stop)? else { return Ok(()) };
             signal = next;
             if self.stopped.is_some() || self.is_held(self.thread(id)) {

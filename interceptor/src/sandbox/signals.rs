@@ -22,7 +22,7 @@ impl Sandbox {
     /// A thread is about to receive a signal: the one that it goes on with in the same turn, if any.
     pub(super) fn signal_stop(&mut self, id: ThreadId, signal: i32) -> Result<Option<i32>, Error> {
         let tid = self.thread(id).tid;
-        if signal == libc::SIGSEGV && self.emulate_rdtsc(id)? {
+        if signal == libc::SIGSEGV && (self.emulate_rdtsc(id)? || self.answer_cpuid(id)?) {
             return Ok(None);
         }
         if signal == libc::SIGSTOP {
@@ -120,6 +120,26 @@ impl Sandbox {
         let node = self.thread(id).node;
         let time = self.nodes[node].clock.read(ClockKind::Monotonic, self.now);
         set_counter(&mut registers, time, len);
+        tid.set_registers(&registers)?;
+        self.thread_mut(id).state = State::Ready;
+        Ok(true)
+    }
+
+    /// `cpuid` faults in guests where the processor can do that: it says nothing then that tells processors apart which
+    /// can do the same.
+    pub(super) fn answer_cpuid(&mut self, id: ThreadId) -> Result<bool, Error> {
+        let tid = self.thread(id).tid;
+        let mut registers = tid.registers()?;
+        let mut code = [0_u8; 2];
+        if tid.read(registers.0.rip, &mut code).is_err() || code != tracer::CPUID {
+            return Ok(false);
+        }
+        self.count(id, |who| format!("{who} was asking what the processor is"));
+        let (leaf, subleaf) = (registers.0.rax as u32, registers.0.rcx as u32);
+        let told = crate::cpuid::told(leaf, subleaf, tracer::cpuid(leaf, subleaf)).map(u64::from);
+        let r = &mut registers.0;
+        [r.rax, r.rbx, r.rcx, r.rdx] = told;
+        r.rip += code.len() as u64;
         tid.set_registers(&registers)?;
         self.thread_mut(id).state = State::Ready;
         Ok(true)

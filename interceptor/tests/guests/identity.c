@@ -41,6 +41,10 @@ int main(void) {
     show("urandom", more, 16);
     show("AT_RANDOM", (unsigned char *)getauxval(AT_RANDOM), 16);
     CHECK("a signal stack as on any other machine", !sandboxed() || getauxval(51 /* AT_MINSIGSTKSZ */) == 8192);
+    unsigned what = 1, which = 0, can = 0, more_of_it = 0;
+    __asm__ volatile("cpuid" : "+a"(what), "=b"(which), "+c"(can), "=d"(more_of_it));
+    CHECK("what the processor is", what != 0 && (more_of_it & 1 << 26 /* SSE2 */));
+    CHECK("and not which one", !sandboxed() || !getenv("CPUID") || (which >> 24 == 0 && !(can & 1 << 30 /* RDRAND */)));
     CHECK("and no registers that others lack", !sandboxed() || (syscall(SYS_arch_prctl, 0x1021 /* ARCH_GET_XCOMP_SUPP */, bytes) == -1 && errno == EINVAL));
     int pid = getpid(), tid = syscall(SYS_gettid);
     EQUAL("gettid", tid, pid);

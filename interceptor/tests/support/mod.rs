@@ -57,7 +57,11 @@ pub fn cluster(guests: &[Guest<'_>], seed: u64, limits: Limits) -> Config {
             // No byte code is written next to the sources, and sets are ordered alike.
             ("PYTHONDONTWRITEBYTECODE".into(), "1".into()),
             ("PYTHONUNBUFFERED".into(), "1".into()),
-        ],
+        ]
+        .into_iter()
+        // What the processor says of itself can be answered here.
+        .chain(can_answer_cpuid().then(|| ("CPUID".into(), "1".into())))
+        .collect(),
     };
     Config {
         seed,
@@ -71,6 +75,10 @@ pub fn cluster(guests: &[Guest<'_>], seed: u64, limits: Limits) -> Config {
         clock: Clock::Virtual,
         shown: vec![],
     }
+}
+
+fn can_answer_cpuid() -> bool {
+    std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("cpuid_fault"))
 }
 
 /// Runs the sandbox until virtual second `seconds`, or until node `node` is down.

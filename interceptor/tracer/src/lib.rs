@@ -8,6 +8,7 @@
 //! This is the only crate of the workspace with unsafe code.
 
 mod clock;
+mod cpuid;
 mod filter;
 mod guest;
 mod inject;
@@ -21,6 +22,7 @@ mod stop;
 pub mod vdso;
 
 pub use clock::{NoTsc, host_ns};
+pub use cpuid::{ARCH_CPUID_SET, CPUID, cpuid};
 pub use filter::{Filter, Rule};
 pub use guest::{Call, Registers, Tid};
 pub use inject::Injection;
