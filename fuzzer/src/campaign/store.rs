@@ -243,7 +243,8 @@ impl Store {
         if was_there {
             let why =
                 "campaign.state is gone, or the campaign was killed before it was saved for the first time";
-            return Ok(Some(why.to_owned()));
+            let lost = schedules > 0 || self.findings()? > 0;
+            return Ok(lost.then(|| why.to_owned()));
         }
         let recorded = fs::metadata(self.out.join("events.jsonl")).is_ok_and(|found| found.len() > 0);
         let left = recorded || self.findings()? > 0;
