@@ -3,6 +3,7 @@
 
 use super::inputs::Inputs;
 use crate::launcher::Launcher;
+use crate::plain;
 use crate::target::{Target, build::Binary};
 use interceptor::sandbox::Clock;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 /// The version of `environment.toml`.
 pub const VERSION: u32 = 1;
+
+/// The most bytes that it may have.
+const BYTES_MAX: usize = 1 << 20;
 
 /// Its name in the directory of a finding.
 pub const FILE: &str = "environment.toml";
@@ -114,7 +118,7 @@ impl Environment {
     #[must_use]
     pub fn beside(path: &Path) -> Option<(Self, PathBuf)> {
         let dir = if path.is_dir() { path } else { path.parent()? };
-        let text = std::fs::read_to_string(dir.join(FILE)).ok()?;
+        let text = plain::text(&dir.join(FILE), BYTES_MAX).ok()?;
         Some((toml::from_str(&text).ok()?, dir.to_owned()))
     }
 
