@@ -57,6 +57,7 @@ pub fn machine() -> Vec<Check> {
     let status = read("/proc/self/status").unwrap_or_default();
     vec![
         architecture(std::env::consts::ARCH),
+        processor(&read("/proc/cpuinfo").unwrap_or_default()),
         kernel(&environment::kernel()),
         ptrace(
             read("/proc/sys/kernel/yama/ptrace_scope").as_deref(),
@@ -81,6 +82,20 @@ pub fn machine() -> Vec<Check> {
 fn architecture(name: &str) -> Check {
     let health = if name == "x86_64" { Health::Ok } else { Health::Fail };
     check("architecture", health, name, "run on an x86-64 machine; no other is supported")
+}
+
+/// What programs learn of the processor by asking it.
+fn processor(cpuinfo: &str) -> Check {
+    let flags = cpuinfo.lines().find_map(|line| line.strip_prefix("flags")).unwrap_or_default();
+    if flags.split_whitespace().any(|flag| flag == "cpuid_fault") {
+        return check("processor", Health::Ok, "programs are told what fuzz wants them to know of it", "");
+    }
+    check(
+        "processor",
+        Health::Warn,
+        "programs see which one it is, and may use its random numbers",
+        "use one whose cpuid can be answered (Intel since 2012) for findings that replay on other machines",
+    )
 }
 
 fn kernel(text: &str) -> Check {
@@ -274,6 +289,8 @@ mod tests {
     fn a_check_that_is_not_ok_says_what_to_do() {
         let checks = [
             architecture("aarch64"),
+            processor("processor\t: 0\nflags\t\t: fpu cpuid_fault sse2\n"),
+            processor("processor\t: 0\nflags\t\t: fpu sse2\n"),
             kernel("Linux 4.4.0-generic x86_64"),
             kernel("Linux 4.19.1 x86_64"),
             kernel("Linux 6.1.0-18-amd64 x86_64"),
@@ -298,6 +315,8 @@ mod tests {
             .collect();
         insta::assert_snapshot!(shown.join("\n"), @"
     architecture fail aarch64 > run on an x86-64 machine; no other is supported.
+    processor    ok   programs are told what fuzz wants them to know of it > .
+    processor    warn programs see which one it is, and may use its random numbers > use one whose cpuid can be answered (Intel since 2012) for findings that replay on other machines.
     kernel       fail Linux 4.4.0-generic x86_64 > use Linux 5.12 or later; what the sandbox needs of older ones is not tested.
     kernel       warn Linux 4.19.1 x86_64 > use Linux 5.12 or later; what the sandbox needs of older ones is not tested.
     kernel       ok   Linux 6.1.0-18-amd64 x86_64 > .

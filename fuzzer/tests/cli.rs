@@ -259,6 +259,7 @@ fn the_doctor_reports_every_check() {
         report["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     let all = [
         "architecture",
+        "processor",
         "kernel",
         "ptrace",
         "seccomp",
