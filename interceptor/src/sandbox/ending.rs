@@ -89,7 +89,14 @@ impl Sandbox {
                     call(tid)
                 )
             }
-            Overrun::Memory { bytes } => format!("{}; {who} was running, {place}", self.told_memory(bytes)),
+            Overrun::Memory { bytes } => {
+                let ran = if self.by_tid.contains_key(&tid.0) {
+                    format!("; {who} was running, {place}")
+                } else {
+                    String::new()
+                };
+                format!("{}{ran}", self.told_memory(bytes))
+            }
         };
         self.stop_run(why);
         true

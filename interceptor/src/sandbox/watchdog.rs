@@ -161,31 +161,32 @@ impl Watcher {
     fn look(&mut self) {
         let turn = self.shared.turn.load(SeqCst);
         let (thread, process) = (Tid(turn as u32 as i32), Tid(self.shared.process.load(SeqCst)));
-        if thread.0 == 0 {
-            return;
-        }
-        if let Some((told, looks)) = &mut self.told
-            && *told == turn
-        {
-            *looks += 1;
-            if *looks > LOOKS_TO_STOP {
-                // One that is gone does not run either.
-                let _gone = process.send_process_signal(libc::SIGKILL);
+        let runs = thread.0 != 0;
+        if let Some((told, looks)) = &mut self.told {
+            // Once is enough: the run is over. But who was told to stop must do so.
+            if runs && *told == turn {
+                *looks += 1;
+                if *looks > LOOKS_TO_STOP {
+                    // One that is gone does not run either.
+                    let _gone = process.send_process_signal(libc::SIGKILL);
+                }
             }
             return;
         }
-        let Some(used_ns) = processor_ns(process, thread) else { return };
-        let spins = self.gauge.judge(turn, used_ns, || is_asleep(process, thread));
-        let overrun = spins.or_else(|| self.memory());
-        let Some(overrun) = overrun else { return };
-        // The turn may be over meanwhile: then the thread neither spins nor waits.
-        if self.shared.turn.load(SeqCst) != turn {
+        let used_ns = if runs { processor_ns(process, thread) } else { None };
+        let spins = used_ns.and_then(|ns| self.gauge.judge(turn, ns, || is_asleep(process, thread)));
+        let Some(overrun) = spins.or_else(|| self.memory()) else { return };
+        // The turn may be over meanwhile: then the thread neither spins nor waits, but the memory is used all the same.
+        let goes_on = runs && self.shared.turn.load(SeqCst) == turn;
+        if !goes_on && spins.is_some() {
             return;
         }
         self.told = Some((turn, 0));
         *self.shared.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some((overrun, thread));
         self.shared.fired.store(true, SeqCst);
-        let _gone = thread.send_signal(process, libc::SIGSTOP);
+        if goes_on {
+            let _gone = thread.send_signal(process, libc::SIGSTOP);
+        }
     }
 }
 
