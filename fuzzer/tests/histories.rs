@@ -273,7 +273,7 @@ fn equal_values_are_equal() {
         (r#"{"a":1,"b":[2.0]}"#, r#"{"b":[2],"a":1e0}"#),
         ("123456789012345678901234567890", "1.2345678901234567890123456789e29"),
     ] {
-        let history = json(write, read).replace("\"type\":1", "").replace("\"process\":1", "\"process\":1");
+        let history = json(write, read);
         expect(&history, &["--model", "register"], 0, "valid: 2 operations as register");
     }
 }

@@ -428,11 +428,10 @@ fn what_is_missing_in_a_file_is_told_with_its_table() {
 fn write_server(dir: &Path) -> String {
     let server = "import socket,sys\ns=socket.socket()\ns.bind((sys.argv[1],7000))\ns.listen(9)\nwhile True:\n  c,_=s.accept()\n  c.close()\n";
     let client = "import json,sys\nfor l in sys.stdin:\n  print(json.dumps({'id':json.loads(l)['id'],'type':'fail'}),flush=True)\n";
-    let content = format!(
-        "version = 1\nname = \"toy\"\nnodes = 1\n[build]\nbinary = \"/usr/bin/python3\"\n[node]\ncommand = [\"{{bin}}\", \"-I\", \"-S\", \
-         \"{{data}}/s.py\", \"{{ip}}\"]\n[[node.file]]\npath = \"s.py\"\n[[port]]\nport = 7000\ndissector = \"shape\"\n[client.exec]\n\
-         command = [\"python3\", \"-I\", \"-S\", \"{{data}}/c.py\"]\noperations = [\"read\", \"write\"]\n[[client.exec.file]]\npath = \"c.py\"\n[oracles]\noff = [\"liveness\"]\n"
-    );
+    let content = "version = 1\nname = \"toy\"\nnodes = 1\n[build]\nbinary = \"/usr/bin/python3\"\n[node]\ncommand = [\"{bin}\", \"-I\", \"-S\", \
+         \"{data}/s.py\", \"{ip}\"]\n[[node.file]]\npath = \"s.py\"\n[[port]]\nport = 7000\ndissector = \"shape\"\n[client.exec]\n\
+         command = [\"python3\", \"-I\", \"-S\", \"{data}/c.py\"]\noperations = [\"read\", \"write\"]\n[[client.exec.file]]\npath = \"c.py\"\n[oracles]\noff = [\"liveness\"]\n"
+        .to_owned();
     std::fs::write(dir.join("target.toml"), &content).unwrap();
     std::fs::write(dir.join("s.py"), server).unwrap();
     std::fs::write(dir.join("c.py"), client).unwrap();

@@ -119,7 +119,8 @@ fn calls_by_other_tables() {
 
 #[test]
 fn waiting_in_a_call_of_the_host() {
-    let directory = tempfile::tempdir().expect("a directory for the test");
+    // Not among temporary files: nodes have their own.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory for the test");
     let pipe = directory.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe with a name");
     let why = stopped_with(&["wait", pipe.to_str().expect("a path of ours")], |_| ());
@@ -131,8 +132,8 @@ fn killed_from_outside() {
     let why = stopped_with(&["rest"], |sandbox| {
         support::run_until_ms(sandbox, 10);
         let victim = process_called("greedy\0rest\0").expect("the guest runs");
-        let killed = std::process::Command::new("kill").args(["-9", &victim]).status();
-        assert!(killed.expect("there is a kill").success());
+        let victim = tracer::Tid(victim.parse().expect("a number"));
+        victim.send_process_signal(libc::SIGKILL).expect("the guest can be killed");
     });
     assert!(why.contains("n2") && why.contains("killed from outside the run"), "{why}");
 }

@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
                         .text()?
                 }
             };
-            outer = self.all.get(base.as_ref() as &str).copied().ok_or_else(|| {
+            outer = self.all.get(base).copied().ok_or_else(|| {
                 extends.fault(format!("`{name}` extends `{}`, which is not there", base.escape_debug()))
             })?;
             layers.push(outer);

@@ -325,7 +325,7 @@ fn key<R: BufRead>(scanner: &mut Scanner<R>, depth: usize, open: Place) -> Resul
     match scanner.peek() {
         Some(b'}') => {
             let key = shown(&key.to_string());
-            return Err(scanner.error(format!("the key {key} of the map has no value")));
+            Err(scanner.error(format!("the key {key} of the map has no value")))
         }
         Some(_) => Ok(Some(key)),
         None => unclosed(scanner),
