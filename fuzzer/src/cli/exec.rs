@@ -3,6 +3,7 @@
 use super::arguments::Exec as Arguments;
 use super::exit::Exit;
 use super::output::{Output, note};
+use super::rig;
 use anyhow::{Context, bail};
 use fuzzer::exec::{End, Exec, Ran};
 use fuzzer::pool;
@@ -28,6 +29,7 @@ pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
         File::create(path).map(BufWriter::new).with_context(|| format!("cannot write {}", path.display()))
     });
     let mut calls = calls.transpose()?;
+    rig::note_roots();
     if exec.clock == Clock::Virtual {
         pool::pin(pool::cpus().first().copied())?;
     }

@@ -146,11 +146,7 @@ impl Rig {
                 (Binary { path: docker.binary.clone(), digest: image.id.clone() }, Launcher::Docker(image))
             }
         };
-        if let Err(why) = interceptor::room::roots() {
-            note(format!(
-                "nodes have no root of their own here, and are kept from the host's files by fuzz alone ({why}); see `fuzz doctor`"
-            ));
-        }
+        note_roots();
         let offered = &target.manifest.workload.families;
         let families = if offered.len() > 1 { offered.clone() } else { Vec::new() };
         Ok(Self { target, binary, launcher, clock, families })
@@ -292,6 +288,15 @@ pub fn headline(rig: &Rig, seed: Option<u64>) -> String {
         Clock::Real => " · clock real",
     };
     format!("fuzz {} · target {}{seed}{clock}", env!("CARGO_PKG_VERSION"), rig.target.name())
+}
+
+/// Says what is not promised where nodes cannot have roots of their own.
+pub fn note_roots() {
+    if let Err(why) = interceptor::room::roots() {
+        note(format!(
+            "nodes have no root of their own here, and are kept from the host's files by fuzz alone ({why}); see `fuzz doctor`"
+        ));
+    }
 }
 
 /// Says what is given up where threads run free.
