@@ -7,7 +7,7 @@ use crate::reproducer::environment::Environment;
 use crate::reproducer::{Finding, ReproducerError};
 use crate::schedule::{Schedule, Step, Trigger};
 use crate::shrink::{self, Limits, Progress};
-use crate::target::Source;
+use crate::target::Part;
 use crate::trials::{Decision, Rate, Trials};
 use interceptor::sandbox::Clock;
 use oracle::{Verdict, Violation};
@@ -36,7 +36,7 @@ pub struct Found<'a> {
     /// What it was found with.
     pub environment: &'a Environment,
     /// The target's manifest, first, and its files.
-    pub sources: &'a [Source],
+    pub parts: &'a [Part],
 }
 
 /// A finding in its directory.
@@ -136,8 +136,8 @@ impl Found<'_> {
         rate: Option<Rate>,
     ) -> Result<PathBuf, ReproducerError> {
         let story = story::tell(run, rate);
-        let Self { slug, original, environment, sources, .. } = *self;
-        Finding { execution: run, violation, slug, original, environment, story: &story, sources }
+        let Self { slug, original, environment, parts, .. } = *self;
+        Finding { execution: run, violation, slug, original, environment, story: &story, parts }
             .write(findings)
     }
 }
@@ -250,7 +250,7 @@ mod tests {
             execution: &execution,
             original: &original,
             environment: &environment,
-            sources: &[],
+            parts: &[],
         };
         let kept = found.shrink(dir.path(), Limits::default(), &mut fake, &mut |_| (), &|| true).unwrap();
         assert_eq!((kept.steps_before, kept.steps, kept.shrunk), (1, 0, true));
@@ -269,7 +269,7 @@ mod tests {
             execution: &execution,
             original: &original,
             environment: &environment,
-            sources: &[],
+            parts: &[],
         };
         let kept =
             found.shrink(dir.path(), Limits::default(), &mut Fake::clean(), &mut |_| (), &|| true).unwrap();
@@ -291,7 +291,7 @@ mod tests {
             execution: &execution,
             original: &original,
             environment: &environment,
-            sources: &[],
+            parts: &[],
         };
         let kept = found.shrink(dir.path(), Limits::default(), &mut fake, &mut |_| (), &|| true).unwrap();
         assert_eq!((kept.steps_before, kept.steps, kept.shrunk), (1, 0, true));

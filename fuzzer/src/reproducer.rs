@@ -12,7 +12,7 @@ pub mod sources;
 use crate::execution::Execution;
 use crate::plain;
 use crate::schedule::{self, Schedule};
-use crate::target::Source;
+use crate::target::Part;
 use environment::Environment;
 use oracle::{Verdict, Violation};
 use sources::Sources;
@@ -194,7 +194,7 @@ pub struct Finding<'a> {
     /// The story for people.
     pub story: &'a str,
     /// The target's manifest, first, and its files, of which the finding keeps copies.
-    pub sources: &'a [Source],
+    pub parts: &'a [Part],
 }
 
 impl Finding<'_> {
@@ -210,7 +210,7 @@ impl Finding<'_> {
             source,
         })?;
         let absolute = findings.canonicalize().unwrap_or_else(|_| findings.to_owned()).join(self.slug);
-        files::write_whole(findings, self.slug, &files::of(self, &absolute), self.sources)
+        files::write_whole(findings, self.slug, &files::of(self, &absolute), self.parts)
     }
 }
 

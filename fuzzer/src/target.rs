@@ -6,15 +6,15 @@ mod check;
 pub mod client;
 pub mod discover;
 pub mod oracles;
+mod part;
 mod place;
 mod prepare;
 pub mod program;
-mod source;
 pub mod template;
 
+pub use part::Part;
 pub use place::{Place, PlacedFile};
 pub use prepare::{Home, Prepared};
-pub use source::Source;
 
 use crate::fault::Kind;
 use crate::nearest::suggestion;

@@ -8,6 +8,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "support/descendants.rs"]
+mod descendants;
+
+use descendants::descendants;
+
 /// The toy store, with a program beside it that runs this code.
 fn beside(code: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -51,17 +56,8 @@ fn a_node_that_spins_after_a_restart_is_undecided() {
 
 /// The first descendant of a process whose command line has this text.
 fn descendant_with(of: u32, text: &str) -> Option<u32> {
-    let mut all = vec![of];
-    let mut at = 0;
-    while at < all.len() {
-        for task in std::fs::read_dir(format!("/proc/{}/task", all[at])).into_iter().flatten().flatten() {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            all.extend(children.split_whitespace().map(|id| id.parse::<u32>().unwrap()));
-        }
-        at += 1;
-    }
     let line = |id: &u32| std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-    all.into_iter().skip(1).find(|id| String::from_utf8_lossy(&line(id)).contains(text))
+    descendants(of).into_iter().find(|id| String::from_utf8_lossy(&line(id)).contains(text))
 }
 
 /// Waits for something, as long as a busy machine may take.

@@ -9,7 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "support/descendants.rs"]
+mod descendants;
 mod support;
+
+use descendants::descendants;
 
 /// A checkout whose target is the demo's program as the tests are built.
 fn checkout() -> tempfile::TempDir {
@@ -200,20 +204,6 @@ fn under_way(dir: &Path, count: usize) -> (std::process::Child, BufReader<ChildS
         seen += usize::from(line.contains("\"event\":\"executed\""));
     }
     (child, output)
-}
-
-/// Processes below this one, from proc(5).
-fn descendants(of: u32) -> Vec<u32> {
-    let mut all = vec![of];
-    let mut at = 0;
-    while at < all.len() {
-        for task in std::fs::read_dir(format!("/proc/{}/task", all[at])).into_iter().flatten().flatten() {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            all.extend(children.split_whitespace().map(|id| id.parse::<u32>().unwrap()));
-        }
-        at += 1;
-    }
-    all.split_off(1)
 }
 
 fn is_alive(id: u32) -> bool {

@@ -294,7 +294,7 @@ fn write_if_asked(
         original: schedule,
         environment: &environment,
         story: &story,
-        sources: &rig.sources(),
+        parts: &rig.parts(),
     };
     let place = finding.write(parent)?;
     note(format!("written to {}", rig::typed(&place).display()));

@@ -14,7 +14,7 @@ use fuzzer::pool::{Program, Setup, Worker};
 use fuzzer::reproducer::environment::Environment;
 use fuzzer::schedule::{Family, Schedule};
 use fuzzer::target::build::Binary;
-use fuzzer::target::{Source, Target, TargetError, discover};
+use fuzzer::target::{Part, Target, TargetError, discover};
 use indicatif::{ProgressBar, ProgressStyle};
 use interceptor::sandbox::Clock;
 use std::collections::BTreeMap;
@@ -160,8 +160,8 @@ impl Rig {
 
     /// The target's files, of which findings keep copies; none when they cannot be listed, which costs no finding.
     #[must_use]
-    pub fn sources(&self) -> Vec<Source> {
-        self.target.sources().unwrap_or_default()
+    pub fn parts(&self) -> Vec<Part> {
+        self.target.parts().unwrap_or_default()
     }
 
     /// What a worker needs to know. Threads that run free may do so on all processors.

@@ -17,7 +17,7 @@ use fuzzer::report::{json, summary};
 use fuzzer::reproducer::environment::Environment;
 use fuzzer::reproducer::quoted;
 use fuzzer::shrink as shrinking;
-use fuzzer::target::Source;
+use fuzzer::target::Part;
 use interceptor::sandbox::Clock;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
@@ -219,7 +219,7 @@ struct Keeper<'a> {
     rig: &'a Rig,
     worker: Option<Worker>,
     environment: Environment,
-    sources: Vec<Source>,
+    parts: Vec<Part>,
     findings: PathBuf,
     bugs: Vec<String>,
     nodes: u8,
@@ -234,7 +234,7 @@ impl<'a> Keeper<'a> {
             rig,
             worker: None,
             environment: rig.environment(),
-            sources: rig.sources(),
+            parts: rig.parts(),
             findings: config.out.join("findings"),
             bugs: config.bugs.clone(),
             nodes: config.nodes,
@@ -244,8 +244,8 @@ impl<'a> Keeper<'a> {
     }
 
     fn keep(&mut self, slug: &str, execution: &Execution, terminal: &Terminal) -> anyhow::Result<Kept> {
-        let (environment, sources) = (&self.environment, self.sources.as_slice());
-        let found = Found { slug, execution, original: &execution.schedule, environment, sources };
+        let (environment, parts) = (&self.environment, self.parts.as_slice());
+        let found = Found { slug, execution, original: &execution.schedule, environment, parts };
         if self.limits.executions == 0 {
             return Ok(found.write(&self.findings)?);
         }

@@ -51,14 +51,9 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
     };
     let (findings, slug) = place(&args.path)?;
     let environment = rig.environment();
-    let sources = rig.sources();
-    let found = Found {
-        slug,
-        execution: &execution,
-        original: &original,
-        environment: &environment,
-        sources: &sources,
-    };
+    let parts = rig.parts();
+    let found =
+        Found { slug, execution: &execution, original: &original, environment: &environment, parts: &parts };
     let terminal = Terminal::new(super::output::coloured(), campaign::Limits::default());
     let limits = Limits { executions: args.executions, nodes_min: rig.target.manifest.nodes.min(3) };
     let mut progress = |progress| terminal.busy(&line(progress));

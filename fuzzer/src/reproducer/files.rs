@@ -3,7 +3,7 @@
 use super::environment::{self, Environment};
 use super::{Finding, ReproducerError, quoted, schedule_text};
 use crate::execution::Detail;
-use crate::target::Source;
+use crate::target::Part;
 use interceptor::event::HostId;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -36,7 +36,7 @@ pub(super) fn of(finding: &Finding<'_>, place: &Path) -> Files {
     );
     put("verdict.json", serde_json::to_string_pretty(verdict).expect("a verdict is plain data") + "\n");
     put("hash.txt", format!("{}\n", execution.hash));
-    let copy = finding.sources.first().map_or_else(PathBuf::new, |it| Path::new(TARGET).join(&it.path));
+    let copy = finding.parts.first().map_or_else(PathBuf::new, |it| Path::new(TARGET).join(&it.path));
     let environment = Environment { copy, ..finding.environment.clone() };
     put(environment::FILE, toml::to_string(&environment).expect("an environment is a table of plain values"));
     put("sources.toml", detail.sources.to_toml());
@@ -94,7 +94,7 @@ fn coverage(finding: &Finding<'_>) -> String {
 
 fn readme(finding: &Finding<'_>, place: &Path) -> String {
     let violation = finding.violation;
-    let source = if finding.sources.is_empty() {
+    let source = if finding.parts.is_empty() {
         "The target is found by its name, from a checkout that has it."
     } else {
         "The target is the manifest that environment.toml names; where that is gone, a target of this name in the\n\
@@ -112,13 +112,13 @@ fn readme(finding: &Finding<'_>, place: &Path) -> String {
     )
 }
 
-/// Writes `files`, and copies of `sources`, into `parent/name`: into a directory beside it first, which then takes its
+/// Writes `files`, and copies of `parts`, into `parent/name`: into a directory beside it first, which then takes its
 /// place.
 pub(super) fn write_whole(
     parent: &Path,
     name: &str,
     files: &Files,
-    sources: &[Source],
+    parts: &[Part],
 ) -> Result<PathBuf, ReproducerError> {
     let io = |what: &str, path: &Path| {
         let what = format!("cannot {what} {}", path.display());
@@ -139,11 +139,11 @@ pub(super) fn write_whole(
         std::fs::create_dir_all(dir).map_err(io("create", dir))?;
         std::fs::write(&file, text).map_err(io("write", &file))?;
     }
-    for source in sources {
-        let file = fresh.join(TARGET).join(&source.path);
+    for part in parts {
+        let file = fresh.join(TARGET).join(&part.path);
         let dir = file.parent().expect("a copy lies in a directory");
         std::fs::create_dir_all(dir).map_err(io("create", dir))?;
-        std::fs::copy(&source.file, &file).map_err(io("copy", &source.file))?;
+        std::fs::copy(&part.file, &file).map_err(io("copy", &part.file))?;
     }
     let replaced = place.exists();
     if replaced {

@@ -76,7 +76,7 @@ fn write(to: &Path) -> PathBuf {
         original: &original,
         environment: &environment,
         story: "once upon a time\n",
-        sources: &[],
+        parts: &[],
     };
     finding.write(to).unwrap()
 }

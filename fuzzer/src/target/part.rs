@@ -10,7 +10,7 @@ const BYTES_MAX: u64 = 16 << 20;
 
 /// A file to be copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct Part {
     /// Where in the copy; the manifest finds its files there as it does now.
     pub path: PathBuf,
     /// Where it is.
@@ -23,7 +23,7 @@ impl Target {
     ///
     /// # Errors
     /// When a directory that is placed cannot be read.
-    pub fn sources(&self) -> io::Result<Vec<Source>> {
+    pub fn parts(&self) -> io::Result<Vec<Part>> {
         let beside = self.file.parent().unwrap_or(Path::new("/"));
         let client = self.manifest.client.exec.as_ref().map_or(&[][..], |ExecSpec { files, .. }| files);
         let specs = self.manifest.node.files.iter().chain(client).filter(|spec| spec.text.is_none());
@@ -39,7 +39,7 @@ impl Target {
         files.dedup();
         let inside = |file: PathBuf| {
             let path = file.strip_prefix(base).ok()?.to_owned();
-            Some(Source { path, file })
+            Some(Part { path, file })
         };
         Ok(files.into_iter().filter_map(inside).collect())
     }
@@ -93,7 +93,7 @@ mod tests {
         let paths = |from: &str| -> Vec<String> {
             std::fs::write(own.join("target.toml"), text(from)).unwrap();
             let target = Target::load(&own.join("target.toml")).unwrap();
-            target.sources().unwrap().iter().map(|it| it.path.display().to_string()).collect()
+            target.parts().unwrap().iter().map(|it| it.path.display().to_string()).collect()
         };
         assert_eq!(paths("./more"), ["target.toml", "more/a", "more/deep/b"]);
         assert_eq!(paths("../other/z"), ["toy/target.toml", "other/z"]);
