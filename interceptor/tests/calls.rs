@@ -17,6 +17,11 @@ fn locks() {
 }
 
 #[test]
+fn arguments_that_are_wrong() {
+    check_guest(&compiled("arguments.c"), &[]);
+}
+
+#[test]
 fn owners_holes_and_sockets() {
     check_guest(&compiled("ownership.c"), &[]);
 }

@@ -225,7 +225,7 @@ impl Disk {
         match fs::symlink_metadata(&path) {
             Err(_) if create => pending.created = Some(self.before_name(NameCall::Create(&path))?),
             Ok(metadata) if truncate && metadata.is_file() => {
-                pending.truncated = Some(self.before_truncate(&tree::open(&path)?, 0)?);
+                pending.truncated = Some(self.before_truncate(&tree::open_to_read(&path)?, 0)?);
             }
             _ => {}
         }

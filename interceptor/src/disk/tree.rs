@@ -92,6 +92,14 @@ pub(super) fn held_open(file: &File) -> io::Result<u64> {
     Ok(parts.iter().map(blocks).map(|part| part.end - part.start).sum())
 }
 
+/// Opens a regular file for reading, even one whose mode forbids its owner to; a program that runs may not be written.
+pub(super) fn open_to_read(path: &Path) -> Result<File> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open(path),
+        other => other.naming("open", path),
+    }
+}
+
 /// Opens a regular file for reading and writing, even one whose mode forbids its owner to.
 pub(super) fn open(path: &Path) -> Result<File> {
     let both = || File::options().read(true).write(true).open(path);

@@ -39,6 +39,11 @@ impl Epoll {
         true
     }
 
+    /// What it watches.
+    pub fn watched(&self) -> impl Iterator<Item = DescriptionId> {
+        self.interests.keys().map(|target| target.1)
+    }
+
     /// Changes an interest; `false`: there is none.
     pub fn modify(&mut self, target: Target, events: u32, data: u64) -> bool {
         match self.interests.get_mut(&target) {

@@ -295,6 +295,15 @@ impl Files {
         })
     }
 
+    /// Instances that watch this description.
+    pub fn epolls_that_watch(&self, watched: DescriptionId) -> impl Iterator<Item = DescriptionId> {
+        let watches = move |description: &Description| match &description.kind {
+            Kind::Epoll(epoll) => epoll.watched().any(|id| id == watched),
+            _ => false,
+        };
+        self.descriptions.iter().filter(move |(_, description)| watches(description)).map(|(&id, _)| id)
+    }
+
     /// All descriptions, to change them.
     pub fn all_mut(&mut self) -> impl Iterator<Item = (DescriptionId, &mut Description)> {
         self.descriptions.iter_mut().map(|(&id, description)| (id, description))

@@ -110,13 +110,15 @@ impl Sandbox {
         Ok(self.thread(id).tid.write(address, bytes)?)
     }
 
-    /// Writes words of 64 bits, if `address` is not null.
+    /// Writes words of 64 bits.
     pub(super) fn store_words(&self, id: ThreadId, address: u64, words: &[u64]) -> Result<(), Trouble> {
-        if address == 0 {
-            return Ok(());
-        }
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         self.store(id, address, &bytes)
+    }
+
+    /// Writes words of 64 bits, where somebody asked for them: `address` is not null.
+    pub(super) fn store_asked(&self, id: ThreadId, address: u64, words: &[u64]) -> Result<(), Trouble> {
+        if address == 0 { Ok(()) } else { self.store_words(id, address, words) }
     }
 
     /// Reads a timespec or timeval as two words.
@@ -125,6 +127,14 @@ impl Sandbox {
         self.thread(id).tid.read(address, &mut words)?;
         let word = |at: usize| i64::from_le_bytes(words[at..at + 8].try_into().expect("eight bytes"));
         Ok((word(0), word(8)))
+    }
+
+    /// Reads an itimerspec or itimerval as four words.
+    pub(super) fn load_four(&self, id: ThreadId, address: u64) -> Result<[i64; 4], Trouble> {
+        let mut bytes = [0; 32];
+        self.thread(id).tid.read(address, &mut bytes)?;
+        let word = |at: usize| i64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        Ok([0, 8, 16, 24].map(word))
     }
 
     pub(super) fn load_path(&self, id: ThreadId, address: u64) -> Result<PathBuf, Trouble> {
@@ -147,7 +157,11 @@ impl Sandbox {
         }
         let bytes = self.load(id, address, count as usize * 16)?;
         let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-        Ok((0..count as usize).map(|i| (word(16 * i), word(16 * i + 8) as usize)).collect())
+        let buffer = |i: usize| match word(16 * i + 8) {
+            len if i64::try_from(len).is_ok() => Ok((word(16 * i), len as usize)),
+            _ => Err(Errno::EINVAL.into()),
+        };
+        (0..count as usize).map(buffer).collect()
     }
 
     /// All bytes of a vector of buffers.

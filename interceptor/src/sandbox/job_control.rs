@@ -71,6 +71,17 @@ impl Awaited {
 
     /// The options of `waitid`.
     pub fn by_waitid(options: i32) -> Result<Self, Errno> {
+        let known = libc::WNOHANG
+            | libc::WNOWAIT
+            | libc::WEXITED
+            | libc::WSTOPPED
+            | libc::WCONTINUED
+            | libc::__WALL
+            | libc::__WCLONE
+            | libc::__WNOTHREAD;
+        if options & !known != 0 {
+            return Err(Errno::EINVAL);
+        }
         let all = Self {
             ends: options & libc::WEXITED != 0,
             stops: options & libc::WSTOPPED != 0,

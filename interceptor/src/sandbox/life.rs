@@ -135,6 +135,7 @@ impl Sandbox {
                 parent: None,
                 group: vpid,
                 session: vpid,
+                oom_score: 0,
                 threads: BTreeSet::new(),
                 files,
                 memory: process,

@@ -65,7 +65,6 @@ const CONSTANT: &[(&str, &str)] = &[
     ("mounts", "rootfs / rootfs rw 0 0\n"),
     ("oom_adj", "0\n"),
     ("oom_score", "0\n"),
-    ("oom_score_adj", "0\n"),
     ("personality", "00040000\n"),
     ("sessionid", "4294967295"),
     ("setgroups", "allow\n"),
@@ -78,23 +77,18 @@ const CONSTANT: &[(&str, &str)] = &[
     ("uid_map", "         0          0 4294967295\n"),
     ("wchan", "0"),
 ];
+/// How soon a process is ended where memory runs out, by its own account: it is kept, and means nothing.
+const OOM_SCORE: &str = "oom_score_adj";
+const OOM_SCORES: std::ops::RangeInclusive<i32> = -1000..=1000;
 /// Files that are made of what the sandbox knows.
-const MADE: [&str; 3] = ["maps", "stat", "status"];
+const MADE: [&str; 4] = ["maps", OOM_SCORE, "stat", "status"];
 /// Files of the kernel that say the same in all runs.
 const KERNEL: [&str; 3] = ["cmdline", "comm", "environ"];
 /// Files of the kernel that may not.
 const LEAKS: [&str; 5] = ["auxv", "io", "sched", "schedstat", "syscall"];
 /// Files whose settings mean nothing here: what is written to them is dropped.
-const SETTINGS: [&str; 8] = [
-    "clear_refs",
-    "comm",
-    "coredump_filter",
-    "loginuid",
-    "oom_adj",
-    "oom_score_adj",
-    "sched",
-    "timerslack_ns",
-];
+const SETTINGS: [&str; 8] =
+    ["clear_refs", "comm", "coredump_filter", "loginuid", "oom_adj", OOM_SCORE, "sched", "timerslack_ns"];
 
 fn files() -> impl Iterator<Item = &'static str> {
     CONSTANT.iter().map(|(name, _)| *name).chain(MADE).chain(KERNEL).chain(LEAKS).chain(["clear_refs"])
@@ -257,6 +251,7 @@ impl Sandbox {
             "status" => self.status_of(of, &kernel("comm").unwrap_or_default()).into_bytes(),
             "fdinfo" => b"pos:\t0\nflags:\t02\nmnt_id:\t1\n".to_vec(),
             "clear_refs" => Vec::new(),
+            OOM_SCORE => format!("{}\n", of.oom_score).into_bytes(),
             _ => {
                 let content = kernel(name)?;
                 if LEAKS.contains(&name) {
@@ -266,6 +261,19 @@ impl Sandbox {
                 content
             }
         })
+    }
+
+    /// What is written to a file of a process is kept, if it is a setting that is.
+    pub(super) fn keep_setting(&mut self, node: usize, path: &Path, text: &[u8]) -> Result<(), Errno> {
+        if path.file_name() != Some(OsStr::new(OOM_SCORE)) {
+            return Ok(());
+        }
+        let At::Process(vpid) = path.parent().and_then(At::of).ok_or(Errno::ENOENT)? else { return Ok(()) };
+        let score = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());
+        let score = score.filter(|score| OOM_SCORES.contains(score)).ok_or(Errno::EINVAL)?;
+        let (process, _) = self.process_called(node, vpid).ok_or(Errno::ESRCH)?;
+        self.processes.get_mut(&process).expect("just found").oom_score = score;
+        Ok(())
     }
 
     /// Names in a directory, but for `.` and `..`.

@@ -43,7 +43,7 @@ impl Sandbox {
     }
 
     pub(super) fn note_refusal(&mut self, id: ThreadId, call: &Call, errno: Errno) {
-        let is_refused = matches!(syscalls::policy(call.number), Some(Policy::Refuse(_)));
+        let is_refused = matches!(syscalls::policy(call.number), Some(Policy::Refuse(_))) || makes_pipe(call);
         if is_routine(call) || !(is_refused || is_lacking(errno)) {
             return;
         }
@@ -72,6 +72,16 @@ fn is_lacking(errno: Errno) -> bool {
             | Errno::ESOCKTNOSUPPORT
             | Errno::ENOPROTOOPT
     )
+}
+
+/// Whether this is to make a pipe with a name, or a device (mknod(2)).
+fn makes_pipe(call: &Call) -> bool {
+    let mode = match call.number {
+        libc::SYS_mknod => call.args[1],
+        libc::SYS_mknodat => call.args[2],
+        _ => return false,
+    };
+    ![0, libc::S_IFREG, libc::S_IFSOCK].contains(&(mode as u32 & libc::S_IFMT))
 }
 
 /// Whether this says nothing of the program: glibc asks each thread's kernel for restartable sequences and does without,

@@ -380,6 +380,7 @@ impl Sandbox {
     /// sigwait and its kin: takes a queued signal of `set`, or waits for one.
     pub(super) fn take_signal(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [set, info, timeout, size, ..] = call.args;
+        super::syscalls::check_signals(size)?;
         let wanted = self.thread(id).tid.read_u64(set)?;
         if self.pending_signals(id) & wanted != 0 {
             let scratch = self.scratch(id);

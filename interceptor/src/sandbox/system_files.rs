@@ -68,6 +68,7 @@ const FILES: &[(&str, &str)] = &[
     ("proc/sys/kernel/shmall", "18446744073692774399\n"),
     ("proc/sys/kernel/shmmax", "18446744073692774399\n"),
     ("proc/sys/kernel/shmmni", "4096\n"),
+    ("proc/sys/kernel/tainted", "0\n"),
     ("proc/sys/kernel/threads-max", "31000\n"),
     ("proc/sys/net/core/netdev_max_backlog", "1000\n"),
     ("proc/sys/net/core/rmem_default", "212992\n"),

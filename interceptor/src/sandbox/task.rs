@@ -169,6 +169,8 @@ pub struct Process {
     pub group: i32,
     /// Its session, by virtual id.
     pub session: i32,
+    /// What it said of its memory (`/proc/PID/oom_score_adj`).
+    pub oom_score: i32,
     /// Its threads that have not ended.
     pub threads: BTreeSet<ThreadId>,
     /// Its descriptors.

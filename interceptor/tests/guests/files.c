@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 static int has(const char *path, const char *text) {
@@ -239,11 +240,34 @@ static void outside(void) {
     }
 }
 
+/* As getdents(2) tells it: the kind of an entry is its last byte. */
+static void old_listing(void) {
+    char room[4096];
+    mkdir("old", 0755);
+    EQUAL("a file by mknod", mknod("old/made", S_IFREG | 0600, 0), 0);
+    FAILS("once", mknod("old/made", S_IFREG | 0600, 0), EEXIST);
+    FAILS("of no kind", mknod("old/odd", 0170000, 0), EINVAL);
+    mkdir("old/inner", 0755);
+    int fd = open("old", O_RDONLY | O_DIRECTORY), found = 0;
+    long got = syscall(SYS_getdents, fd, room, sizeof room);
+    for (long at = 0; at < got;) {
+        unsigned short len;
+        memcpy(&len, room + at + 16, sizeof len);
+        char *name = room + at + 18, kind = room[at + len - 1];
+        if (strcmp(name, "made") == 0 && kind == DT_REG) found++;
+        if (strcmp(name, "inner") == 0 && kind == DT_DIR) found++;
+        at += len;
+    }
+    EQUAL("names and kinds", found, 2);
+    close(fd);
+}
+
 int main(void) {
     contents();
     append();
     names();
     listing();
+    old_listing();
     locks();
     description_locks();
     maps();

@@ -13,6 +13,7 @@ static int as_child(int argc, char **argv) {
         int open_fd = atoi(argv[2]), closed_fd = atoi(argv[3]);
         return fcntl(open_fd, F_GETFD) == 0 && fcntl(closed_fd, F_GETFD) == -1 ? 0 : 1;
     }
+    if (strcmp(argv[1], "rest") == 0) for (;;) pause();
     return 99;
 }
 
@@ -67,6 +68,49 @@ static void forks(void) {
     child = fork();
     if (child == 0) exit(300);
     EQUAL("eight bits", status_of(child), 300 & 255);
+}
+
+/* A program that runs cannot be written, whoever tries (open(2), ETXTBSY). */
+static void busy(char *self) {
+    int from = open(self, O_RDONLY), to = open("running", O_WRONLY | O_CREAT | O_EXCL, 0755), told[2];
+    char part[4096];
+    for (ssize_t n; (n = read(from, part, sizeof part)) > 0;) if (write(to, part, n) != n) exit(1);
+    close(from), close(to);
+    if (pipe2(told, O_CLOEXEC)) exit(1);
+    pid_t child = fork();
+    if (child == 0) {
+        execl("running", "running", "rest", NULL);
+        _exit(1);
+    }
+    close(told[1]);
+    EQUAL("it runs", read(told[0], part, 1), 0);
+    close(told[0]);
+    FAILS("a program that runs is not cut", open("running", O_WRONLY | O_TRUNC), ETXTBSY);
+    FAILS("nor made again", creat("running", 0755), ETXTBSY);
+    FAILS("nor written", open("running", O_RDWR), ETXTBSY);
+    FAILS("nor cut by its name", truncate("running", 1), ETXTBSY);
+    kill(child, SIGKILL);
+    EQUAL("it ends", status_of(child), 1000 + SIGKILL);
+    to = open("running", O_WRONLY | O_TRUNC);
+    CHECK("then it is", to >= 0);
+    close(to);
+}
+
+static void scores(void) {
+    char had[16] = {0}, have[16] = {0};
+    int fd = open("/proc/self/oom_score_adj", O_RDONLY);
+    CHECK("a score", read(fd, had, 15) > 0);
+    close(fd);
+    fd = open("/proc/self/oom_score_adj", O_WRONLY);
+    EQUAL("is set", write(fd, "700", 3), 3);
+    close(fd);
+    fd = open("/proc/self/oom_score_adj", O_WRONLY);
+    FAILS("not to anything", write(fd, "7000", 4), EINVAL);
+    close(fd);
+    fd = open("/proc/self/oom_score_adj", O_RDONLY);
+    EQUAL("is kept", read(fd, have, 15), 4);
+    CHECK("as it was set", strcmp(have, "700\n") == 0);
+    close(fd);
 }
 
 static void programs(char *self) {
@@ -206,6 +250,8 @@ int main(int argc, char **argv) {
     CHECK("/proc/self/exe", readlink("/proc/self/exe", self, sizeof self - 1) > 0);
     forks();
     programs(self);
+    busy(self);
+    scores();
     groups();
     orphans();
     many();

@@ -130,6 +130,7 @@ pub fn arity(number: i64, arguments: &[u64; 6]) -> usize {
         | libc::SYS_chown
         | libc::SYS_fchown
         | libc::SYS_lchown
+        | libc::SYS_getdents
         | libc::SYS_getdents64
         | libc::SYS_mknod
         | libc::SYS_mkdirat

@@ -10,6 +10,7 @@ use rand::Rng;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
 /// A vector of guest buffers: address and length of each.
 pub(super) type Vector = [(u64, usize)];
@@ -69,6 +70,14 @@ impl Sandbox {
         let has_places =
             matches!(self.way(description), Way::Disk | Way::Directory | Way::Host | Way::Random);
         if at.is_some() && !has_places { Err(Errno::ESPIPE.into()) } else { Ok(description) }
+    }
+
+    /// The path of a description that is a file of a process.
+    fn setting(&self, id: DescriptionId) -> Option<PathBuf> {
+        match self.files.get(id).map(|description| &description.kind) {
+            Some(Kind::Host { path }) if self.is_in_process(path) => Some(path.clone()),
+            _ => None,
+        }
     }
 
     /// Parks the caller until the description changes, unless it does not want to wait.
@@ -147,6 +156,10 @@ impl Sandbox {
             }
             Way::Random => returns(total(vector) as u64),
             Way::Host => {
+                if let Some(path) = self.setting(to) {
+                    let bytes = self.gather(id, vector)?;
+                    self.keep_setting(self.thread(id).node, &path, &bytes)?;
+                }
                 let outcome = self.native(id)?;
                 self.bound_files_in_memory(id, to);
                 Ok(outcome)

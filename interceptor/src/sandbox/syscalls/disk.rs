@@ -294,12 +294,36 @@ impl Sandbox {
     }
 
     pub(super) fn sync(&mut self, id: ThreadId, call: &Call) -> Handled {
+        if call.number == libc::SYS_syncfs {
+            self.description(id, call.args[0])?;
+        }
         let node = self.thread(id).node;
         let admitted = self.nodes[node].disk.admit_sync_all();
         if call.number == libc::SYS_syncfs {
             admitted?;
         }
         self.nodes[node].disk.sync_all()?;
+        returns(0)
+    }
+
+    /// What will be read is read by then anyway; arguments are looked at as fadvise64 and readahead do.
+    pub(super) fn advise(&mut self, id: ThreadId, call: &Call) -> Handled {
+        const NOREUSE: u64 = libc::POSIX_FADV_NOREUSE as u64;
+        let [fd, _, len, advice, ..] = call.args;
+        let description = self.files.get(self.description(id, fd)?).ok_or(Errno::EBADF)?;
+        let is_file = matches!(description.kind, Kind::Disk { .. } | Kind::Host { .. });
+        if call.number == libc::SYS_readahead {
+            if description.flags & libc::O_ACCMODE == libc::O_WRONLY {
+                return Err(Errno::EBADF.into());
+            }
+            return if is_file { returns(0) } else { Err(Errno::EINVAL.into()) };
+        }
+        if matches!(description.kind, Kind::PipeRead(_) | Kind::PipeWrite(_) | Kind::Output { .. }) {
+            return Err(Errno::ESPIPE.into());
+        }
+        if (len as i64) < 0 || advice > NOREUSE {
+            return Err(Errno::EINVAL.into());
+        }
         returns(0)
     }
 

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 const CLOEXEC: u64 = libc::O_CLOEXEC as u64;
 const DIRECT: u64 = libc::O_DIRECT as u64;
+/// Of fcntl(2): `struct f_owner_ex` is a kind, of which 1 is a process, and its number.
+const F_GETOWN_EX: i32 = 16;
 
 impl Sandbox {
     /// A descriptor for a virtual object: the kernel chooses the number, a placeholder holds it.
@@ -315,6 +317,9 @@ impl Sandbox {
 
     pub(super) fn dup(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [old, new, flags, ..] = call.args;
+        if call.number == libc::SYS_dup3 && (flags & !CLOEXEC != 0 || old == new) {
+            return Err(Errno::EINVAL.into());
+        }
         let close_on_exec = call.number == libc::SYS_dup3 && flags & CLOEXEC != 0;
         let same = call.number == libc::SYS_dup2 && old == new;
         self.duplicate(id, old, close_on_exec, same)
@@ -378,7 +383,11 @@ impl Sandbox {
             | libc::F_OFD_SETLK
             | libc::F_OFD_SETLKW => self.record_lock(id, description, command as i32, argument, call),
             libc::F_GETPIPE_SZ | libc::F_SETPIPE_SZ => returns(crate::sandbox::files::Pipe::CAPACITY as u64),
-            libc::F_SETOWN => returns(0),
+            libc::F_SETOWN | libc::F_GETOWN => returns(0),
+            F_GETOWN_EX => {
+                self.store(id, argument, &[1_u32.to_le_bytes(), [0; 4]].concat())?;
+                returns(0)
+            }
             libc::F_ADD_SEALS | libc::F_GET_SEALS => self.native(id),
             _ => Err(Errno::EINVAL.into()),
         }
@@ -443,7 +452,7 @@ impl Sandbox {
 
     pub(super) fn pipe(&mut self, id: ThreadId, call: &Call) -> Handled {
         let flags = if call.number == libc::SYS_pipe2 { call.args[1] } else { 0 };
-        if flags as i32 & libc::O_DIRECT != 0 {
+        if flags as i32 & !(libc::O_CLOEXEC | libc::O_NONBLOCK) != 0 {
             return Err(Errno::EINVAL.into());
         }
         let pipe = self.files.add_pipe();
@@ -499,11 +508,12 @@ impl Sandbox {
             Some(entries) => entries.clone(),
             None => self.list_directory(id, fd, &path)?,
         };
+        let is_old = call.number == libc::SYS_getdents;
         let mut bytes = Vec::new();
         let mut taken = position;
         while let Some(entry) = entries.get(taken).filter(|entry| bytes.len() + entry.len() <= size as usize)
         {
-            bytes.extend_from_slice(entry);
+            bytes.extend(if is_old { old_entry(entry) } else { entry.clone() });
             taken += 1;
         }
         if bytes.is_empty() && taken < entries.len() {
@@ -567,6 +577,14 @@ impl Sandbox {
 /// What of a directory is the sandbox's own.
 fn is_hidden(directory: &Path, name: &OsStr) -> bool {
     directory == Path::new("/proc") && name == ".passing"
+}
+
+/// The `linux_dirent` that says the same (getdents(2)): it ends with the kind, which the other has before the name.
+fn old_entry(entry: &[u8]) -> Vec<u8> {
+    let mut entry = entry.to_vec();
+    let kind = entry.remove(18);
+    entry.push(kind);
+    entry
 }
 
 /// A `linux_dirent64` (getdents64(2)).

@@ -1,7 +1,7 @@
 //! futex(2), emulated: waiters are parked threads, wakes are ours, timeouts are virtual.
 
 use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
-use crate::sandbox::task::{Call, Key, ProcessId, State, ThreadId};
+use crate::sandbox::task::{Call, Key, ProcessId, State, Thread, ThreadId};
 use crate::sandbox::{ClockKind, Deadline, Sandbox};
 use crate::time::Span;
 use nix::errno::Errno;
@@ -11,6 +11,24 @@ const OWNER_DIED: u32 = 0x4000_0000;
 const TID_MASK: u32 = 0x3fff_ffff;
 /// More than this many robust futexes held by one thread are not looked at (the kernel's own bound).
 const ROBUST_MAX: usize = 2048;
+/// `struct robust_list_head`.
+const ROBUST_HEAD_BYTES: u64 = 24;
+
+/// What the kernel says of arguments, whatever the words hold: futex(2), EINVAL.
+fn check_words(operation: i32, call: &Call) -> Result<(), Errno> {
+    let [address, _, first, most, second, third] = call.args;
+    let whole = |address: u64| address.is_multiple_of(4);
+    let right = match operation {
+        libc::FUTEX_WAIT | libc::FUTEX_WAKE => whole(address),
+        libc::FUTEX_WAIT_BITSET | libc::FUTEX_WAKE_BITSET => whole(address) && third as u32 != 0,
+        libc::FUTEX_REQUEUE | libc::FUTEX_CMP_REQUEUE => {
+            whole(address) && whole(second) && first as i32 >= 0 && most as i32 >= 0
+        }
+        libc::FUTEX_WAKE_OP => whole(address) && whole(second),
+        _ => true,
+    };
+    if right { Ok(()) } else { Err(Errno::EINVAL) }
+}
 
 impl Sandbox {
     fn memory(&self, id: ThreadId) -> ProcessId {
@@ -22,8 +40,10 @@ impl Sandbox {
         let value = value as u32;
         let realtime = operation as i32 & libc::FUTEX_CLOCK_REALTIME != 0;
         let private = operation as i32 & libc::FUTEX_PRIVATE_FLAG != 0;
+        let operation = operation as i32 & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
+        check_words(operation, call)?;
         let key = |address| self.futex_key(id, address, private);
-        match operation as i32 & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) {
+        match operation {
             libc::FUTEX_WAIT => {
                 let until = self.relative(id, timeout)?;
                 self.futex_wait(id, address, key(address)?, value, ALL, until)
@@ -222,7 +242,25 @@ impl Sandbox {
         })
     }
 
-    pub(super) fn set_robust_list(&mut self, id: ThreadId, head: u64) -> Handled {
+    pub(super) fn get_robust_list(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [number, head, size, ..] = call.args;
+        let node = self.thread(id).node;
+        let is_meant = |t: &Thread| t.node == node && t.vtid == number as i32;
+        let thread = if number as i32 == 0 {
+            Some(self.thread(id))
+        } else {
+            self.threads.values().find(|thread| is_meant(thread))
+        };
+        let list = thread.ok_or(Errno::ESRCH)?.robust_list;
+        self.store_words(id, size, &[ROBUST_HEAD_BYTES])?;
+        self.store_words(id, head, &[list])?;
+        returns(0)
+    }
+
+    pub(super) fn set_robust_list(&mut self, id: ThreadId, head: u64, size: u64) -> Handled {
+        if size != ROBUST_HEAD_BYTES {
+            return Err(Errno::EINVAL.into());
+        }
         self.thread_mut(id).robust_list = head;
         returns(0)
     }
@@ -235,8 +273,8 @@ impl Sandbox {
             return Ok(());
         }
         let (tid, vtid) = (self.thread(id).tid, self.thread(id).vtid as u32);
-        let Ok(offset) = tid.read_u64(head + 8) else { return Ok(()) };
-        let mut held = vec![tid.read_u64(head + 16).unwrap_or(0)];
+        let Ok(offset) = tid.read_u64(head.wrapping_add(8)) else { return Ok(()) };
+        let mut held = vec![tid.read_u64(head.wrapping_add(16)).unwrap_or(0)];
         let mut entry = tid.read_u64(head).unwrap_or(0);
         while entry & !1 != head && entry != 0 && held.len() < ROBUST_MAX {
             held.push(entry);

@@ -15,7 +15,12 @@ const PR_SCHED_CORE: i32 = 62;
 const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
 
 impl Sandbox {
-    pub(super) fn getrandom(&mut self, id: ThreadId, to: u64, len: u64) -> Handled {
+    pub(super) fn getrandom(&mut self, id: ThreadId, to: u64, len: u64, flags: u64) -> Handled {
+        let (random, insecure) = (u64::from(libc::GRND_RANDOM), u64::from(libc::GRND_INSECURE));
+        let known = u64::from(libc::GRND_NONBLOCK) | random | insecure;
+        if flags & !known != 0 || flags & (random | insecure) == random | insecure {
+            return Err(Errno::EINVAL.into());
+        }
         let mut bytes = vec![0; (len as usize).min(1 << 20)];
         let node = self.thread(id).node;
         self.nodes[node].rng.fill_bytes(&mut bytes);
@@ -45,7 +50,7 @@ impl Sandbox {
         let uptime = self.nodes[node].clock.read(ClockKind::Monotonic, self.now) / 1_000_000_000;
         let words = [uptime, 0, 0, 0, MEMORY_BYTES, MEMORY_BYTES / 2, 0, 0, 0, 0, 100, 0, 0];
         self.store_words(id, to, &words)?;
-        self.store(id, to + 104, &1_u32.to_le_bytes())?;
+        self.store(id, to.wrapping_add(104), &1_u32.to_le_bytes())?;
         returns(0)
     }
 
@@ -53,7 +58,7 @@ impl Sandbox {
     pub(super) fn affinity(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [number, size, to, ..] = call.args;
         self.about_process(id, number, 0)?;
-        if size < 8 {
+        if size < 8 || !size.is_multiple_of(8) {
             return Err(Errno::EINVAL.into());
         }
         self.store_words(id, to, &[1])?;
@@ -71,6 +76,8 @@ impl Sandbox {
 
     pub(super) fn prctl(&mut self, id: ThreadId, call: &Call) -> Handled {
         match call.args[0] as i32 {
+            libc::PR_SET_PDEATHSIG if call.args[1] > 64 => Err(Errno::EINVAL.into()),
+            libc::PR_SET_DUMPABLE if call.args[1] > 1 => Err(Errno::EINVAL.into()),
             // The counter stays ours; who dies with whom is the sandbox's business.
             libc::PR_SET_TSC | libc::PR_SET_PDEATHSIG | libc::PR_SET_DUMPABLE | libc::PR_SET_TIMERSLACK => {
                 returns(0)

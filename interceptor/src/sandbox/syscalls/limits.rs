@@ -12,9 +12,6 @@ pub(in crate::sandbox) type Limits = [(u64, u64); RESOURCES];
 const RESOURCES: usize = 16;
 const NONE: u64 = libc::RLIM64_INFINITY;
 
-/// `IOPRIO_WHO_PROCESS` (ioprio_set(2)).
-pub(super) const IOPRIO_PROCESS: u64 = 1;
-
 /// What a program finds that a node starts.
 pub(in crate::sandbox) const LIMITS: Limits = [
     (NONE, NONE),       // processor seconds
@@ -40,7 +37,7 @@ const KEPT: [u32; 4] = [libc::RLIMIT_DATA, libc::RLIMIT_STACK, libc::RLIMIT_NOFI
 
 impl Sandbox {
     /// A process of the caller's node, by its number; 0 is the caller's own.
-    fn process_numbered(&self, id: ThreadId, number: i32) -> Result<ProcessId, Errno> {
+    pub(super) fn process_numbered(&self, id: ThreadId, number: i32) -> Result<ProcessId, Errno> {
         let thread = self.thread(id);
         if number == 0 || number == thread.vtid {
             return Ok(thread.process);
@@ -83,7 +80,7 @@ impl Sandbox {
             }
             self.processes.get_mut(&target).expect("just found").limits[at] = (soft, new_hard);
         }
-        self.store_words(id, old, &[soft, hard])?;
+        self.store_asked(id, old, &[soft, hard])?;
         if self.thread(id).after_call {
             self.set_result(id, 0)?;
             return Ok(Outcome::Ran(0));
@@ -91,36 +88,17 @@ impl Sandbox {
         returns(0)
     }
 
-    /// Calls about the scheduling of a process, which is the sandbox's: they change nothing, but the process must be one.
-    pub(super) fn about_process(&self, id: ThreadId, number: u64, result: i64) -> Handled {
-        let node = self.thread(id).node;
-        let is_thread =
-            self.threads.values().any(|thread| thread.node == node && thread.vtid == number as i32);
-        if !is_thread {
-            self.process_numbered(id, number as i32)?;
-        }
-        returns(result)
-    }
-
-    /// As [`Self::about_process`], where a kind says what the number is of: of a process (`process`), or of a group or user.
-    pub(super) fn about_some(
-        &self,
-        id: ThreadId,
-        (kind, process): (u64, u64),
-        number: u64,
-        result: i64,
-    ) -> Handled {
-        if kind == process { self.about_process(id, number, result) } else { returns(result) }
-    }
-
     /// capget: what one process of a node may do, all may. The header is a version and a number.
     pub(super) fn capget(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [header, data, ..] = call.args;
-        let number = self.thread(id).tid.read_u32(header + 4)?;
+        let number = self.thread(id).tid.read_u64(header)? >> 32;
         if number == 0 {
             return Ok(Outcome::Continue);
         }
-        self.about_process(id, u64::from(number), 0)?;
+        if (number as i32) < 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        self.about_process(id, number, 0)?;
         let scratch = self.scratch(id);
         self.store_words(id, scratch, &[u64::from(self.thread(id).tid.read_u32(header)?)])?;
         let result = self.run_instead(id, call, libc::SYS_capget, [scratch, data, 0, 0, 0, 0])?;

@@ -15,6 +15,7 @@ mod names;
 mod pipe;
 mod poll;
 mod process;
+mod scheduling;
 mod signal;
 mod socket;
 mod stat;
@@ -24,6 +25,7 @@ mod time;
 pub use arity::arity;
 pub(super) use identity::MEMORY_BYTES;
 pub(super) use limits::{LIMITS, Limits};
+pub(super) use signal::check_signals;
 pub use table::{Policy, filter, policy};
 pub(super) use time::span;
 
@@ -51,6 +53,11 @@ pub(super) fn handle(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handle
     }
 }
 
+/// Flags of a call: those that it does not know are an error.
+fn only_known(flags: u64, known: i32) -> Result<(), nix::errno::Errno> {
+    if flags as i32 & !known == 0 { Ok(()) } else { Err(nix::errno::Errno::EINVAL) }
+}
+
 fn unknown(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
     let node = sandbox.thread(id).node + 1;
     sandbox
@@ -69,14 +76,14 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_pread64 => s.read(id, call, &[(b, c as usize)], Some(d)),
         libc::SYS_readv => s.load_vector(id, b, c).and_then(|v| s.read(id, call, &v, None)),
         libc::SYS_preadv | libc::SYS_preadv2 => {
-            let at = (d as i64 != -1).then_some(d);
+            let at = (call.number == libc::SYS_preadv || d as i64 != -1).then_some(d);
             s.load_vector(id, b, c).and_then(|v| s.read(id, call, &v, at))
         }
         libc::SYS_write => s.write(id, call, &[(b, c as usize)], None),
         libc::SYS_pwrite64 => s.write(id, call, &[(b, c as usize)], Some(d)),
         libc::SYS_writev => s.load_vector(id, b, c).and_then(|v| s.write(id, call, &v, None)),
         libc::SYS_pwritev | libc::SYS_pwritev2 => {
-            let at = (d as i64 != -1).then_some(d);
+            let at = (call.number == libc::SYS_pwritev || d as i64 != -1).then_some(d);
             s.load_vector(id, b, c).and_then(|v| s.write(id, call, &v, at))
         }
         libc::SYS_sendfile => s.sendfile(id, call),
@@ -88,7 +95,7 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_ftruncate => s.ftruncate(id, a, b),
         libc::SYS_truncate => s.truncate(id, call),
         libc::SYS_fallocate => s.fallocate(id, call),
-        libc::SYS_fadvise64 | libc::SYS_readahead => super::guest::returns(0),
+        libc::SYS_fadvise64 | libc::SYS_readahead => s.advise(id, call),
         // mapping.rs
         libc::SYS_msync => s.msync(id, call),
         // aio.rs
@@ -110,7 +117,7 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_ioctl => s.ioctl(id, call),
         libc::SYS_pipe | libc::SYS_pipe2 => s.pipe(id, call),
         libc::SYS_memfd_create => s.memfd(id, call),
-        libc::SYS_getdents64 => s.getdents(id, call),
+        libc::SYS_getdents | libc::SYS_getdents64 => s.getdents(id, call),
         libc::SYS_flock => s.flock(id, call),
         // names.rs
         libc::SYS_rename => s.rename(id, call, here(0), here(1), 0),
@@ -118,9 +125,14 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_renameat2 => s.rename(id, call, at(1), at(3), e),
         libc::SYS_mkdir => s.mkdir(id, call, here(0)),
         libc::SYS_mkdirat => s.mkdir(id, call, at(1)),
+        libc::SYS_mknod => s.mknod(id, call, here(0), b),
+        libc::SYS_mknodat => s.mknod(id, call, at(1), c),
         libc::SYS_rmdir => s.remove(id, call, here(0), true),
         libc::SYS_unlink => s.remove(id, call, here(0), false),
-        libc::SYS_unlinkat => s.remove(id, call, at(1), c & libc::AT_REMOVEDIR as u64 != 0),
+        libc::SYS_unlinkat => {
+            only_known(c, libc::AT_REMOVEDIR)?;
+            s.remove(id, call, at(1), c & libc::AT_REMOVEDIR as u64 != 0)
+        }
         libc::SYS_link => s.hard_link(id, call, here(0), here(1), 0),
         libc::SYS_linkat => s.hard_link(id, call, at(1), at(3), e),
         libc::SYS_symlink => s.symlink(id, call, here(1)),
@@ -134,14 +146,23 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_fchmodat => s.change_inode(id, call, at(1), true),
         libc::SYS_fchmodat2 => s.change_inode(id, call, at(1), follows(d)),
         libc::SYS_fchownat if e & libc::AT_EMPTY_PATH as u64 != 0 => s.change_open_inode(id, a),
-        libc::SYS_fchownat => s.change_inode(id, call, at(1), follows(e)),
+        libc::SYS_fchownat => {
+            only_known(e, libc::AT_SYMLINK_NOFOLLOW)?;
+            s.change_inode(id, call, at(1), follows(e))
+        }
         libc::SYS_fchmod | libc::SYS_fchown => s.change_open_inode(id, a),
-        libc::SYS_utime | libc::SYS_utimes => s.set_times(id, here(0), true),
-        libc::SYS_futimesat => s.set_times(id, at(1), true),
-        libc::SYS_utimensat => s.set_times(id, at(1), follows(d)),
+        libc::SYS_utime | libc::SYS_utimes => s.set_times(id, call, here(0), true),
+        libc::SYS_futimesat => s.set_times(id, call, at(1), true),
+        libc::SYS_utimensat => {
+            only_known(d, libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH)?;
+            s.set_times(id, call, at(1), follows(d))
+        }
         libc::SYS_access => s.access(id, call, here(0), b, true),
         libc::SYS_faccessat => s.access(id, call, at(1), c, true),
-        libc::SYS_faccessat2 => s.access(id, call, at(1), c, follows(d)),
+        libc::SYS_faccessat2 => {
+            only_known(d, libc::AT_SYMLINK_NOFOLLOW | libc::AT_EACCESS | libc::AT_EMPTY_PATH)?;
+            s.access(id, call, at(1), c, follows(d))
+        }
         libc::SYS_getxattr | libc::SYS_lgetxattr | libc::SYS_fgetxattr => {
             Err(nix::errno::Errno::ENODATA.into())
         }
@@ -167,7 +188,7 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_select | libc::SYS_pselect6 => s.select(id, call),
         libc::SYS_epoll_create | libc::SYS_epoll_create1 => s.epoll_create(id, call),
         libc::SYS_epoll_ctl => s.epoll_ctl(id, call),
-        libc::SYS_epoll_wait | libc::SYS_epoll_pwait => s.epoll_wait(id, call),
+        libc::SYS_epoll_wait | libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => s.epoll_wait(id, call),
         libc::SYS_eventfd | libc::SYS_eventfd2 => s.eventfd(id, call),
         libc::SYS_signalfd | libc::SYS_signalfd4 => s.signalfd(id, call),
         libc::SYS_timerfd_create => s.timerfd_create(id, call),
@@ -200,7 +221,7 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_nanosleep => s.sleep(id, libc::CLOCK_MONOTONIC as u64, 0, a, b),
         libc::SYS_clock_nanosleep => s.sleep(id, a, b, c, d),
         libc::SYS_times => s.times(id, a),
-        libc::SYS_getrusage => s.getrusage(id, b),
+        libc::SYS_getrusage => s.getrusage(id, a, b),
         libc::SYS_alarm => s.alarm(id, a),
         libc::SYS_setitimer => s.setitimer(id, call),
         libc::SYS_getitimer => s.getitimer(id, a, b),
@@ -211,7 +232,8 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_timer_delete => s.timer_delete(id, a),
         // futex.rs
         libc::SYS_futex => s.futex(id, call),
-        libc::SYS_set_robust_list => s.set_robust_list(id, a),
+        libc::SYS_get_robust_list => s.get_robust_list(id, call),
+        libc::SYS_set_robust_list => s.set_robust_list(id, a, b),
         libc::SYS_set_tid_address => s.set_tid_address(id, a),
         libc::SYS_sched_yield => super::guest::returns(0),
         // process.rs
@@ -235,17 +257,17 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_setpgid | libc::SYS_setsid => s.set_group(id, call),
         // signal.rs
         libc::SYS_kill => s.kill_process(id, a, b),
-        libc::SYS_tkill => s.kill_thread(id, a, b),
-        libc::SYS_tgkill => s.kill_thread(id, b, c),
-        libc::SYS_rt_sigqueueinfo => s.queue_signal(id, a, b, c),
-        libc::SYS_rt_tgsigqueueinfo => s.queue_signal(id, b, c, d),
-        libc::SYS_rt_sigaction => s.sigaction(id, a, b),
+        libc::SYS_tkill => s.kill_thread(id, None, a, b),
+        libc::SYS_tgkill => s.kill_thread(id, Some(a), b, c),
+        libc::SYS_rt_sigqueueinfo => s.queue_signal(id, None, a, b, c),
+        libc::SYS_rt_tgsigqueueinfo => s.queue_signal(id, Some(a), b, c, d),
+        libc::SYS_rt_sigaction => s.sigaction(id, a, b, d),
         libc::SYS_rt_sigpending => s.native(id),
         libc::SYS_rt_sigtimedwait => s.take_signal(id, call),
-        libc::SYS_rt_sigsuspend => s.sigsuspend(id, a),
+        libc::SYS_rt_sigsuspend => s.sigsuspend(id, a, b),
         libc::SYS_pause => Ok(Outcome::Park(Vec::new())),
         // identity.rs
-        libc::SYS_getrandom => s.getrandom(id, a, b),
+        libc::SYS_getrandom => s.getrandom(id, a, b, c),
         libc::SYS_uname => s.uname(id, a),
         libc::SYS_sysinfo => s.sysinfo(id, a),
         libc::SYS_sched_getaffinity => s.affinity(id, call),
@@ -254,18 +276,20 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         // limits.rs
         libc::SYS_prlimit64 | libc::SYS_setrlimit | libc::SYS_getrlimit => s.limit(id, call),
         libc::SYS_capget => s.capget(id, call),
-        libc::SYS_sched_get_priority_max | libc::SYS_sched_get_priority_min => super::guest::returns(0),
-        libc::SYS_getpriority => s.about_some(id, (a, libc::PRIO_PROCESS.into()), b, 20),
-        libc::SYS_setpriority => s.about_some(id, (a, libc::PRIO_PROCESS.into()), b, 0),
-        libc::SYS_ioprio_get | libc::SYS_ioprio_set => s.about_some(id, (a, limits::IOPRIO_PROCESS), b, 0),
-        libc::SYS_sched_setaffinity
+        // scheduling.rs
+        libc::SYS_getpriority | libc::SYS_setpriority | libc::SYS_ioprio_get | libc::SYS_ioprio_set => {
+            s.priority(id, call)
+        }
+        libc::SYS_sched_get_priority_max
+        | libc::SYS_sched_get_priority_min
+        | libc::SYS_sched_setaffinity
         | libc::SYS_sched_getparam
         | libc::SYS_sched_setparam
         | libc::SYS_sched_getscheduler
         | libc::SYS_sched_setscheduler
         | libc::SYS_sched_rr_get_interval
         | libc::SYS_sched_getattr
-        | libc::SYS_sched_setattr => s.about_process(id, a, 0),
+        | libc::SYS_sched_setattr => s.scheduling(id, call),
         _ => unknown(s, id, call),
     }
 }

@@ -1,15 +1,20 @@
 //! Calls that change names, and the working directory.
 
+use super::only_known;
 use crate::disk::NameCall;
 use crate::sandbox::Sandbox;
 use crate::sandbox::files::Kind;
 use crate::sandbox::find::{Found, Named, Spot, Wants};
-use crate::sandbox::guest::{Handled, Outcome, returns};
+use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
 use crate::sandbox::process_files::ProcessFile;
 use crate::sandbox::task::{Call, ThreadId};
 use nix::errno::Errno;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+/// Parts of a second in a timeval and a timespec.
+const MICROS: i64 = 1_000_000;
+const NANOS: i64 = 1_000_000_000;
 
 impl Sandbox {
     /// Runs a call that changes names; on the node's drive between the two halves of the journal's account of it.
@@ -59,6 +64,15 @@ impl Sandbox {
         self.make(id, call, named, |path| NameCall::Mkdir(path))
     }
 
+    /// A file, or the name of a socket that nobody listens at. Pipes with names are not carried, and devices are nobody's.
+    pub(super) fn mknod(&mut self, id: ThreadId, call: &Call, named: Named, mode: u64) -> Handled {
+        match mode as u32 & libc::S_IFMT {
+            0 | libc::S_IFREG | libc::S_IFSOCK => self.make(id, call, named, |path| NameCall::Create(path)),
+            libc::S_IFIFO | libc::S_IFCHR | libc::S_IFBLK | libc::S_IFDIR => Err(Errno::EPERM.into()),
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
     pub(super) fn symlink(&mut self, id: ThreadId, call: &Call, named: Named) -> Handled {
         self.make(id, call, named, |path| NameCall::Create(path))
     }
@@ -71,6 +85,11 @@ impl Sandbox {
         to: Named,
         flags: u64,
     ) -> Handled {
+        let replaces = flags as u32 & libc::RENAME_NOREPLACE == 0;
+        let known = libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE | libc::RENAME_WHITEOUT;
+        if flags as u32 & !known != 0 || (!replaces && flags as u32 & libc::RENAME_EXCHANGE != 0) {
+            return Err(Errno::EINVAL.into());
+        }
         let (old, new) = (self.find(id, from, false)?.spot()?, self.find(id, to, false)?.spot()?);
         self.refuse_host(id, &old, Wants::There)?;
         self.refuse_host(id, &new, Wants::Any)?;
@@ -127,6 +146,7 @@ impl Sandbox {
         to: Named,
         flags: u64,
     ) -> Handled {
+        only_known(flags, libc::AT_SYMLINK_FOLLOW | libc::AT_EMPTY_PATH)?;
         let old = self.find(id, from, flags & libc::AT_SYMLINK_FOLLOW as u64 != 0)?.spot()?;
         let new = self.find(id, to, false)?.spot()?;
         self.refuse_host(id, &new, Wants::Free)?;
@@ -160,8 +180,10 @@ impl Sandbox {
     }
 
     /// utimensat and its like: the times of the node's own files are those of the virtual clock.
-    pub(super) fn set_times(&mut self, id: ThreadId, named: Named, follow: bool) -> Handled {
-        if named.path == 0 {
+    pub(super) fn set_times(&mut self, id: ThreadId, call: &Call, named: Named, follow: bool) -> Handled {
+        self.check_times(id, call)?;
+        if named.path == 0 && call.number == libc::SYS_utimensat && named.directory as i32 != libc::AT_FDCWD {
+            self.description(id, named.directory)?;
             return returns(0);
         }
         let spot = self.find(id, named, follow)?.spot()?;
@@ -170,6 +192,25 @@ impl Sandbox {
             (Some(_), false) => Err(Errno::EROFS.into()),
             (Some(_), true) => returns(0),
         }
+    }
+
+    /// The times that a call gives must be there, and be times (utimensat(2)).
+    fn check_times(&self, id: ThreadId, call: &Call) -> Result<(), Trouble> {
+        let (at, most) = match call.number {
+            libc::SYS_utime if call.args[1] != 0 => return self.load_pair(id, call.args[1]).map(|_| ()),
+            libc::SYS_utime | libc::SYS_utimes => (call.args[1], MICROS),
+            libc::SYS_futimesat => (call.args[2], MICROS),
+            _ => (call.args[2], NANOS),
+        };
+        if at == 0 {
+            return Ok(());
+        }
+        let [_, access, _, change] = self.load_four(id, at)?;
+        let is_part = |part: i64| {
+            (0..most).contains(&part)
+                || (most == NANOS && [libc::UTIME_NOW, libc::UTIME_OMIT].contains(&part))
+        };
+        if is_part(access) && is_part(change) { Ok(()) } else { Err(Errno::EINVAL.into()) }
     }
 
     /// access(2).
@@ -181,6 +222,9 @@ impl Sandbox {
         mode: u64,
         follow: bool,
     ) -> Handled {
+        if mode as i32 & !(libc::R_OK | libc::W_OK | libc::X_OK) != 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let spot = match self.find(id, named, follow)? {
             Found::Spot(spot) => spot,
             Found::Process(_) if mode as i32 & (libc::W_OK | libc::X_OK) == 0 => return returns(0),
@@ -227,6 +271,9 @@ impl Sandbox {
     }
 
     pub(super) fn readlink(&mut self, id: ThreadId, named: Named, to: u64, size: u64) -> Handled {
+        if size as i32 <= 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let target = match self.find(id, named, false)? {
             Found::Spot(spot) => {
                 let file = spot.file.ok_or(Errno::ENOENT)?;

@@ -8,10 +8,30 @@ use crate::sandbox::timers::{Beat, Due};
 use crate::sandbox::{ClockKind, Sandbox};
 use crate::time::Span;
 use nix::errno::Errno;
+use std::collections::BTreeSet;
 
 /// Descriptors of one poll or select.
 const DESCRIPTORS_MAX: u64 = 4096;
 const FD_SETSIZE: u64 = 1024;
+/// How many instances of epoll may watch each other in a chain, beside the first (`EP_MAX_NESTS`).
+const INSTANCES_MAX: usize = 4;
+
+/// What is reached from an instance, by the number of steps; no further than it matters.
+fn levels(
+    from: DescriptionId,
+    next: impl Fn(DescriptionId) -> Vec<DescriptionId>,
+) -> Vec<BTreeSet<DescriptionId>> {
+    let mut levels = vec![BTreeSet::from([from])];
+    while levels.len() <= INSTANCES_MAX + 1 {
+        let level: BTreeSet<DescriptionId> =
+            levels[levels.len() - 1].iter().flat_map(|&id| next(id)).collect();
+        if level.is_empty() {
+            break;
+        }
+        levels.push(level);
+    }
+    levels
+}
 
 impl Sandbox {
     /// The end of a wait that may have a timeout and a temporary signal mask: `None` while it goes on.
@@ -31,24 +51,26 @@ impl Sandbox {
         Ok(Some(super::span(seconds, if micros { fraction.saturating_mul(1000) } else { fraction })?))
     }
 
-    fn with_mask(&mut self, id: ThreadId, mask: u64) -> Result<Option<Outcome>, Trouble> {
+    fn with_mask(&mut self, id: ThreadId, mask: u64, size: u64) -> Result<Option<Outcome>, Trouble> {
         if mask == 0 {
             return Ok(None);
         }
+        super::check_signals(size)?;
         let mask = self.thread(id).tid.read_u64(mask)?;
         self.swap_mask(id, mask)
     }
 
     /// poll and ppoll: `struct pollfd` is the number, the events asked for, the events found.
     pub(super) fn poll(&mut self, id: ThreadId, call: &Call) -> Handled {
-        let [at, count, timeout, mask, ..] = call.args;
-        if count > DESCRIPTORS_MAX {
+        let [at, count, timeout, mask, size, _] = call.args;
+        let (most, _) = self.process_of(id).limits[libc::RLIMIT_NOFILE as usize];
+        if count > most.min(DESCRIPTORS_MAX) {
             return Err(Errno::EINVAL.into());
         }
         let timeout = if call.number == libc::SYS_poll {
             Self::timeout_ms(timeout as i32)
         } else {
-            if let Some(outcome) = self.with_mask(id, mask)? {
+            if let Some(outcome) = self.with_mask(id, mask, size)? {
                 return Ok(outcome);
             }
             self.load_timeout(id, timeout, false)?
@@ -87,8 +109,8 @@ impl Sandbox {
         }
         let micros = call.number == libc::SYS_select;
         if !micros && mask != 0 {
-            let mask = self.thread(id).tid.read_u64(mask)?;
-            if let Some(outcome) = self.with_mask(id, mask)? {
+            let (mask, size) = self.load_pair(id, mask)?;
+            if let Some(outcome) = self.with_mask(id, mask as u64, size as u64)? {
                 return Ok(outcome);
             }
         }
@@ -131,25 +153,17 @@ impl Sandbox {
     }
 
     pub(super) fn epoll_create(&mut self, id: ThreadId, call: &Call) -> Handled {
-        let flags = if call.number == libc::SYS_epoll_create1 { call.args[0] } else { 0 };
+        let [flags, ..] = call.args;
+        let flags = match call.number {
+            libc::SYS_epoll_create1 if flags & !(libc::EPOLL_CLOEXEC as u64) == 0 => flags,
+            libc::SYS_epoll_create if flags as i32 > 0 => 0,
+            _ => return Err(Errno::EINVAL.into()),
+        };
         self.place(id, call, Kind::Epoll(Epoll::default()), flags)
     }
 
     pub(super) fn epoll_ctl(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [epoll, operation, fd, event, ..] = call.args;
-        let instance = self.description(id, epoll)?;
-        let watched = self.description(id, fd)?;
-        if instance == watched {
-            return Err(Errno::EINVAL.into());
-        }
-        let pollable = !matches!(
-            self.files.get(watched).map(|d| &d.kind),
-            Some(Kind::Disk { .. } | Kind::Directory { .. } | Kind::Host { .. } | Kind::Random)
-        );
-        if !pollable {
-            return Err(Errno::EPERM.into());
-        }
-        let target = (fd as i32, watched);
         let (events, data) = if operation as i32 == libc::EPOLL_CTL_DEL {
             (0, 0)
         } else {
@@ -158,6 +172,23 @@ impl Sandbox {
             let events = u32::from_le_bytes(bytes[0..4].try_into().expect("four bytes"));
             (events, u64::from_le_bytes(bytes[4..12].try_into().expect("eight bytes")))
         };
+        let instance = self.description(id, epoll)?;
+        let watched = self.description(id, fd)?;
+        if instance == watched {
+            return Err(Errno::EINVAL.into());
+        }
+        self.files.get(watched).filter(|d| d.flags & libc::O_PATH == 0).ok_or(Errno::EBADF)?;
+        let pollable = !matches!(
+            self.files.get(watched).map(|d| &d.kind),
+            Some(Kind::Disk { .. } | Kind::Directory { .. } | Kind::Host { .. } | Kind::Random)
+        );
+        if !pollable {
+            return Err(Errno::EPERM.into());
+        }
+        let target = (fd as i32, watched);
+        if operation as i32 == libc::EPOLL_CTL_ADD {
+            self.check_nesting(instance, watched)?;
+        }
         let Some(Kind::Epoll(state)) = self.files.get_mut(instance).map(|d| &mut d.kind) else {
             return Err(Errno::EINVAL.into());
         };
@@ -180,19 +211,47 @@ impl Sandbox {
         returns(0)
     }
 
+    /// Instances watch each other in no ring, and no deeper than in the kernel (fs/eventpoll.c, `ep_loop_check`).
+    fn check_nesting(&self, instance: DescriptionId, watched: DescriptionId) -> Result<(), Errno> {
+        let inner = |id: DescriptionId| match self.files.get(id).map(|d| &d.kind) {
+            Some(Kind::Epoll(epoll)) => epoll.watched().collect(),
+            _ => Vec::new(),
+        };
+        let outer = |id: DescriptionId| {
+            let others = self.files.epolls_that_watch(id);
+            others.collect::<Vec<DescriptionId>>()
+        };
+        let is_instance = |id| matches!(self.files.get(id).map(|d| &d.kind), Some(Kind::Epoll(_)));
+        if !is_instance(watched) {
+            return Ok(());
+        }
+        let below = levels(watched, |id| inner(id).into_iter().filter(|&id| is_instance(id)).collect());
+        let above = levels(instance, outer);
+        let is_ring = below.iter().any(|level| level.contains(&instance));
+        if is_ring || below.len() + above.len() - 1 > INSTANCES_MAX {
+            return Err(Errno::ELOOP);
+        }
+        Ok(())
+    }
+
     pub(super) fn epoll_wait(&mut self, id: ThreadId, call: &Call) -> Handled {
-        let [fd, to, max, timeout, mask, _] = call.args;
+        let [fd, to, max, timeout, mask, size] = call.args;
         if max as i32 <= 0 {
             return Err(Errno::EINVAL.into());
         }
         let instance = self.description(id, fd)?;
-        if call.number == libc::SYS_epoll_pwait
-            && let Some(outcome) = self.with_mask(id, mask)?
+        if call.number != libc::SYS_epoll_wait
+            && let Some(outcome) = self.with_mask(id, mask, size)?
         {
             return Ok(outcome);
         }
+        let timeout = if call.number == libc::SYS_epoll_pwait2 {
+            self.load_timeout(id, timeout, false)?
+        } else {
+            Self::timeout_ms(timeout as i32)
+        };
         let taken = self.take_events(instance, max as usize)?;
-        if taken.is_empty() && !self.wait_over(id, Self::timeout_ms(timeout as i32)) {
+        if taken.is_empty() && !self.wait_over(id, timeout) {
             return Ok(Outcome::Park(vec![Key::Description(instance)]));
         }
         self.restore_mask(id)?;
@@ -219,6 +278,10 @@ impl Sandbox {
 
     pub(super) fn eventfd(&mut self, id: ThreadId, call: &Call) -> Handled {
         let flags = if call.number == libc::SYS_eventfd2 { call.args[1] } else { 0 };
+        let known = libc::EFD_SEMAPHORE | libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
+        if flags as i32 & !known != 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let semaphore = flags & libc::EFD_SEMAPHORE as u64 != 0;
         let count = call.args[0] & 0xffff_ffff;
         self.place(id, call, Kind::Event { count, semaphore }, flags & !(libc::EFD_SEMAPHORE as u64))
@@ -226,6 +289,10 @@ impl Sandbox {
 
     pub(super) fn signalfd(&mut self, id: ThreadId, call: &Call) -> Handled {
         let flags = if call.number == libc::SYS_signalfd4 { call.args[3] } else { 0 };
+        super::check_signals(call.args[2])?;
+        if flags as i32 & !(libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) != 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let mask = self.thread(id).tid.read_u64(call.args[1])?;
         if call.args[0] as i32 == -1 {
             return self.place(id, call, Kind::Signals(mask), flags);
@@ -240,6 +307,9 @@ impl Sandbox {
 
     pub(super) fn timerfd_create(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [clock, flags, ..] = call.args;
+        if flags as i32 & !(libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) != 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let clock = super::time::clock_kind(clock)?;
         let timer = TimerDescriptor { clock, beat: Beat::default(), expirations: 0, timer: None };
         self.place(id, call, Kind::Timer(timer), flags)
@@ -247,13 +317,15 @@ impl Sandbox {
 
     pub(super) fn timerfd_settime(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [fd, flags, new, old, ..] = call.args;
+        let [interval_s, interval_ns, value_s, value_ns] = self.load_four(id, new)?;
+        let (interval, value) = (super::span(interval_s, interval_ns)?, super::span(value_s, value_ns)?);
+        if flags as i32 & !(libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET) != 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let description = self.description(id, fd)?;
         if old != 0 {
             self.timerfd_gettime(id, fd, old)?;
         }
-        let (interval_s, interval_ns) = self.load_pair(id, new)?;
-        let (value_s, value_ns) = self.load_pair(id, new + 16)?;
-        let (interval, value) = (super::span(interval_s, interval_ns)?, super::span(value_s, value_ns)?);
         let node = self.thread(id).node;
         let now = self.now;
         let node_clock = self.nodes[node].clock.clone();

@@ -165,6 +165,7 @@ impl Sandbox {
             parent: Some(parent_id),
             group: origin.group,
             session: origin.session,
+            oom_score: origin.oom_score,
             threads: BTreeSet::new(),
             files,
             memory: if flags & CLONE_VM != 0 { origin.memory } else { id },
@@ -339,6 +340,9 @@ impl Sandbox {
         let [pid, status, options, usage, ..] = call.args;
         let (pid, options) = (pid as i32, options as i32);
         let awaited = Awaited::by_wait4(options)?;
+        if pid == i32::MIN {
+            return Err(Errno::ESRCH.into());
+        }
         let own_group = self.process_of(id).group;
         let wanted = |process: &Process| match pid {
             -1 => true,
@@ -351,9 +355,7 @@ impl Sandbox {
             return self.no_child_yet(id, any, options & libc::WNOHANG != 0);
         };
         let (real, vpid) = (self.processes[&child].tid, self.processes[&child].vpid);
-        if usage != 0 {
-            self.store_words(id, usage, &[0; 18])?;
-        }
+        self.store_asked(id, usage, &[0; 18])?;
         if !matches!(change, Change::Ended(_)) {
             if status != 0 {
                 self.store(id, status, &change.status().to_le_bytes())?;
@@ -389,16 +391,24 @@ impl Sandbox {
         let [kind, number, info, options, _, _] = call.args;
         let options = options as i32;
         let awaited = Awaited::by_waitid(options)?;
+        let own_group = self.process_of(id).group;
+        let number = number as i32;
+        match kind as u32 {
+            libc::P_ALL => {}
+            libc::P_PID if number > 0 => {}
+            libc::P_PGID if number >= 0 => {}
+            _ => return Err(Errno::EINVAL.into()),
+        }
         let wanted = |process: &Process| match kind as u32 {
-            libc::P_PID => process.vpid == number as i32,
-            libc::P_PGID => process.group == number as i32,
+            libc::P_PID => process.vpid == number,
+            libc::P_PGID => process.group == if number == 0 { own_group } else { number },
             _ => true,
         };
         let (child, any) = self.changed_child(id, awaited, wanted);
         let Some((child, change)) = child else {
             let outcome = self.no_child_yet(id, any, options & libc::WNOHANG != 0)?;
-            if matches!(outcome, Outcome::Return(_)) && info != 0 {
-                self.store_words(id, info, &[0; 16])?;
+            if matches!(outcome, Outcome::Return(_)) {
+                self.store_asked(id, info, &[0; 16])?;
             }
             return Ok(outcome);
         };
@@ -454,16 +464,36 @@ impl Sandbox {
 
     /// setpgid, setsid: groups are ours alone.
     pub(super) fn set_group(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let node = self.thread(id).node;
         if call.number == libc::SYS_setsid {
+            let own = self.process_of(id).vpid;
+            if self.processes.values().any(|process| process.node == node && process.group == own) {
+                return Err(Errno::EPERM.into());
+            }
             let process = self.process_of_mut(id);
             (process.group, process.session) = (process.vpid, process.vpid);
             let session = process.session;
             return returns(session);
         }
         let [pid, group, ..] = call.args;
+        let (own, group) = (self.thread(id).process, group as i32);
+        if group < 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let target = self.target_of(id, pid)?;
-        let process = self.processes.get_mut(&target).expect("just found");
-        process.group = if group == 0 { process.vpid } else { group as i32 };
+        let process = &self.processes[&target];
+        if target != own && process.parent != Some(own) {
+            return Err(Errno::ESRCH.into());
+        }
+        let session = self.processes[&own].session;
+        let group = if group == 0 { process.vpid } else { group };
+        let is_there =
+            |other: &Process| other.node == node && other.group == group && other.session == session;
+        let may_be = group == process.vpid || self.processes.values().any(is_there);
+        if process.session != session || process.session == process.vpid || !may_be {
+            return Err(Errno::EPERM.into());
+        }
+        self.processes.get_mut(&target).expect("just found").group = group;
         returns(0)
     }
 }

@@ -4,13 +4,20 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::files::DescriptionId;
 use crate::sandbox::guest::{Handled, Outcome, returns};
 use crate::sandbox::signals::bit;
-use crate::sandbox::task::{Action, Call, Key, ProcessId, Sent, SentSignal, ThreadId};
+use crate::sandbox::task::{Action, Call, Key, ProcessId, Sent, SentSignal, Thread, ThreadId};
 use nix::errno::Errno;
 
 /// `SI_USER`, `SI_TKILL`.
 const SI_USER: i32 = 0;
 const SI_TKILL: i32 = -6;
 const SIG_IGN: u64 = 1;
+/// What a set of signals takes, in bytes.
+const SIGNALS_BYTES: u64 = 8;
+
+/// A call says how large its set of signals is.
+pub(in crate::sandbox) fn check_signals(size: u64) -> Result<(), Errno> {
+    if size == SIGNALS_BYTES { Ok(()) } else { Err(Errno::EINVAL) }
+}
 
 impl Sandbox {
     fn process_by_vpid(&self, node: usize, vpid: i32) -> Option<ProcessId> {
@@ -32,7 +39,7 @@ impl Sandbox {
             1.. => None,
             0 => Some(self.process_of(id).group),
             -1 => Some(-1),
-            other => Some(-other),
+            other => Some(other.checked_neg().ok_or(Errno::ESRCH)?),
         };
         let targets: Vec<ProcessId> = match group {
             None => self.process_by_vpid(node, pid).into_iter().collect(),
@@ -60,17 +67,35 @@ impl Sandbox {
         returns(0)
     }
 
-    pub(super) fn kill_thread(&mut self, id: ThreadId, tid: u64, signal: u64) -> Handled {
-        self.signal_thread(id, tid, signal, (SI_TKILL, 0))
+    /// tkill, and tgkill with the number of the thread's process.
+    pub(super) fn kill_thread(
+        &mut self,
+        id: ThreadId,
+        process: Option<u64>,
+        tid: u64,
+        signal: u64,
+    ) -> Handled {
+        self.signal_thread(id, (process, tid), signal, (SI_TKILL, 0))
     }
 
-    fn signal_thread(&mut self, id: ThreadId, tid: u64, signal: u64, (code, value): (i32, u64)) -> Handled {
-        let (vtid, signal) = (tid as i32, signal as i32);
-        if !(0..=64).contains(&signal) {
+    fn signal_thread(
+        &mut self,
+        id: ThreadId,
+        (process, tid): (Option<u64>, u64),
+        signal: u64,
+        (code, value): (i32, u64),
+    ) -> Handled {
+        let (vtid, vpid, signal) = (tid as i32, process.map(|vpid| vpid as i32), signal as i32);
+        if !(0..=64).contains(&signal) || vtid <= 0 || vpid.is_some_and(|vpid| vpid <= 0) {
             return Err(Errno::EINVAL.into());
         }
         let node = self.thread(id).node;
-        let target = self.threads.iter().find(|(_, t)| t.node == node && t.vtid == vtid);
+        let is_meant = |t: &Thread| {
+            t.node == node
+                && t.vtid == vtid
+                && vpid.is_none_or(|vpid| self.processes.get(&t.process).is_some_and(|p| p.vpid == vpid))
+        };
+        let target = self.threads.iter().find(|(_, thread)| is_meant(thread));
         let Some((&target, process)) = target.map(|(id, t)| (id, t.process)) else {
             return Err(Errno::ESRCH.into());
         };
@@ -81,21 +106,36 @@ impl Sandbox {
         if self.threads.contains_key(&id) { returns(0) } else { Ok(Outcome::Gone) }
     }
 
-    pub(super) fn queue_signal(&mut self, id: ThreadId, to: u64, signal: u64, info: u64) -> Handled {
-        let tid = self.thread(id).tid;
-        let told = (tid.read_u32(info + 8)? as i32, tid.read_u64(info + 24)?);
-        let node = self.thread(id).node;
-        if self.process_by_vpid(node, to as i32).is_some() {
-            return self.signal_process(id, to, signal, told);
+    /// rt_sigqueueinfo, and rt_tgsigqueueinfo with the number of the thread's process.
+    pub(super) fn queue_signal(
+        &mut self,
+        id: ThreadId,
+        process: Option<u64>,
+        to: u64,
+        signal: u64,
+        info: u64,
+    ) -> Handled {
+        let info = self.load(id, info, 32)?;
+        let code = i32::from_le_bytes(info[8..12].try_into().expect("four bytes"));
+        let value = u64::from_le_bytes(info[24..32].try_into().expect("eight bytes"));
+        // Nobody passes for the kernel, or for kill(2), but to oneself.
+        if (code >= 0 || code == SI_TKILL) && to as i32 != self.thread(id).vtid {
+            return Err(Errno::EPERM.into());
         }
-        self.signal_thread(id, to, signal, told)
+        match process {
+            None => self.signal_process(id, to, signal, (code, value)),
+            Some(_) => self.signal_thread(id, (process, to), signal, (code, value)),
+        }
     }
 
     /// Takes note of what a process does with a signal; the kernel is told, too.
-    pub(super) fn sigaction(&mut self, id: ThreadId, signal: u64, action: u64) -> Handled {
-        if action != 0 {
+    pub(super) fn sigaction(&mut self, id: ThreadId, signal: u64, action: u64, size: u64) -> Handled {
+        let settable =
+            (1..=64).contains(&signal) && ![libc::SIGKILL, libc::SIGSTOP].contains(&(signal as i32));
+        if action != 0 && settable && size == SIGNALS_BYTES {
             let tid = self.thread(id).tid;
-            let action = Action { handler: tid.read_u64(action)?, flags: tid.read_u64(action + 8)? };
+            let action =
+                Action { handler: tid.read_u64(action)?, flags: tid.read_u64(action.wrapping_add(8))? };
             let process = self.process_of_mut(id);
             process.actions.insert(signal as i32, action);
             if action.handler == SIG_IGN {
@@ -106,7 +146,8 @@ impl Sandbox {
         Ok(Outcome::Continue)
     }
 
-    pub(super) fn sigsuspend(&mut self, id: ThreadId, mask: u64) -> Handled {
+    pub(super) fn sigsuspend(&mut self, id: ThreadId, mask: u64, size: u64) -> Handled {
+        check_signals(size)?;
         let mask = self.thread(id).tid.read_u64(mask)?;
         if let Some(outcome) = self.swap_mask(id, mask)? {
             return Ok(outcome);

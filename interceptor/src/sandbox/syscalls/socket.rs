@@ -30,6 +30,7 @@ enum Arrival {
 impl Sandbox {
     fn socket_of(&self, id: ThreadId, fd: u64) -> Result<(DescriptionId, SocketId), Trouble> {
         let description = self.description(id, fd)?;
+        self.files.get(description).filter(|d| d.flags & libc::O_PATH == 0).ok_or(Errno::EBADF)?;
         match self.files.get(description).map(|d| &d.kind) {
             Some(Kind::Socket(socket)) => Ok((description, *socket)),
             _ => Err(Errno::ENOTSOCK.into()),
@@ -57,6 +58,7 @@ impl Sandbox {
 
     pub(super) fn bind_socket(&mut self, id: ThreadId, fd: u64, address: u64, len: u64) -> Handled {
         let (_, socket) = self.socket_of(id, fd)?;
+        self.check_family(id, socket, address, len)?;
         let address = self.load_address(id, address, len)?;
         let node = self.thread(id).node;
         if let Address::Unix(UnixName::Path(path)) = &address {
@@ -104,6 +106,9 @@ impl Sandbox {
 
     pub(super) fn accept(&mut self, id: ThreadId, call: &Call, flags: u64) -> Handled {
         let [fd, address, len, ..] = call.args;
+        if flags & !(NONBLOCK | CLOEXEC) != 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let (description, socket) = self.socket_of(id, fd)?;
         let (accepted, peer) = match self.net.accept(socket) {
             Err(Errno::EAGAIN) => return self.would_block(description),
@@ -131,6 +136,7 @@ impl Sandbox {
             self.net.disconnect(socket)?;
             return returns(0);
         }
+        self.check_family(id, socket, address, len)?;
         let address = self.load_address(id, address, len)?;
         match self.net.connect(socket, &address, self.now) {
             Err(Errno::EINPROGRESS | Errno::EALREADY) if !nonblocking => {
@@ -388,7 +394,7 @@ impl Sandbox {
         } else {
             self.net.option(socket, level as i32, name as i32)?
         };
-        let room = self.thread(id).tid.read_u32(len)? as usize;
+        let room = self.address_room(id, len)?;
         let value = &value[..value.len().min(room)];
         self.store(id, to, value)?;
         self.store(id, len, &(value.len() as u32).to_le_bytes())?;
@@ -398,6 +404,9 @@ impl Sandbox {
     pub(super) fn setsockopt(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [fd, level, name, from, len, ..] = call.args;
         let (_, socket) = self.socket_of(id, fd)?;
+        if (len as i32) < 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let value = self.load(id, from, (len as usize).min(256))?;
         self.net.set_option(socket, level as i32, name as i32, &value)?;
         returns(0)
@@ -409,6 +418,16 @@ impl Sandbox {
         let address = if peer { self.net.peer(socket)? } else { self.net.local(socket)? };
         self.store_address(id, to, len, &address)?;
         returns(0)
+    }
+
+    /// A socket of the network has no name in the file system: none is looked for.
+    fn check_family(&self, id: ThreadId, socket: SocketId, at: u64, len: u64) -> Result<(), Trouble> {
+        let is_unix = self.net.identity(socket).is_none_or(|(_, domain, _)| domain == Domain::Unix);
+        let told = self.load(id, at, (len as u32 as usize).min(2))?;
+        if !is_unix && told == (libc::AF_UNIX as u16).to_le_bytes() {
+            return Err(Errno::EAFNOSUPPORT.into());
+        }
+        Ok(())
     }
 
     /// Reads a `sockaddr`.

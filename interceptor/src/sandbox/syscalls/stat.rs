@@ -121,6 +121,8 @@ impl Sandbox {
     }
 
     fn facts_at(&mut self, id: ThreadId, named: Named, flags: u64) -> Result<Facts, Trouble> {
+        let how = libc::AT_STATX_SYNC_TYPE | libc::AT_NO_AUTOMOUNT;
+        super::only_known(flags, how | libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH)?;
         let mut name = if named.path == 0 { PathBuf::new() } else { self.load_path(id, named.path)? };
         if name.as_os_str().is_empty() {
             if flags & libc::AT_EMPTY_PATH as u64 == 0 {
@@ -151,7 +153,10 @@ impl Sandbox {
     }
 
     pub(super) fn statx(&mut self, id: ThreadId, call: &Call) -> Handled {
-        let [_, _, flags, _mask, to, _] = call.args;
+        let [_, _, flags, mask, to, _] = call.args;
+        if mask as u32 & libc::STATX__RESERVED as u32 != 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let facts = self.facts_at(id, Named::at(call, 1), flags)?;
         self.store(id, to, &facts.statx())?;
         returns(0)
@@ -160,6 +165,11 @@ impl Sandbox {
     /// A file system of constant size, so that no program sees how full the host's is.
     pub(super) fn statfs(&mut self, id: ThreadId, call: &Call) -> Handled {
         const TMPFS_MAGIC: u64 = 0x0102_1994;
+        if call.number == libc::SYS_fstatfs {
+            self.description(id, call.args[0])?;
+        } else if let Found::Spot(spot) = self.find(id, Named::of(call, 0), true)? {
+            spot.metadata()?;
+        }
         let blocks = self.config.limits.disk_max / 4096;
         let words = [
             TMPFS_MAGIC,

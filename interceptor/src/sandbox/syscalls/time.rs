@@ -11,6 +11,8 @@ use nix::errno::Errno;
 
 const SECOND: u64 = 1_000_000_000;
 const SI_KERNEL: i32 = 0x80;
+/// `struct sigevent`.
+const SIGEVENT_BYTES: usize = 64;
 /// A timer whose signal nobody wants is not looked at more often.
 const TICK: Span = Span::from_millis(1);
 
@@ -35,6 +37,22 @@ pub(super) fn clock_kind(clock: u64) -> Result<ClockKind, Errno> {
         | libc::CLOCK_BOOTTIME_ALARM => Ok(ClockKind::Monotonic),
         _ => Err(Errno::EINVAL),
     }
+}
+
+/// The clock of a node that somebody may sleep by; the kernel does not have it for all of them.
+fn sleeping_clock(clock: u64) -> Result<ClockKind, Errno> {
+    match clock as i32 {
+        libc::CLOCK_THREAD_CPUTIME_ID
+        | libc::CLOCK_MONOTONIC_RAW
+        | libc::CLOCK_MONOTONIC_COARSE
+        | libc::CLOCK_REALTIME_COARSE => Err(Errno::EOPNOTSUPP),
+        _ => clock_kind(clock),
+    }
+}
+
+/// A timeval as a span.
+fn span_of_micros(seconds: i64, microseconds: i64) -> Result<Span, Errno> {
+    span(seconds, microseconds.checked_mul(1000).ok_or(Errno::EINVAL)?)
 }
 
 impl Sandbox {
@@ -72,21 +90,22 @@ impl Sandbox {
         returns(0)
     }
 
-    pub(super) fn clock_getres(&mut self, id: ThreadId, _clock: u64, to: u64) -> Handled {
-        self.store_words(id, to, &[0, 1])?;
+    pub(super) fn clock_getres(&mut self, id: ThreadId, clock: u64, to: u64) -> Handled {
+        self.reading(id, clock)?;
+        self.store_asked(id, to, &[0, 1])?;
         returns(0)
     }
 
     pub(super) fn gettimeofday(&mut self, id: ThreadId, to: u64, zone: u64) -> Handled {
         let ns = self.shown(id, ClockKind::Realtime);
-        self.store_words(id, to, &[ns / SECOND, ns % SECOND / 1000])?;
-        self.store_words(id, zone, &[0])?;
+        self.store_asked(id, to, &[ns / SECOND, ns % SECOND / 1000])?;
+        self.store_asked(id, zone, &[0])?;
         returns(0)
     }
 
     pub(super) fn time(&mut self, id: ThreadId, to: u64) -> Handled {
         let seconds = self.shown(id, ClockKind::Realtime) / SECOND;
-        self.store_words(id, to, &[seconds])?;
+        self.store_asked(id, to, &[seconds])?;
         returns(seconds)
     }
 
@@ -102,9 +121,9 @@ impl Sandbox {
         let over = if let Some(Deadline { clock, ns }) = self.thread(id).until {
             self.shown(id, clock) >= ns
         } else {
+            let clock = sleeping_clock(clock)?;
             let (seconds, nanoseconds) = self.load_pair(id, request)?;
             let span = span(seconds, nanoseconds)?;
-            let clock = clock_kind(clock)?;
             if flags as i32 & libc::TIMER_ABSTIME != 0 {
                 self.timed_out_at(id, Deadline { clock, ns: span.0.saturating_add(SLACK.0) })
             } else if span == Span::ZERO {
@@ -118,11 +137,14 @@ impl Sandbox {
 
     pub(super) fn times(&mut self, id: ThreadId, to: u64) -> Handled {
         let ticks = self.now.0 / (SECOND / 100);
-        self.store_words(id, to, &[ticks, 0, 0, 0])?;
+        self.store_asked(id, to, &[ticks, 0, 0, 0])?;
         returns(ticks)
     }
 
-    pub(super) fn getrusage(&mut self, id: ThreadId, to: u64) -> Handled {
+    pub(super) fn getrusage(&mut self, id: ThreadId, who: u64, to: u64) -> Handled {
+        if ![libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN, libc::RUSAGE_THREAD].contains(&(who as i32)) {
+            return Err(Errno::EINVAL.into());
+        }
         let mut words = [0; 18];
         (words[0], words[1]) = (self.now.0 / SECOND, self.now.0 % SECOND / 1000);
         words[4] = 10_000;
@@ -212,19 +234,28 @@ impl Sandbox {
             // Processor-time timers would need processor time.
             return Err(Errno::EINVAL.into());
         }
+        let (mut interval, mut value) = (Span::ZERO, Span::ZERO);
+        if new != 0 {
+            let [interval_s, interval_us, value_s, value_us] = self.load_four(id, new)?;
+            interval = span_of_micros(interval_s, interval_us)?;
+            value = span_of_micros(value_s, value_us)?;
+        }
         if old != 0 {
             self.getitimer(id, which, old)?;
         }
-        let (interval_s, interval_us) = self.load_pair(id, new)?;
-        let (value_s, value_us) = self.load_pair(id, new + 16)?;
-        let (interval, value) = (span(interval_s, interval_us * 1000)?, span(value_s, value_us * 1000)?);
         self.set_alarm(id, value, interval);
         returns(0)
     }
 
     pub(super) fn getitimer(&mut self, id: ThreadId, which: u64, to: u64) -> Handled {
-        let left = if which as i32 == libc::ITIMER_REAL { self.alarm_left(id) } else { Span::ZERO };
-        let interval = self.process_of(id).alarm.as_ref().map_or(Span::ZERO, |alarm| alarm.beat.interval);
+        let (left, interval) = match which as i32 {
+            libc::ITIMER_REAL => {
+                let alarm = self.process_of(id).alarm.as_ref();
+                (self.alarm_left(id), alarm.map_or(Span::ZERO, |alarm| alarm.beat.interval))
+            }
+            libc::ITIMER_VIRTUAL | libc::ITIMER_PROF => (Span::ZERO, Span::ZERO),
+            _ => return Err(Errno::EINVAL.into()),
+        };
         let split = |span: Span| [span.0 / SECOND, span.0 % SECOND / 1000];
         self.store_words(id, to, &[split(interval), split(left)].concat())?;
         returns(0)
@@ -236,14 +267,24 @@ impl Sandbox {
         let clock = clock_kind(clock)?;
         let (mut signal, mut value, mut thread) = (libc::SIGALRM, 0, 0);
         if event != 0 {
-            let tid = self.thread(id).tid;
-            value = tid.read_u64(event)?;
-            signal = tid.read_u32(event + 8)? as i32;
-            match tid.read_u32(event + 12)? as i32 {
-                libc::SIGEV_SIGNAL => {}
+            let bytes = self.load(id, event, SIGEVENT_BYTES)?;
+            let word = |at: usize| i32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+            value = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
+            signal = word(8);
+            match word(12) {
+                libc::SIGEV_SIGNAL | libc::SIGEV_THREAD => {}
                 libc::SIGEV_NONE => signal = 0,
-                libc::SIGEV_THREAD_ID => thread = tid.read_u32(event + 16)? as i32,
+                libc::SIGEV_THREAD_ID => {
+                    thread = word(16);
+                    let own = self.thread(id).process;
+                    if !self.threads.values().any(|t| t.process == own && t.vtid == thread) {
+                        return Err(Errno::EINVAL.into());
+                    }
+                }
                 _ => return Err(Errno::EINVAL.into()),
+            }
+            if word(12) != libc::SIGEV_NONE && !(1..=64).contains(&signal) {
+                return Err(Errno::EINVAL.into());
             }
         }
         let process = self.process_of_mut(id);
@@ -251,18 +292,23 @@ impl Sandbox {
         let beat = Beat::default();
         let timer = PosixTimer { clock, signal, value, thread, beat, timer: None, unseen: 0, overrun: 0 };
         process.timers.insert(number, timer);
-        self.store(id, to, &number.to_le_bytes())?;
+        if let Err(trouble) = self.store(id, to, &number.to_le_bytes()) {
+            self.process_of_mut(id).timers.remove(&number);
+            return Err(trouble);
+        }
         returns(0)
     }
 
     pub(super) fn timer_settime(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [number, flags, new, old, ..] = call.args;
+        if new == 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let [interval_s, interval_ns, value_s, value_ns] = self.load_four(id, new)?;
+        let (interval, value) = (span(interval_s, interval_ns)?, span(value_s, value_ns)?);
         if old != 0 {
             self.timer_gettime(id, number, old)?;
         }
-        let (interval_s, interval_ns) = self.load_pair(id, new)?;
-        let (value_s, value_ns) = self.load_pair(id, new + 16)?;
-        let (interval, value) = (span(interval_s, interval_ns)?, span(value_s, value_ns)?);
         let (process, node, now) = (self.thread(id).process, self.thread(id).node, self.now);
         let clock = self.nodes[node].clock.clone();
         let timer = self.processes.get_mut(&process).and_then(|p| p.timers.get_mut(&(number as i32)));
