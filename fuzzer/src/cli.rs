@@ -18,6 +18,7 @@ mod replay;
 mod rig;
 mod run;
 mod scratch;
+mod shelf;
 mod shrink;
 mod smoke;
 mod source;

@@ -33,6 +33,19 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// Nanoseconds of the run's clock at which there is most to see: when the violation became certain; in a run without
+    /// one, when the last fault that touched anything was over, or the end.
+    #[must_use]
+    pub fn shown_ns(&self) -> u64 {
+        let over = |landing: &Landing| Some(landing.ended_ns.unwrap_or(landing.fired_ns?));
+        let last = self.landings.iter().filter(|landing| landing.touched > 0).filter_map(over).max();
+        match (&self.verdict, last) {
+            (Verdict::Violation(violation), _) => violation.at_ns,
+            (_, Some(last)) => self.statistics.ready_ns.saturating_add(last),
+            (_, None) => self.statistics.virtual_ns,
+        }
+    }
+
     /// It went on to its end and is unknown because clients were never served, and not because it was ended early.
     #[must_use]
     pub fn is_in_vain(&self) -> bool {

@@ -65,6 +65,11 @@ impl Fake {
         Self { verdict, fickle: false, chances: &[], runs: 0 }
     }
 
+    /// What it says of that schedule.
+    pub fn verdict(&self) -> Verdict {
+        (self.verdict)(&Self::schedule())
+    }
+
     /// A schedule without steps.
     pub fn schedule() -> Schedule {
         Schedule {

@@ -4,7 +4,7 @@ use crate::execution::Execution;
 use crate::executor::{Executor, ExecutorError, RunOptions};
 use crate::report::story;
 use crate::reproducer::environment::Environment;
-use crate::reproducer::{Finding, ReproducerError};
+use crate::reproducer::{Record, ReproducerError};
 use crate::schedule::{Schedule, Step, Trigger};
 use crate::shrink::{self, Limits, Progress};
 use crate::target::Part;
@@ -69,10 +69,8 @@ impl Found<'_> {
     /// # Panics
     /// When the run shows no violation.
     pub fn write(&self, findings: &Path) -> Result<Kept, ReproducerError> {
-        let Verdict::Violation(violation) = &self.execution.verdict else {
-            panic!("a finding is a violation")
-        };
-        let path = self.write_run(findings, self.execution, violation, None)?;
+        assert!(self.execution.verdict.signature().is_some(), "a finding is a violation");
+        let path = self.write_run(findings, self.execution, None)?;
         let steps = self.execution.schedule.steps.len();
         Ok(Kept { path, steps, steps_before: steps, executions: 0, shrunk: false, rate: None })
     }
@@ -97,7 +95,7 @@ impl Found<'_> {
         if self.execution.clock == Clock::Real {
             let (rate, _) = attempts.measure(&self.execution.schedule, limits.executions)?;
             kept = Kept { executions: attempts.executions, rate: Some(rate), ..kept };
-            self.write_run(findings, self.execution, violation, Some(rate))?;
+            self.write_run(findings, self.execution, Some(rate))?;
             if rate.shown == 0 {
                 return Ok(kept);
             }
@@ -122,8 +120,7 @@ impl Found<'_> {
             return Ok(kept);
         }
         let Some((run, rate)) = attempts.confirm(&shrunk)? else { return Ok(kept) };
-        let Verdict::Violation(again) = &run.verdict else { return Ok(kept) };
-        let path = self.write_run(findings, &run, again, rate)?;
+        let path = self.write_run(findings, &run, rate)?;
         let executions = attempts.executions;
         Ok(Kept { path, steps: run.schedule.steps.len(), shrunk: true, executions, rate, ..kept })
     }
@@ -132,13 +129,12 @@ impl Found<'_> {
         &self,
         findings: &Path,
         run: &Execution,
-        violation: &Violation,
         rate: Option<Rate>,
     ) -> Result<PathBuf, ReproducerError> {
         let story = story::tell(run, rate);
         let Self { slug, original, environment, parts, .. } = *self;
-        Finding { execution: run, violation, slug, original, environment, story: &story, parts }
-            .write(findings)
+        let original = Some(original);
+        Record { execution: run, slug, original, environment, story: &story, parts }.write(findings)
     }
 }
 
@@ -211,7 +207,7 @@ impl Attempts<'_> {
 
 /// Whether the run shows this violation.
 fn violates(run: &Execution, signature: &str) -> bool {
-    matches!(&run.verdict, Verdict::Violation(violation) if violation.signature == signature)
+    run.verdict.signature() == Some(signature)
 }
 
 /// The schedule without steps that never fired or touched nothing.

@@ -1,5 +1,6 @@
 //! Replaying: a reproducer is run and compared with what it expects.
 
+use crate::execution::Execution;
 use crate::executor::{Executor, ExecutorError, RunOptions};
 use crate::reproducer::Reproducer;
 use crate::tally::Tally;
@@ -8,12 +9,13 @@ use crate::verify::Difference;
 use oracle::Verdict;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 
 /// What a replay showed.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Outcome {
-    /// The run is the recorded one, bit for bit, and breaks the target in the same way.
+    /// The run is the recorded one, bit for bit, and is judged as that was.
     Reproduced,
     /// There was nothing to compare with, or the target changed: only the verdict counts.
     Judged,
@@ -50,7 +52,8 @@ pub struct Replay {
     pub operations: Tally,
 }
 
-/// Runs `reproducer`. With `changed` the target is known to be another one than recorded, and hashes are not compared.
+/// Runs `reproducer`; what that showed, and the run. With `changed` the target is known to be another one than recorded, and
+/// hashes are not compared; with `calls` the run has its event log.
 ///
 /// # Errors
 /// When a run could not be made.
@@ -58,16 +61,18 @@ pub fn replay(
     executor: &mut dyn Executor,
     reproducer: &Reproducer,
     changed: bool,
-) -> Result<Replay, ExecutorError> {
-    let options = RunOptions { detail: true, calls: reproducer.expected.is_some() && !changed };
+    calls: bool,
+) -> Result<(Replay, Execution), ExecutorError> {
+    let options = RunOptions { detail: true, calls: calls || (reproducer.expected.is_some() && !changed) };
     let first = executor.run(&reproducer.schedule, options)?;
     let outcome = match &reproducer.expected {
         None => Outcome::Judged,
         Some(_) if changed => Outcome::Judged,
-        Some(expected) if expected.hash == first.hash => match &first.verdict {
-            Verdict::Violation(violation) if violation.signature == expected.signature => Outcome::Reproduced,
-            _ => Outcome::JudgedOtherwise,
-        },
+        Some(expected) if expected.hash == first.hash => {
+            let is_same = discriminant(&first.verdict) == discriminant(&expected.verdict)
+                && first.verdict.signature() == expected.signature();
+            if is_same { Outcome::Reproduced } else { Outcome::JudgedOtherwise }
+        }
         Some(_) if matches!(first.verdict, Verdict::Unknown { .. }) => Outcome::Undecided,
         Some(expected) => {
             let second = executor.run(&reproducer.schedule, options)?;
@@ -86,13 +91,14 @@ pub fn replay(
             }
         }
     };
-    Ok(Replay {
+    let replay = Replay {
         outcome,
-        hash: first.hash,
-        verdict: first.verdict,
-        leaks: first.statistics.leaks,
-        operations: first.statistics.tally,
-    })
+        hash: first.hash.clone(),
+        verdict: first.verdict.clone(),
+        leaks: first.statistics.leaks.clone(),
+        operations: first.statistics.tally.clone(),
+    };
+    Ok((replay, first))
 }
 
 /// What runs of one schedule by the host's clock showed, of which no two are the same.
@@ -110,11 +116,14 @@ pub struct Repeated {
     pub unknown: u64,
     /// What became of clients' operations, in all of them.
     pub operations: Tally,
-    /// The verdict of the first run that showed what was looked for; else the last one's.
+    /// The verdict of the run to look at.
     pub verdict: Verdict,
+    /// The first run that showed what was looked for; else the last one.
+    #[serde(skip)]
+    pub run: Execution,
 }
 
-/// Runs `reproducer` by the host's clock `times` times; `each` is told of every run.
+/// Runs `reproducer` by the host's clock `times` times, once at least; `each` is told of every run.
 ///
 /// # Errors
 /// When a run could not be made.
@@ -122,35 +131,30 @@ pub fn repeat(
     executor: &mut dyn Executor,
     reproducer: &Reproducer,
     times: u64,
+    options: RunOptions,
     each: &mut dyn FnMut(&Verdict),
 ) -> Result<Repeated, ExecutorError> {
     let mut rate = Rate::default();
     let (mut others, mut unknown) = (BTreeMap::new(), 0);
-    let (mut shown, mut last, mut operations) = (None, Verdict::Valid, Tally::default());
-    for _ in 0..times {
-        let execution = executor.run(&reproducer.schedule, RunOptions::default())?;
-        operations.add(&execution.statistics.tally);
-        let verdict = execution.verdict;
-        each(&verdict);
-        let signature = match &verdict {
-            Verdict::Violation(violation) => Some(violation.signature.clone()),
-            Verdict::Valid | Verdict::Unknown { .. } => None,
-        };
-        let wanted = reproducer.expected.as_ref().map(|expected| &expected.signature);
-        let shows = signature.is_some() && (wanted.is_none() || wanted == signature.as_ref());
-        rate.count(shows);
-        unknown += u64::from(matches!(verdict, Verdict::Unknown { .. }));
+    let (mut to_see, mut operations) = (None, Tally::default());
+    for _ in 0..times.max(1) {
+        let run = executor.run(&reproducer.schedule, options)?;
+        operations.add(&run.statistics.tally);
+        each(&run.verdict);
+        let (signature, wanted) = (run.verdict.signature(), reproducer.signature());
+        let shows = signature.is_some() && (wanted.is_none() || wanted == signature);
+        unknown += u64::from(matches!(run.verdict, Verdict::Unknown { .. }));
         if let Some(signature) = signature.filter(|_| !shows) {
-            *others.entry(signature).or_default() += 1;
+            *others.entry(signature.to_owned()).or_default() += 1;
         }
-        if shows && shown.is_none() {
-            shown = Some(verdict);
-        } else {
-            last = verdict;
+        if rate.shown == 0 {
+            to_see = Some(run);
         }
+        rate.count(shows);
     }
+    let run = to_see.expect("it ran once at least");
     let (rate_low, rate_high) = rate.interval();
-    Ok(Repeated { rate, rate_low, rate_high, others, unknown, operations, verdict: shown.unwrap_or(last) })
+    Ok(Repeated { rate, rate_low, rate_high, others, unknown, operations, verdict: run.verdict.clone(), run })
 }
 
 #[cfg(test)]
@@ -162,7 +166,7 @@ mod tests {
 
     fn reproducer(hash: Option<&str>) -> Reproducer {
         let expected = hash.map(|hash| Expected {
-            signature: "toy/bug".into(),
+            verdict: Fake::breaking("toy/bug").verdict(),
             hash: hash.into(),
             environment: Environment::default(),
             sources: None,
@@ -171,7 +175,7 @@ mod tests {
     }
 
     fn outcome(fake: &mut Fake, hash: Option<&str>, changed: bool) -> String {
-        format!("{:?}", replay(fake, &reproducer(hash), changed).unwrap().outcome)
+        format!("{:?}", replay(fake, &reproducer(hash), changed, false).unwrap().0.outcome)
     }
 
     #[test]
@@ -193,13 +197,14 @@ mod tests {
     #[test]
     fn runs_by_the_hosts_clock_have_a_rate() {
         let mut fake = Fake::now_and_then(&[false, true, true]);
-        let mut told = 0;
-        let repeated = repeat(&mut fake, &reproducer(Some("h")), 5, &mut |_| told += 1).unwrap();
+        let (mut told, none) = (0, RunOptions::default());
+        let repeated = repeat(&mut fake, &reproducer(Some("h")), 5, none, &mut |_| told += 1).unwrap();
         assert_eq!((repeated.rate, told), (Rate { shown: 3, runs: 5 }, 5));
         assert!(matches!(repeated.verdict, Verdict::Violation(_)) && repeated.others.is_empty());
-        let other = repeat(&mut Fake::breaking("toy/other"), &reproducer(Some("h")), 2, &mut |_| ()).unwrap();
+        let other =
+            repeat(&mut Fake::breaking("toy/other"), &reproducer(Some("h")), 2, none, &mut |_| ()).unwrap();
         assert_eq!((other.rate.shown, other.others["toy/other"]), (0, 2));
-        let bare = repeat(&mut Fake::breaking("toy/other"), &reproducer(None), 2, &mut |_| ()).unwrap();
+        let bare = repeat(&mut Fake::breaking("toy/other"), &reproducer(None), 2, none, &mut |_| ()).unwrap();
         assert_eq!((bare.rate.shown, bare.others.len()), (2, 0));
     }
 }

@@ -1,4 +1,5 @@
-//! Reproducers: a directory that replays a violation. [`Finding::write`] makes one, [`load`] reads one back.
+//! Reproducers: a directory that replays a run. [`Record::write`] makes one, [`load`] reads one back. That of a violation is
+//! a finding; a run that shows none is kept where somebody wants to look at it.
 //!
 //! `schedule.toml` alone suffices to replay; `verdict.json`, `hash.txt` and `environment.toml` say what to expect; the rest
 //! is for people: history, logs since the start, timeline and pictures, coverage, the story.
@@ -14,7 +15,7 @@ use crate::plain;
 use crate::schedule::{self, Schedule};
 use crate::target::Part;
 use environment::Environment;
-use oracle::{Verdict, Violation};
+use oracle::Verdict;
 use sources::Sources;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -63,21 +64,37 @@ pub enum ReproducerError {
 pub struct Reproducer {
     /// The schedule.
     pub schedule: Schedule,
-    /// The violation it shows; absent for a bare schedule.
+    /// What it shows; absent for a bare schedule.
     pub expected: Option<Expected>,
 }
 
 /// What a replay must show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// The violation's signature.
-    pub signature: String,
+    /// What the oracles said.
+    pub verdict: Verdict,
     /// SHA-256 of the event log, in hex.
     pub hash: String,
     /// What it was found with.
     pub environment: Environment,
     /// Files of the host that were a part of the run; of older findings they are not known.
     pub sources: Option<Sources>,
+}
+
+impl Expected {
+    /// The signature of the violation, if it shows one.
+    #[must_use]
+    pub fn signature(&self) -> Option<&str> {
+        self.verdict.signature()
+    }
+}
+
+impl Reproducer {
+    /// The signature of the violation that it must show, if it is known.
+    #[must_use]
+    pub fn signature(&self) -> Option<&str> {
+        self.expected.as_ref().and_then(Expected::signature)
+    }
 }
 
 /// Files that a finding holds all of or, a bare schedule, none of.
@@ -135,9 +152,6 @@ fn expectation(path: &Path) -> Result<Expected, ReproducerError> {
     };
     let verdict: Verdict = serde_json::from_str(&read(&path.join("verdict.json"), VERDICT_MAX)?)
         .map_err(|e| corrupt("verdict.json", format!("not a verdict: {e}")))?;
-    let Verdict::Violation(Violation { signature, .. }) = verdict else {
-        return Err(corrupt("verdict.json", "it holds no violation".into()));
-    };
     let hash = read(&path.join("hash.txt"), SMALL_MAX)?.trim().to_owned();
     if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(corrupt("hash.txt", "not a SHA-256 in hex".into()));
@@ -159,7 +173,7 @@ fn expectation(path: &Path) -> Result<Expected, ReproducerError> {
         ),
         false => None,
     };
-    Ok(Expected { signature, hash, environment, sources })
+    Ok(Expected { verdict, hash, environment, sources })
 }
 
 fn read(file: &Path, max: usize) -> Result<String, ReproducerError> {
@@ -178,39 +192,37 @@ pub fn quoted(path: &Path) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// A violation and everything about it, ready to be written.
+/// A run and everything about it, ready to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct Finding<'a> {
-    /// The run that shows it, with its detail.
+pub struct Record<'a> {
+    /// The run, with its detail.
     pub execution: &'a Execution,
-    /// The violation.
-    pub violation: &'a Violation,
     /// The directory's name.
     pub slug: &'a str,
-    /// The schedule that showed it first.
-    pub original: &'a Schedule,
-    /// What it was found with.
+    /// The schedule that showed the violation first; only of findings.
+    pub original: Option<&'a Schedule>,
+    /// What it was run with.
     pub environment: &'a Environment,
     /// The story for people.
     pub story: &'a str,
-    /// The target's manifest, first, and its files, of which the finding keeps copies.
+    /// The target's manifest, first, and its files, of which copies are kept.
     pub parts: &'a [Part],
 }
 
-impl Finding<'_> {
-    /// Writes the finding to `findings/SLUG` and returns that path. It appears there whole or not at all; a finding of
-    /// the same name is replaced.
+impl Record<'_> {
+    /// Writes it to `parent/SLUG` and returns that path. It appears there whole or not at all; a record of the same name
+    /// is replaced.
     ///
     /// # Errors
     /// When the directory cannot be written.
-    pub fn write(&self, findings: &Path) -> Result<PathBuf, ReproducerError> {
+    pub fn write(&self, parent: &Path) -> Result<PathBuf, ReproducerError> {
         // The path is written down, so it must be one that is right from everywhere.
-        std::fs::create_dir_all(findings).map_err(|source| ReproducerError::Io {
-            what: format!("cannot create {}", findings.display()),
+        std::fs::create_dir_all(parent).map_err(|source| ReproducerError::Io {
+            what: format!("cannot create {}", parent.display()),
             source,
         })?;
-        let absolute = findings.canonicalize().unwrap_or_else(|_| findings.to_owned()).join(self.slug);
-        files::write_whole(findings, self.slug, &files::of(self, &absolute), self.parts)
+        let absolute = parent.canonicalize().unwrap_or_else(|_| parent.to_owned()).join(self.slug);
+        files::write_whole(parent, self.slug, &files::of(self, &absolute), self.parts)
     }
 }
 

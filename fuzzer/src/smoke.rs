@@ -85,19 +85,23 @@ pub fn kept_in(corpora: &Path, target: &str, kinds: &[&str]) -> Vec<(String, Pat
 }
 
 /// Runs one kept reproducer: one case, or two when planted bugs are on. What must break may take as many as `tries` runs
-/// to do so, where that is a matter of chance. `clock` tells wall milliseconds.
+/// to do so, where that is a matter of chance. `clock` tells wall milliseconds; `see` is shown the run of each case.
 pub fn check(
     executor: &mut dyn Executor,
     name: &str,
     path: &Path,
     tries: u32,
     clock: &mut dyn FnMut() -> u64,
+    see: &mut dyn FnMut(&str, &Execution),
 ) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut begun = clock();
     let mut add = |name: String, shown: Shown| {
         let now = clock();
         let wall_ms = now.saturating_sub(begun);
+        if let Some(run) = &shown.run {
+            see(&name, run);
+        }
         let story = if shown.failure.is_some() { shown.story } else { String::new() };
         cases.push(Case { name, failure: shown.failure, story, operations: shown.operations, wall_ms });
         begun = now;
@@ -126,6 +130,8 @@ struct Shown {
     failure: Option<Failure>,
     story: String,
     operations: Tally,
+    /// Absent when it could not be run.
+    run: Option<Execution>,
 }
 
 impl Shown {
@@ -133,9 +139,9 @@ impl Shown {
         Self { failure: Some(failure), ..Self::default() }
     }
 
-    fn of(execution: &Execution, failure: Option<Failure>, replay: &str) -> Self {
-        let story = format!("{}\n{replay}", story::tell(execution, None));
-        Self { failure, story, operations: execution.statistics.tally.clone() }
+    fn of(run: Execution, failure: Option<Failure>, replay: &str) -> Self {
+        let story = format!("{}\n{replay}", story::tell(&run, None));
+        Self { failure, story, operations: run.statistics.tally.clone(), run: Some(run) }
     }
 }
 
@@ -156,15 +162,15 @@ fn breaks_once(executor: &mut dyn Executor, reproducer: &Reproducer, replay: &st
         Ok(execution) => execution,
         Err(error) => return Shown::failed(Failure::Error(error.to_string())),
     };
-    let failure = match (&execution.verdict, &reproducer.expected) {
-        (Verdict::Violation(found), Some(expected)) if found.signature != expected.signature => {
-            Some(Failure::Missed(format!("it shows {} instead of {}", found.signature, expected.signature)))
+    let failure = match (&execution.verdict, reproducer.signature()) {
+        (Verdict::Violation(found), Some(expected)) if found.signature != expected => {
+            Some(Failure::Missed(format!("it shows {} instead of {expected}", found.signature)))
         }
         (Verdict::Violation(_), _) => None,
         (Verdict::Valid, _) => Some(Failure::Missed("it no longer breaks the target".into())),
         (Verdict::Unknown { why }, _) => Some(Failure::Unknown(why.clone())),
     };
-    Shown::of(&execution, failure, replay)
+    Shown::of(execution, failure, replay)
 }
 
 fn must_be_clean(executor: &mut dyn Executor, schedule: &Schedule, replay: &str) -> Shown {
@@ -179,7 +185,7 @@ fn must_be_clean(executor: &mut dyn Executor, schedule: &Schedule, replay: &str)
         }
         Verdict::Unknown { why } => Some(Failure::Unknown(why.clone())),
     };
-    Shown::of(&execution, failure, replay)
+    Shown::of(execution, failure, replay)
 }
 
 #[cfg(test)]
@@ -201,7 +207,7 @@ mod tests {
         let dir = corpora(bugs);
         let mut told = String::new();
         for (name, path) in kept(dir.path(), "toy") {
-            for case in check(fake, &name, &path, 1, &mut || 0) {
+            for case in check(fake, &name, &path, 1, &mut || 0, &mut |_, _| ()) {
                 told += &format!("{}: {:?}\n", case.name, case.failure);
             }
         }
@@ -229,11 +235,11 @@ mod tests {
     fn a_failure_tells_its_story_and_how_to_see_it_again() {
         let dir = corpora(&[]);
         let (name, path) = kept(dir.path(), "toy").swap_remove(0);
-        let cases = check(&mut Fake::breaking("toy/bug"), &name, &path, 1, &mut || 0);
+        let cases = check(&mut Fake::breaking("toy/bug"), &name, &path, 1, &mut || 0, &mut |_, _| ());
         let story = &cases[0].story;
         assert!(story.starts_with("# toy/bug\n\nit broke\n"), "{story}");
         assert!(story.ends_with(&format!("Replay it: fuzz replay {}\n", path.display())), "{story}");
-        assert!(check(&mut Fake::clean(), &name, &path, 1, &mut || 0)[0].story.is_empty());
+        assert!(check(&mut Fake::clean(), &name, &path, 1, &mut || 0, &mut |_, _| ())[0].story.is_empty());
     }
 
     #[test]

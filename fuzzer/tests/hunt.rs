@@ -300,3 +300,63 @@ fn what_nodes_write_is_judged() {
         assert_eq!(hunt.status.code(), Some(if expected.is_some() { 2 } else { 0 }));
     }
 }
+
+/// What a directory of a run holds, whatever it showed.
+fn is_whole(place: &Path) {
+    for file in [
+        "schedule.toml",
+        "verdict.json",
+        "hash.txt",
+        "environment.toml",
+        "story.md",
+        "README.md",
+        "history.jsonl",
+        "timeline.jsonl",
+        "timeline.svg",
+        "coverage.json",
+        "logs/n1.log",
+    ] {
+        let length = std::fs::metadata(place.join(file)).map_or(0, |it| it.len());
+        assert!(length > 0, "{} is missing or empty", place.join(file).display());
+    }
+}
+
+#[test]
+fn clean_runs_can_be_looked_at() {
+    let checkout = checkout();
+    let dir = checkout.path();
+    let run = ["run", "--no-build", "--bug", "none", "--seed", "4", "--executions", "2", "--cores", "1"];
+    let hunt = fuzz(dir, &[&run[..], &["--out", "out", "--keep", "seen"]].concat());
+    assert_eq!(hunt.status.code(), Some(0), "{}{}", stdout(&hunt), stderr(&hunt));
+    assert!(stderr(&hunt).contains("runs are kept in seen"), "{}", stderr(&hunt));
+    for name in ["control", "run-1", "run-2"] {
+        is_whole(&dir.join("seen").join(name));
+    }
+    assert_eq!(std::fs::read_dir(dir.join("seen")).unwrap().count(), 3);
+
+    // It is a run like any other: the same again, judged, and nothing to be shrunk.
+    let again = fuzz(dir, &["replay", "--no-build", "seen/run-1", "--keep", "again/here"]);
+    assert_eq!(again.status.code(), Some(0), "{}{}", stdout(&again), stderr(&again));
+    assert!(stdout(&again).contains("reproduced: the same run, bit for bit"), "{}", stdout(&again));
+    is_whole(&dir.join("again/here"));
+    assert!(dir.join("again/here/calls.log").metadata().unwrap().len() > 0);
+    let history = |place: &str| std::fs::read_to_string(dir.join(place).join("history.jsonl")).unwrap();
+    assert_eq!(history("seen/run-1"), history("again/here"));
+    let check = fuzz(dir, &["check", "seen/run-1"]);
+    assert_eq!(check.status.code(), Some(0), "{}{}", stdout(&check), stderr(&check));
+    let shrink = fuzz(dir, &["shrink", "--no-build", "seen/run-1"]);
+    assert_eq!(shrink.status.code(), Some(2));
+    assert!(stderr(&shrink).contains("says no violation to keep"), "{}", stderr(&shrink));
+
+    // What is kept in corpora/ too.
+    let witness = "corpora/raft-demo/witness/stale-read";
+    std::fs::create_dir_all(dir.join(witness)).unwrap();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(witness).join("schedule.toml");
+    std::fs::copy(kept, dir.join(witness).join("schedule.toml")).unwrap();
+    let smoke = ["smoke", "--no-build", "--executions", "1", "--cores", "1", "--keep", "smoked"];
+    let smoke = fuzz(dir, &smoke);
+    assert_eq!(smoke.status.code(), Some(0), "{}{}", stdout(&smoke), stderr(&smoke));
+    for name in ["witness/stale-read", "witness/stale-read-correct-build", "control", "run-1"] {
+        is_whole(&dir.join("smoked").join(name));
+    }
+}

@@ -85,7 +85,8 @@ fn a_finding_outlives_its_place_and_names_what_changed() {
     {
         put(name, text);
     }
-    let found = fuzz(&home, &["replay", "schedule.toml", "--target", "./target.toml", "--out", "it's found"]);
+    let found =
+        fuzz(&home, &["replay", "schedule.toml", "--target", "./target.toml", "--keep", "it's found"]);
     assert_eq!(found.0, Some(1), "{}", found.1);
 
     // The command that README and schedule name is one of a shell, and right from everywhere.

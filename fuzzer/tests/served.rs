@@ -162,7 +162,7 @@ fn what_is_late_is_stale_and_what_is_gone_is_lost() {
         ("lost", "register", "", "durability/acknowledged-write-lost"),
     ] {
         let target = target(flaw, families, "/v", oracles);
-        let replay = ["replay", "schedule.toml", "--target", "./target.toml", "--out", "found"];
+        let replay = ["replay", "schedule.toml", "--target", "./target.toml", "--keep", "found"];
         let (code, out, err) = fuzz(target.path(), &replay);
         let expected_code = if expected == "clean" { 0 } else { 1 };
         assert_eq!(code, Some(expected_code), "{flaw} {families}: {out}{err}");

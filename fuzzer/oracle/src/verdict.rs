@@ -19,6 +19,23 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// What is wrong, if anything is for certain.
+    #[must_use]
+    pub const fn violation(&self) -> Option<&Violation> {
+        match self {
+            Self::Violation(violation) => Some(violation),
+            Self::Valid | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// The signature of what is wrong.
+    #[must_use]
+    pub fn signature(&self) -> Option<&str> {
+        self.violation().map(|violation| violation.signature.as_str())
+    }
+}
+
 /// A proven misbehaviour of the target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {

@@ -46,6 +46,8 @@ pub struct CampaignConfig {
     pub mix: Mix,
     /// When to stop.
     pub limits: Limits,
+    /// So many executions of each session, the first ones, and the control run are told whole, whatever they show.
+    pub show: u64,
     /// Host time between two saves.
     pub save_every: Duration,
 }
@@ -72,6 +74,7 @@ impl CampaignConfig {
             seeds: Vec::new(),
             mix: Mix::default(),
             limits: Limits::default(),
+            show: 0,
             save_every: Duration::from_secs(30),
         }
     }

@@ -88,6 +88,13 @@ pub enum CampaignEvent {
         /// Host time of all sessions.
         elapsed_ms: u64,
     },
+    /// A run that is told whole; see [`CampaignConfig::show`](super::CampaignConfig::show).
+    Ran {
+        /// Executions so far; absent for the control run.
+        execution: Option<u64>,
+        /// The run, with its detail.
+        run: Box<Execution>,
+    },
     /// A schedule showed something new and joined the corpus.
     NewCoverage {
         /// Executions so far.

@@ -6,7 +6,7 @@
 use super::Campaign;
 use super::error::CampaignError;
 use super::event::CampaignEvent;
-use super::run::{Sink, violation};
+use super::run::Sink;
 use crate::execution::Execution;
 use crate::executor::{ExecutorError, RunOptions};
 use interceptor::sandbox::Clock;
@@ -39,7 +39,8 @@ impl Campaign {
             return Ok(false);
         };
         let executions = self.memory.counters.executions;
-        let summary = violation(&execution).map(|violation| violation.summary.clone()).unwrap_or_default();
+        let summary =
+            execution.verdict.violation().map(|violation| violation.summary.clone()).unwrap_or_default();
         let slug = self.memory.findings.confirm(signature, executions, summary.clone());
         sink(&CampaignEvent::Finding {
             signature: signature.clone(),
@@ -66,7 +67,7 @@ impl Campaign {
                 return Ok(None);
             }
         };
-        let second_signature = violation(&again).map(|violation| violation.signature.clone());
+        let second_signature = again.verdict.signature().map(str::to_owned);
         if again.hash == execution.hash && second_signature.as_deref() == Some(signature) {
             return Ok(Some(again));
         }
@@ -96,7 +97,7 @@ impl Campaign {
     ) -> Result<Option<Execution>, CampaignError> {
         for _ in 0..REPETITIONS_MAX {
             match self.run_again(execution, RunOptions { detail: true, calls: false }, sink) {
-                Ok(again) if violation(&again).is_some_and(|it| it.signature == shown.signature) => {
+                Ok(again) if again.verdict.signature() == Some(&shown.signature) => {
                     return Ok(Some(again));
                 }
                 Ok(_) => {}

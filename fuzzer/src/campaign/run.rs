@@ -13,7 +13,7 @@ use interceptor::event::{Event, EventKind};
 use interceptor::rng::split;
 use interceptor::sandbox::Clock;
 use interceptor::timeline::key;
-use oracle::{Verdict, Violation};
+use oracle::Verdict;
 use rand::Rng as _;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,6 +43,8 @@ struct Candidate {
     schedule: Schedule,
     source: Source,
     options: RunOptions,
+    /// Its run is told whole.
+    is_shown: bool,
 }
 
 impl Campaign {
@@ -135,7 +137,7 @@ impl Campaign {
         }
         self.tell_restarts(sink);
         let first = runs.swap_remove(0);
-        if let Some(violation) = violation(&first) {
+        if let Some(violation) = first.verdict.violation() {
             return Err(CampaignError::Control {
                 signature: violation.signature.clone(),
                 summary: violation.summary.clone(),
@@ -153,7 +155,7 @@ impl Campaign {
                 schedule: Box::new(schedule),
                 first: first.hash.clone(),
                 second: other.hash.clone(),
-                second_signature: violation(other).map(|violation| violation.signature.clone()),
+                second_signature: other.verdict.signature().map(str::to_owned),
             });
         }
         sink(&CampaignEvent::Control {
@@ -169,6 +171,9 @@ impl Campaign {
             operations: first.statistics.tally.clone(),
         });
         self.engine.remember(event_keys(&first));
+        if self.config.show > 0 {
+            sink(&CampaignEvent::Ran { execution: None, run: Box::new(first) });
+        }
         Ok(())
     }
 
@@ -176,8 +181,8 @@ impl Campaign {
         let left = self.config.limits.executions.map_or(u64::MAX, |max| max - session.executions);
         let count = self.executors.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let mut candidates = Vec::new();
-        for _ in 0..count {
-            candidates.push(self.draw()?);
+        for number in (session.executions..).take(count) {
+            candidates.push(self.draw(number < self.config.show)?);
         }
         let jobs: Vec<_> = candidates.iter().map(|c| (c.schedule.clone(), c.options)).collect();
         let results = run_all(&mut self.executors, &jobs);
@@ -209,17 +214,19 @@ impl Campaign {
         Ok(())
     }
 
-    fn draw(&mut self) -> Result<Candidate, CampaignError> {
+    /// The next candidate; `is_shown`: its run is told whole.
+    fn draw(&mut self, is_shown: bool) -> Result<Candidate, CampaignError> {
         let number = self.memory.counters.drawn;
         self.memory.counters.drawn += 1;
         // Where runs do not repeat, what a finding is made of must be kept at the first time.
-        let detail = self.config.clock == Clock::Real || number % DETAIL_EVERY == DETAIL_EVERY - 1;
+        let detail =
+            self.config.clock == Clock::Real || is_shown || number % DETAIL_EVERY == DETAIL_EVERY - 1;
         let options = RunOptions { detail, calls: false };
         let (schedule, source) = match self.memory.pending.pop_front() {
             Some(schedule) => (schedule, Source::Given),
             None => self.engine.draw(number, &self.memory.coverage)?,
         };
-        Ok(Candidate { schedule, source, options })
+        Ok(Candidate { schedule, source, options, is_shown })
     }
 
     /// Counts an execution, confirms what is new, and keeps what should be kept; what agents can learn of it.
@@ -246,7 +253,7 @@ impl Campaign {
         {
             self.tell_undecided(&execution.schedule, why, sink)?;
         }
-        let is_finding = match violation(&execution) {
+        let is_finding = match execution.verdict.violation() {
             Some(violation) => self.judge(&execution, violation, sink)?,
             None => false,
         };
@@ -264,9 +271,12 @@ impl Campaign {
             input: candidate.schedule,
             executed: execution.schedule.clone(),
             new: &new,
-            is_violating: violation(&execution).is_some(),
+            is_violating: execution.verdict.violation().is_some(),
             is_finding,
         })?;
+        if candidate.is_shown {
+            sink(&CampaignEvent::Ran { execution: Some(executions), run: Box::new(execution.clone()) });
+        }
         if joined {
             let entry = self.store.write_entry(&execution.schedule)?;
             sink(&CampaignEvent::NewCoverage {
@@ -401,13 +411,6 @@ fn run_all(
         let finished = started.into_iter().map(|thread| thread.join());
         finished.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
-}
-
-pub(super) fn violation(execution: &Execution) -> Option<&Violation> {
-    match &execution.verdict {
-        Verdict::Violation(violation) => Some(violation),
-        Verdict::Valid | Verdict::Unknown { .. } => None,
-    }
 }
 
 /// The choices with their rewards. Features are known for the whole run only, so what is new is credited to the

@@ -38,10 +38,13 @@ Examples:
   fuzz run --target etcd --workload set            clients add to sets and read them, nothing else
   fuzz run --target etcd --launcher docker         nodes run from an image
   fuzz run --target zookeeper --clock real         threads run free, by the host's clock
+  fuzz run --target raft-demo --bug none --executions 5 --keep looked-at
+                                                   what does a clean run look like? looked-at/run-1/story.md
   fuzz run --target ./my-cluster/target.toml --out ./night --time 8h
                                                    run again with the same --out to go on
 
-Each finding is run twice, shrunk, and written to OUT/findings/NAME; story.md in it tells what happened.
+Each finding is run twice, shrunk, and written to OUT/findings/NAME; story.md in it tells what happened. Any other schedule
+of OUT/corpus can be looked at too: fuzz replay OUT/corpus/NAME.toml --keep DIR.
 
 By the real clock no run is the same as another. A violation is a finding once it was seen twice, when its schedule is
 repeated up to four times or later under another one; shrinking keeps a smaller schedule when repeated runs (at most 20,
@@ -52,6 +55,7 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   fuzz replay fuzz-out/raft-demo/findings/NAME     exit code 1: it broke again, bit for bit
   fuzz replay schedule.toml                        run one schedule, whatever comes of it
+  fuzz replay schedule.toml --keep looked-at       and look at it: looked-at/story.md, timeline.svg, history.jsonl
   fuzz replay fuzz-out/raft-demo/findings/NAME --times 10
                                                    ten runs, all the same; exit code 3 when one is not
   fuzz replay fuzz-out/raft-demo/findings/NAME --allow-changed
@@ -310,6 +314,10 @@ pub struct Run {
     /// Executions spent on shrinking a finding; 0 leaves it as found
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub shrink: u32,
+    /// Write the run without faults and the first 100 executions to DIR too, each as a finding is written, whatever it
+    /// showed
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }
 
 /// `fuzz replay`
@@ -336,9 +344,10 @@ pub struct Replay {
     /// [default: 1 and 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub times: Option<u64>,
-    /// Write what this run showed to DIR, as a finding is written
+    /// Write the run to DIR as a finding is written, whatever it showed: history, logs, calls, timeline, what became of
+    /// faults; of several runs by the real clock the one that is told
     #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
+    pub keep: Option<PathBuf>,
 }
 
 /// `fuzz shrink`
@@ -389,6 +398,10 @@ pub struct Smoke {
     /// Where findings go [default: ./fuzz-out/TARGET-smoke, emptied first]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write what is run of corpora/, and the first 100 executions of the search, to DIR too, each as a finding is written,
+    /// whatever it showed
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }
 
 /// `fuzz verify`

@@ -4,14 +4,15 @@ use super::arguments::{LauncherName, Replay};
 use super::exit::Exit;
 use super::output::{Output, note};
 use super::rig::{self, Rig};
+use super::shelf::Shelf;
 use anyhow::bail;
+use fuzzer::execution::Execution;
 use fuzzer::executor::{Executor, RunOptions};
 use fuzzer::launcher::Launcher;
 use fuzzer::replay::{Outcome, repeat, replay};
-use fuzzer::report::{story, terminal::leaked};
+use fuzzer::report::terminal::leaked;
 use fuzzer::reproducer::inputs::Change;
-use fuzzer::reproducer::{self, Finding, Reproducer};
-use fuzzer::schedule::Schedule;
+use fuzzer::reproducer::{self, Reproducer};
 use fuzzer::target::Target;
 use interceptor::sandbox::Clock;
 use oracle::Verdict;
@@ -36,10 +37,10 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
     let mut worker = rig.worker(&bugs, schedule.nodes)?;
     if rig.clock == Clock::Real {
         rig::note_clock(&rig);
-        let exit = measure(&mut worker, &reproducer, changed, args, output)?;
-        return write_if_asked(args, &rig, &mut worker, &reproducer.schedule).map(|()| exit);
+        return measure(&mut worker, &reproducer, changed, args, &rig, output);
     }
-    let replay = replay(&mut worker, &reproducer, changed)?;
+    let (replay, run) = replay(&mut worker, &reproducer, changed, args.keep.is_some())?;
+    keep_if_asked(args, &rig, &run)?;
     output.json(&json!({ "event": "replay", "path": args.path, "result": replay }));
     tell(&replay.verdict, output);
     let verdict = match &replay.verdict {
@@ -76,13 +77,10 @@ pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
             Exit::Nondeterminism
         }
     };
-    let exit = if exit == Exit::Nondeterminism {
-        exit
-    } else {
-        repeat_exactly(&mut worker, &reproducer, &replay, args, exit, output)?
-    };
-    write_if_asked(args, &rig, &mut worker, &reproducer.schedule)?;
-    Ok(exit)
+    if exit == Exit::Nondeterminism {
+        return Ok(exit);
+    }
+    repeat_exactly(&mut worker, &reproducer, &replay, args, exit, output)
 }
 
 /// Lines shown of what is different.
@@ -158,10 +156,12 @@ fn measure(
     reproducer: &Reproducer,
     changed: bool,
     args: &Replay,
+    rig: &Rig,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
     let (mut number, times) = (0, args.times.unwrap_or(TIMES));
-    let repeated = repeat(worker, reproducer, times, &mut |verdict| {
+    let options = RunOptions { detail: args.keep.is_some(), calls: args.keep.is_some() };
+    let repeated = repeat(worker, reproducer, times, options, &mut |verdict| {
         number += 1;
         let what = match verdict {
             Verdict::Valid => "clean",
@@ -170,13 +170,14 @@ fn measure(
         };
         note(format!("run {number} of {times}: {what}"));
     })?;
+    keep_if_asked(args, rig, &repeated.run)?;
     output.json(&json!({ "event": "replay", "path": args.path, "clock": "real", "result": repeated }));
     tell(&repeated.verdict, output);
     for (signature, count) in &repeated.others {
         output.text(format!("{count} other runs showed {signature}"));
     }
     let rate = repeated.rate;
-    let what = match (&reproducer.expected, rate.shown) {
+    let what = match (reproducer.signature(), rate.shown) {
         (None, _) => "violations",
         (Some(_), 0) => "not reproduced",
         (Some(_), _) => "reproduced",
@@ -187,7 +188,7 @@ fn measure(
         Exit::Violation
     } else if repeated.unknown > 0 {
         Exit::Unknown
-    } else if reproducer.expected.is_some() && !changed {
+    } else if reproducer.signature().is_some() && !changed {
         Exit::Nondeterminism
     } else {
         Exit::Clean
@@ -271,32 +272,13 @@ fn tell(verdict: &Verdict, output: &mut Output) {
     }
 }
 
-/// Writes a run of `schedule` as a finding is written, if that is asked for and it shows a violation.
-fn write_if_asked(
-    args: &Replay,
-    rig: &Rig,
-    worker: &mut dyn Executor,
-    schedule: &Schedule,
-) -> anyhow::Result<()> {
-    let Some(out) = &args.out else { return Ok(()) };
-    let execution = worker.run(schedule, RunOptions { detail: true, calls: true })?;
-    let Verdict::Violation(violation) = &execution.verdict else {
-        note("nothing to write: this run shows no violation");
-        return Ok(());
-    };
-    let (parent, slug) = super::shrink::place(out)?;
-    let environment = rig.environment();
-    let story = story::tell(&execution, None);
-    let finding = Finding {
-        execution: &execution,
-        violation,
-        slug,
-        original: schedule,
-        environment: &environment,
-        story: &story,
-        parts: &rig.parts(),
-    };
-    let place = finding.write(parent)?;
-    note(format!("written to {}", rig::typed(&place).display()));
+/// Writes the run as a finding is written, whatever it showed, if that is asked for.
+fn keep_if_asked(args: &Replay, rig: &Rig, run: &Execution) -> anyhow::Result<()> {
+    let Some(place) = &args.keep else { return Ok(()) };
+    let (parent, name) = super::shrink::place(place)?;
+    if let Some(shelf) = Shelf::asked(Some(parent), rig) {
+        shelf.put(name, run)?;
+    }
+    note(format!("written to {}", rig::typed(place).display()));
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::arguments::Run;
 use super::exit::Exit;
 use super::output::{Output, coloured};
 use super::rig::{self, Rig};
+use super::shelf::{self, Shelf};
 use super::{interrupt, shrink};
 use anyhow::Context;
 use fuzzer::campaign::{Campaign, CampaignConfig, CampaignEvent, Limits, Summary};
@@ -50,17 +51,19 @@ pub fn main(args: &Run, output: &mut Output) -> anyhow::Result<Exit> {
     config.limits = Limits { time: args.time, executions: args.executions, stop_after: args.stop_after };
     let fresh = args.seed.map_or_else(fresh_seed, Ok)?;
     settle(&mut config, args.out.as_deref(), args.seed, fresh);
-    let plan = Plan { cores: args.cores, shrink: args.shrink };
+    let plan = Plan { cores: args.cores, shrink: args.shrink, keep: args.keep.as_deref() };
     let summary = campaign(&rig, config, &plan, &stop, output)?;
     Ok(exit_of(&summary, stop.load(Ordering::Relaxed)))
 }
 
 /// How a campaign is run, besides what it is.
-pub struct Plan {
+pub struct Plan<'a> {
     /// Clusters at a time.
     pub cores: Option<u16>,
     /// Executions spent on shrinking a finding.
     pub shrink: u32,
+    /// Where runs are kept, whatever they showed.
+    pub keep: Option<&'a Path>,
 }
 
 /// Runs a campaign, tells of it, and keeps its findings.
@@ -69,8 +72,8 @@ pub struct Plan {
 /// When it cannot start or go on.
 pub fn campaign(
     rig: &Rig,
-    config: CampaignConfig,
-    plan: &Plan,
+    mut config: CampaignConfig,
+    plan: &Plan<'_>,
     stop: &Arc<AtomicBool>,
     output: &mut Output,
 ) -> anyhow::Result<Summary> {
@@ -79,6 +82,8 @@ pub fn campaign(
     let bugs = if config.bugs.is_empty() { "none".to_owned() } else { config.bugs.join(", ") };
     output.text(format!("bugs {bugs} · agent {} · out {}", config.agent, rig::typed(&config.out).display()));
     let executors = rig.workers(&config.bugs, config.nodes, plan.cores)?;
+    let shelf = Shelf::asked(plan.keep, rig);
+    config.show = if shelf.is_some() { shelf::RUNS_MAX } else { 0 };
     let (out, limits) = (config.out.clone(), config.limits);
     let mut keeper = Keeper::new(rig, &config, plan, stop);
     let mut campaign = Campaign::open(config, executors)?;
@@ -110,12 +115,19 @@ pub fn campaign(
                 Err(error) => terminal.say(&format!("warning: {slug}: {error:#}")),
             }
         }
+        if let (CampaignEvent::Ran { execution, run }, Some(shelf)) = (event, &shelf) {
+            let name = execution.map_or_else(|| "control".to_owned(), |number| format!("run-{number}"));
+            if let Err(error) = shelf.put(&name, run) {
+                terminal.say(&format!("warning: {name} is not kept: {error}"));
+            }
+        }
         if output.is_closed() {
             stop.store(true, Ordering::Relaxed);
         }
     });
     terminal.finish();
     let summary = result?;
+    shelf.iter().for_each(Shelf::tell);
     let findings = rig::typed(&out.join("findings"));
     output.text(summary::text(&summary, &findings).trim_end());
     let last = last.or_else(|| summary.findings.last().map(|finding| findings.join(&finding.slug)));
@@ -228,7 +240,7 @@ struct Keeper<'a> {
 }
 
 impl<'a> Keeper<'a> {
-    fn new(rig: &'a Rig, config: &CampaignConfig, plan: &Plan, stop: &Arc<AtomicBool>) -> Self {
+    fn new(rig: &'a Rig, config: &CampaignConfig, plan: &Plan<'_>, stop: &Arc<AtomicBool>) -> Self {
         let nodes_min = rig.target.manifest.nodes.min(3);
         Self {
             rig,

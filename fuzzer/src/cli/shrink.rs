@@ -14,7 +14,6 @@ use fuzzer::reproducer::{self, quoted};
 use fuzzer::schedule::Schedule;
 use fuzzer::shrink::{Limits, Progress};
 use interceptor::sandbox::Clock;
-use oracle::Verdict;
 use serde_json::json;
 use std::path::Path;
 
@@ -24,10 +23,10 @@ const TRIES: u32 = 10;
 /// Shrinks.
 pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
     let reproducer = reproducer::load(&args.path)?;
-    let Some(expected) = &reproducer.expected else {
+    let (Some(expected), Some(signature)) = (&reproducer.expected, reproducer.signature()) else {
         bail!(
-            "{} says no violation to keep; pass the directory of a finding, or make one: \
-             fuzz replay {0} --out DIR",
+            "{} says no violation to keep; pass the directory of a finding, or make one of a run that breaks: \
+             fuzz replay {0} --keep DIR",
             args.path.display()
         );
     };
@@ -46,8 +45,8 @@ pub fn main(args: &Shrink, output: &mut Output) -> anyhow::Result<Exit> {
     let mut worker = rig.worker(&bugs, schedule.nodes)?;
     rig::note_clock(&rig);
     let tries = if rig.clock == Clock::Real { TRIES } else { 1 };
-    let Some(execution) = shown(&mut worker, schedule, &expected.signature, tries)? else {
-        bail!("it no longer shows {}; see: fuzz replay {}", expected.signature, args.path.display())
+    let Some(execution) = shown(&mut worker, schedule, signature, tries)? else {
+        bail!("it no longer shows {signature}; see: fuzz replay {}", args.path.display())
     };
     let (findings, slug) = place(&args.path)?;
     let environment = rig.environment();
@@ -86,7 +85,7 @@ fn shown(
 ) -> anyhow::Result<Option<Execution>> {
     for _ in 0..tries {
         let run = worker.run(schedule, RunOptions { detail: true, calls: false })?;
-        if matches!(&run.verdict, Verdict::Violation(violation) if violation.signature == signature) {
+        if run.verdict.signature() == Some(signature) {
             return Ok(Some(run));
         }
     }

@@ -6,8 +6,10 @@ use super::interrupt;
 use super::output::{Output, note};
 use super::rig::{self, Rig};
 use super::run::{Plan, campaign};
+use super::shelf::Shelf;
 use anyhow::Context;
 use fuzzer::campaign::{FindingSummary, Limits, Summary};
+use fuzzer::execution::Execution;
 use fuzzer::executor::Executor;
 use fuzzer::report::junit;
 use fuzzer::report::stopwatch::Stopwatch;
@@ -40,9 +42,15 @@ pub fn main(args: &Smoke, output: &mut Output) -> anyhow::Result<Exit> {
     let tries = if rig.clock == Clock::Real { TRIES } else { 1 };
     if !kept.is_empty() {
         let mut worker = rig.worker(&[], manifest.nodes)?;
+        let shelf = Shelf::asked(args.keep.as_deref(), &rig);
+        let mut keep = |name: &str, run: &Execution| {
+            let place = name.replace(", ", "-").replace(' ', "-");
+            let kept = shelf.as_ref().map_or(Ok(()), |shelf| shelf.put(&place, run));
+            kept.unwrap_or_else(|error| rig::warn(&format!("{name} is not kept: {error}")));
+        };
         for (name, path) in &kept {
             let executor: &mut dyn Executor = &mut worker;
-            let of_this = check(executor, name, path, tries, &mut || watch.elapsed_ms());
+            let of_this = check(executor, name, path, tries, &mut || watch.elapsed_ms(), &mut keep);
             of_this.iter().filter(|case| case.failure.is_some()).for_each(|case| note(line(case)));
             cases.extend(of_this);
         }
@@ -52,7 +60,7 @@ pub fn main(args: &Smoke, output: &mut Output) -> anyhow::Result<Exit> {
     config.seed = args.seed;
     let time = args.executions.is_none().then_some(args.time);
     config.limits = Limits { time, executions: args.executions, stop_after: None };
-    let plan = Plan { cores: args.cores, shrink: SHRINK };
+    let plan = Plan { cores: args.cores, shrink: SHRINK, keep: args.keep.as_deref() };
     let findings = config.out.join("findings");
     let begun = watch.elapsed_ms();
     let summary = campaign(&rig, config, &plan, &stop, output)?;

@@ -1,14 +1,15 @@
-//! Pictures of a run: the space-time diagram of the stretch before the violation, and a log for ShiViz.
+//! Pictures of a run: the space-time diagram of the stretch before the instant that matters most, and a log for ShiViz.
 
 use crate::execution::Detail;
 use interceptor::event::EventKind;
 use interceptor::timeline::{Timeline, shiviz, space_time};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Events drawn after the violation became certain.
+/// Events drawn after that instant.
 const AFTERMATH: usize = 12;
 
-/// Files by name; none for a run without events. `at_ns` is when the violation became certain, in virtual nanoseconds.
+/// Files by name; none for a run without events. `at_ns` is that instant, in virtual nanoseconds: see
+/// [`Execution::shown_ns`](crate::execution::Execution::shown_ns).
 #[must_use]
 pub fn of(detail: &Detail, at_ns: u64) -> BTreeMap<String, String> {
     let Some(last) = detail.events.iter().map(|event| usize::from(event.host.0)).max() else {

@@ -32,22 +32,24 @@ struct Line {
     text: String,
 }
 
-/// Tells the run, and how often its schedule did so again, as far as that was tried; a run without violation is told in
-/// two lines.
+/// What a run showed: in a few words, and in a sentence.
+#[must_use]
+pub fn title(verdict: &Verdict) -> (String, String) {
+    match verdict {
+        Verdict::Violation(violation) => (violation.signature.clone(), violation.summary.clone()),
+        Verdict::Valid => ("No violation".to_owned(), "Nothing that was checked is wrong.".to_owned()),
+        Verdict::Unknown { why } => ("Undecided".to_owned(), format!("The run could not be judged: {why}.")),
+    }
+}
+
+/// Tells the run, and how often its schedule did so again, as far as that was tried.
 #[must_use]
 pub fn tell(execution: &Execution, again: Option<Rate>) -> String {
-    let violation = match &execution.verdict {
-        Verdict::Violation(violation) => violation,
-        Verdict::Valid => return format!("# No violation\n\n{}\n", setting(execution)),
-        Verdict::Unknown { why } => {
-            return format!("# Undecided\n\nThe run could not be judged: {why}.\n\n{}\n", setting(execution));
-        }
-    };
-    let mut text =
-        format!("# {}\n\n{}\n\n{}\n\n", violation.signature, violation.summary, setting(execution));
+    let (title, summary) = title(&execution.verdict);
+    let mut text = format!("# {title}\n\n{summary}\n\n{}\n\n", setting(execution));
     let empty = Detail::default();
     let detail = execution.detail.as_deref().unwrap_or(&empty);
-    let (lines, left_out) = shortened(lines_of(execution, violation, detail));
+    let (lines, left_out) = shortened(lines_of(execution, detail));
     for (number, line) in lines.iter().enumerate() {
         let _ = writeln!(text, "{:>2}. {}  {}", number + 1, line.at, line.text);
     }
@@ -57,6 +59,10 @@ pub fn tell(execution: &Execution, again: Option<Rate>) -> String {
             "\n({left_out} changes of less weight are left out; timeline.jsonl has them all.)"
         );
     }
+    let Some(violation) = execution.verdict.violation() else {
+        let _ = writeln!(text, "\nOperations: {}", execution.statistics.tally);
+        return text;
+    };
     let _ = writeln!(text, "\n## Why this is wrong\n\n{}", because(violation));
     if execution.clock == Clock::Real {
         let again = again
@@ -99,19 +105,21 @@ fn because(violation: &Violation) -> String {
     lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n")
 }
 
-fn lines_of(execution: &Execution, violation: &Violation, detail: &Detail) -> Vec<Line> {
+fn lines_of(execution: &Execution, detail: &Detail) -> Vec<Line> {
     let mut lines = faults(execution);
     lines.extend(changes(detail, execution.schedule.nodes));
-    lines.extend(operations(&violation.evidence));
-    // It is certain once all that proves it was seen.
-    let proven_ns = violation.evidence.entries.iter().map(|entry| entry.at_ns).max().unwrap_or(0);
-    lines.push(Line {
-        at: Instant(violation.at_ns.max(proven_ns)),
-        rank: Rank::Core,
-        text: format!("**violation certain**: {}", violation.signature),
-    });
-    // what comes after the violation explains nothing
-    lines.retain(|line| line.at.0 <= violation.at_ns || line.rank == Rank::Core);
+    if let Some(violation) = execution.verdict.violation() {
+        lines.extend(operations(&violation.evidence));
+        // It is certain once all that proves it was seen.
+        let proven_ns = violation.evidence.entries.iter().map(|entry| entry.at_ns).max().unwrap_or(0);
+        lines.push(Line {
+            at: Instant(violation.at_ns.max(proven_ns)),
+            rank: Rank::Core,
+            text: format!("**violation certain**: {}", violation.signature),
+        });
+        // what comes after the violation explains nothing
+        lines.retain(|line| line.at.0 <= violation.at_ns || line.rank == Rank::Core);
+    }
     lines.sort_by_key(|line| line.at);
     lines
 }

@@ -1,8 +1,9 @@
-//! The files of a finding, and writing them so that the directory appears whole or not at all.
+//! The files of a record, and writing them so that the directory appears whole or not at all.
 
 use super::environment::{self, Environment};
-use super::{Finding, ReproducerError, quoted, schedule_text};
-use crate::execution::Detail;
+use super::{Record, ReproducerError, quoted, schedule_text};
+use crate::execution::{Detail, Execution};
+use crate::report::story;
 use crate::target::Part;
 use interceptor::event::HostId;
 use std::collections::BTreeMap;
@@ -15,36 +16,32 @@ pub(super) type Files = BTreeMap<String, String>;
 /// Where copies of the target's files lie.
 const TARGET: &str = "target";
 
-/// What a finding consists of that will lie at `place`, an absolute path, but for copies of the target's files.
-pub(super) fn of(finding: &Finding<'_>, place: &Path) -> Files {
-    let execution = finding.execution;
+/// What a record consists of that will lie at `place`, an absolute path, but for copies of the target's files.
+pub(super) fn of(record: &Record<'_>, place: &Path) -> Files {
+    let execution = record.execution;
     let empty = Detail::default();
     let detail = execution.detail.as_deref().unwrap_or(&empty);
     let verdict = &execution.verdict;
     let mut files = Files::new();
     let mut put = |name: &str, text: String| files.insert(name.to_owned(), text);
-    put(
-        "schedule.toml",
-        schedule_text::write(&execution.schedule, &comments(finding, place, "the smallest schedule known")),
-    );
-    put(
-        "original.toml",
-        schedule_text::write(
-            finding.original,
-            &comments(finding, place, "the schedule that showed it first"),
-        ),
-    );
+    let schedule = |schedule, what| schedule_text::write(schedule, &comments(record, place, what));
+    let what =
+        if record.original.is_some() { "the smallest schedule known" } else { "the executed schedule" };
+    put("schedule.toml", schedule(&execution.schedule, what));
+    if let Some(original) = record.original {
+        put("original.toml", schedule(original, "the schedule that showed it first"));
+    }
     put("verdict.json", serde_json::to_string_pretty(verdict).expect("a verdict is plain data") + "\n");
     put("hash.txt", format!("{}\n", execution.hash));
-    let copy = finding.parts.first().map_or_else(PathBuf::new, |it| Path::new(TARGET).join(&it.path));
-    let environment = Environment { copy, ..finding.environment.clone() };
+    let copy = record.parts.first().map_or_else(PathBuf::new, |it| Path::new(TARGET).join(&it.path));
+    let environment = Environment { copy, ..record.environment.clone() };
     put(environment::FILE, toml::to_string(&environment).expect("an environment is a table of plain values"));
     put("sources.toml", detail.sources.to_toml());
     put("history.jsonl", oracle::jsonl::to_json_lines(&detail.history));
     put("timeline.jsonl", lines(&detail.events));
-    put("coverage.json", coverage(finding));
-    put("story.md", finding.story.to_owned());
-    put("README.md", readme(finding, place));
+    put("coverage.json", coverage(execution));
+    put("story.md", record.story.to_owned());
+    put("README.md", readme(record, place));
     if !detail.calls.is_empty() {
         put("calls.log", detail.calls.join("\n") + "\n");
     }
@@ -56,13 +53,14 @@ pub(super) fn of(finding: &Finding<'_>, place: &Path) -> Files {
             files.insert(format!("logs/{name}.log"), log);
         }
     }
-    files.extend(crate::report::pictures::of(detail, finding.violation.at_ns));
+    files.extend(crate::report::pictures::of(detail, execution.shown_ns()));
     files
 }
 
-fn comments(finding: &Finding<'_>, place: &Path, what: &str) -> Vec<String> {
+fn comments(record: &Record<'_>, place: &Path, what: &str) -> Vec<String> {
+    let (title, summary) = story::title(&record.execution.verdict);
     let replay = format!("replay, from everywhere: fuzz replay {}", quoted(place));
-    vec![format!("{}: {what}", finding.violation.signature), finding.violation.summary.clone(), replay]
+    vec![format!("{title}: {what}"), summary, replay]
 }
 
 fn lines<T: serde::Serialize>(items: &[T]) -> String {
@@ -81,33 +79,34 @@ fn log_of(detail: &Detail, host: usize) -> String {
 }
 
 /// Features in hex, since JSON readers lose the low bits of large numbers.
-fn coverage(finding: &Finding<'_>) -> String {
-    let features: Vec<String> =
-        finding.execution.features.iter().map(|feature| format!("{feature:016x}")).collect();
+fn coverage(execution: &Execution) -> String {
+    let features: Vec<String> = execution.features.iter().map(|feature| format!("{feature:016x}")).collect();
     let coverage = serde_json::json!({
         "version": 1,
         "features": features,
-        "landings": finding.execution.landings,
+        "landings": execution.landings,
     });
     serde_json::to_string_pretty(&coverage).expect("features and landings are plain data") + "\n"
 }
 
-fn readme(finding: &Finding<'_>, place: &Path) -> String {
-    let violation = finding.violation;
-    let source = if finding.parts.is_empty() {
+fn readme(record: &Record<'_>, place: &Path) -> String {
+    let (title, summary) = story::title(&record.execution.verdict);
+    let source = if record.parts.is_empty() {
         "The target is found by its name, from a checkout that has it."
     } else {
         "The target is the manifest that environment.toml names; where that is gone, a target of this name in the\n\
          checkout, else the copy in `target/`."
     };
+    let schedules = match record.original {
+        Some(_) => "`schedule.toml` is the smallest schedule known, `original.toml` the first one",
+        None => "`schedule.toml` is what was executed",
+    };
     format!(
-        "# {}\n\n{}\n\nReplay it, from everywhere:\n\n    fuzz replay {}\n\nor, wherever this directory was moved to, inside \
+        "# {title}\n\n{summary}\n\nReplay it, from everywhere:\n\n    fuzz replay {}\n\nor, wherever this directory was moved to, inside \
          of it:\n\n    fuzz replay .\n\n{source}\n\n\
-         Begin with `story.md`. `schedule.toml` is the smallest schedule known, `original.toml` the first one;\n\
-         `verdict.json` holds the proof, `history.jsonl` what clients asked and heard, `logs/` all output of all nodes,\n\
+         Begin with `story.md`. {schedules};\n\
+         `verdict.json` is what the oracles said, with their proof, `history.jsonl` what clients asked and heard, `logs/` all output of all nodes,\n\
          and of clients that are programs, since the start with its times, `timeline.jsonl` and `timeline.svg` what they said to each other.\n",
-        violation.signature,
-        violation.summary,
         quoted(place),
     )
 }
@@ -135,7 +134,7 @@ pub(super) fn write_whole(
     std::fs::create_dir_all(&fresh).map_err(io("create", &fresh))?;
     for (inner, text) in files {
         let file = fresh.join(inner);
-        let dir = file.parent().expect("a file of a finding lies in its directory");
+        let dir = file.parent().expect("a file of a record lies in its directory");
         std::fs::create_dir_all(dir).map_err(io("create", dir))?;
         std::fs::write(&file, text).map_err(io("write", &file))?;
     }

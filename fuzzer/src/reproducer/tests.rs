@@ -7,7 +7,7 @@ use crate::schedule::{Step, Trigger, Workload};
 use interceptor::event::{Event, EventKind, HostId, LogLine};
 use interceptor::sandbox::Clock;
 use interceptor::time::Instant;
-use oracle::Evidence;
+use oracle::{Evidence, Violation};
 
 fn violation() -> Violation {
     Violation {
@@ -68,12 +68,10 @@ fn write(to: &Path) -> PathBuf {
     let execution = execution();
     let environment = Environment { version: 1, target: "toy".into(), ..Environment::default() };
     let original = Schedule { seed: 8, ..execution.schedule.clone() };
-    let violation = violation();
-    let finding = Finding {
+    let finding = Record {
         execution: &execution,
-        violation: &violation,
         slug: "stale-read",
-        original: &original,
+        original: Some(&original),
         environment: &environment,
         story: "once upon a time\n",
         parts: &[],
@@ -88,7 +86,8 @@ fn a_finding_survives_its_directory() {
     let loaded = load(&place).unwrap();
     assert_eq!(loaded.schedule, execution().schedule);
     let expected = loaded.expected.unwrap();
-    assert_eq!((expected.signature.as_str(), expected.hash), ("register/stale-read", "ab".repeat(32)));
+    assert_eq!(expected.signature(), Some("register/stale-read"));
+    assert_eq!(expected.hash, "ab".repeat(32));
     assert_eq!(expected.environment.target, "toy");
     assert_eq!(load(&place.join("original.toml")).unwrap().schedule.seed, 8);
     assert_eq!(std::fs::read_to_string(place.join("logs/n2.log")).unwrap(), "0.001500 err hello\n");
@@ -97,6 +96,31 @@ fn a_finding_survives_its_directory() {
     assert_eq!(std::fs::read_to_string(place.join("logs/c2.log")).unwrap(), "0.001500 err who is there?\n");
     assert!(!place.join("logs/c1.log").exists());
     assert!(std::fs::read_to_string(place.join("coverage.json")).unwrap().contains("ffffffffffffffff"));
+}
+
+#[test]
+fn a_run_without_violation_is_told_with_its_faults() {
+    let dir = tempfile::tempdir().unwrap();
+    let execution = Execution { verdict: Verdict::Valid, ..execution() };
+    let environment = Environment { version: 1, target: "toy".into(), ..Environment::default() };
+    let story = crate::report::story::tell(&execution, None);
+    let record = Record {
+        execution: &execution,
+        slug: "run-1",
+        original: None,
+        environment: &environment,
+        story: &story,
+        parts: &[],
+    };
+    let place = record.write(dir.path()).unwrap();
+    let loaded = load(&place).unwrap();
+    assert_eq!(loaded.signature(), None);
+    assert_eq!(loaded.expected.unwrap().verdict, Verdict::Valid);
+    let text = |file: &str| std::fs::read_to_string(place.join(file)).unwrap();
+    assert!(text("story.md").contains(" 1. 1.500000  fault: pause n2 for 800ms"), "{}", text("story.md"));
+    assert!(text("README.md").starts_with("# No violation\n"), "{}", text("README.md"));
+    assert!(text("schedule.toml").starts_with("# No violation: the executed schedule\n"));
+    assert!(!place.join("original.toml").exists());
 }
 
 #[test]
@@ -144,7 +168,6 @@ fn damage_is_named() {
         damaged("hash.txt", Some("12")),
         damaged("hash.txt", None),
         damaged("schedule.toml", None),
-        damaged("verdict.json", Some("\"valid\"")),
         damaged("verdict.json", Some("{")),
         damaged("schedule.toml", Some("version = 2\nwonder = 1")),
         load(&dir.path().join("nowhere"))
@@ -156,7 +179,6 @@ fn damage_is_named() {
     DIR/hash.txt: not a SHA-256 in hex
     DIR: hash.txt is missing though verdict.json is there; copy the whole finding, or replay its schedule.toml alone
     DIR: there is no schedule.toml in it; pass the directory of one finding
-    DIR/verdict.json: it holds no violation
     DIR/verdict.json: not a verdict: EOF while parsing an object at line 1 column 1
     DIR/schedule.toml: schedule version 2 was written by a newer version of this program, which reads up to 1; update fuzz
     ./nowhere: no such file or directory; pass the directory of a finding, or a schedule.toml
