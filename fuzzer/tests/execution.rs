@@ -23,7 +23,7 @@ fn program() -> PathBuf {
     let profile = own.ancestors().nth(2).expect("tests lie in PROFILE/deps");
     let directory = profile.parent().expect("PROFILE lies in the target directory");
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "raft-demo", "--bin", "raft-demo", "--target-dir"])
+        .args(["build", "--quiet", "--workspace", "--bin", "raft-demo", "--target-dir"])
         .arg(directory)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()

@@ -79,7 +79,7 @@ fn tokio_under_load() {
     let name = "tokio-echo";
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target directory");
     let built = std::process::Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "guests", "--bin", name, "--target-dir"])
+        .args(["build", "--quiet", "--workspace", "--bin", name, "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status();

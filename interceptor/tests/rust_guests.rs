@@ -10,7 +10,7 @@ use support::check_guest;
 fn built(name: &str, flags: Option<&str>) -> PathBuf {
     let own = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "guests", "--bin", name]);
+    cargo.args(["build", "--quiet", "--workspace", "--bin", name]);
     cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
     let program = if let Some(flags) = flags {

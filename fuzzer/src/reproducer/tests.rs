@@ -117,7 +117,7 @@ fn a_run_without_violation_is_told_with_its_faults() {
     assert_eq!(loaded.signature(), None);
     assert_eq!(loaded.expected.unwrap().verdict, Verdict::Valid);
     let text = |file: &str| std::fs::read_to_string(place.join(file)).unwrap();
-    assert!(text("story.md").contains(" 1. 1.500000  fault: pause n2 for 800ms"), "{}", text("story.md"));
+    assert!(text("story.md").contains(" 1. 1.500000  fault: pause n1 for 800ms"), "{}", text("story.md"));
     assert!(text("README.md").starts_with("# No violation\n"), "{}", text("README.md"));
     assert!(text("schedule.toml").starts_with("# No violation: the executed schedule\n"));
     assert!(!place.join("original.toml").exists());

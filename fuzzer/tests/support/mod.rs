@@ -9,7 +9,7 @@ pub fn program() -> PathBuf {
     let profile = own.ancestors().nth(2).unwrap();
     let built = profile.parent().unwrap();
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "raft-demo", "--bin", "raft-demo", "--target-dir"])
+        .args(["build", "--quiet", "--workspace", "--bin", "raft-demo", "--target-dir"])
         .arg(built)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
