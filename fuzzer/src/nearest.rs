@@ -1,15 +1,22 @@
 //! Suggestions for misspelt names.
 
+/// The longest name that is compared, in bytes: what a comparison costs is one length times the other.
+const COMPARED_MAX: usize = 256;
+
 /// The candidate most like `word`, when one is like it at all.
 ///
 /// Likeness is the optimal string alignment distance; up to a third of the letters (and at least two) may differ, and a
-/// candidate that begins with the word always counts.
+/// candidate that begins with the word always counts. Nothing is like a name of more than 256 bytes.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > COMPARED_MAX {
+        return None;
+    }
     let word = word.to_lowercase();
     let allowed = (word.chars().count() / 3).max(2);
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len() <= COMPARED_MAX)
         .map(|candidate| {
             let lower = candidate.to_lowercase();
             let distance = strsim::osa_distance(&word, &lower);
@@ -47,6 +54,13 @@ mod tests {
         ] {
             assert_eq!(nearest(word, NAMES), Some(name), "{word}");
         }
+    }
+
+    #[test]
+    fn long_names_are_not_compared() {
+        let [one, other] = ["a", "b"].map(|end| "x".repeat(400_000) + end);
+        assert_eq!(nearest(&one, [other.as_str(), "x"]), None);
+        assert_eq!(nearest("stale-raed", [other.as_str(), "stale-read"]), Some("stale-read"));
     }
 
     #[test]

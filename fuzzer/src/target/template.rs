@@ -123,7 +123,10 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut rest = text;
     let mut from = 0;
     while let Some(at) = rest[from..].find('{').map(|at| at + from) {
-        match rest[at + 1..].split_once('}').and_then(|(inner, tail)| Some((word(inner)?, tail))) {
+        let inner = &rest[at + 1..];
+        // No word has a brace in it: what follows the next one is not looked at, or many would be looked at as often.
+        let end = inner.find(['{', '}']).filter(|end| inner[*end..].starts_with('}'));
+        match end.and_then(|end| Some((word(&inner[..end])?, &inner[end + 1..]))) {
             Some((word, tail)) => {
                 pieces.push(Piece::Text(&rest[..at]));
                 pieces.push(word);
@@ -170,6 +173,12 @@ mod tests {
         assert_eq!(filled("{other} {ip:x|base64} { key } {"), "{other} MTAuMC4wLng= { key } {");
         assert_eq!(from_base64(&base64("schlüssel")).as_deref(), Some("schlüssel"));
         assert!(holds("a {key|base64}", "key") && !holds("a key", "key"));
+    }
+
+    #[test]
+    fn many_braces_are_looked_at_once() {
+        let text = "{a".repeat(1 << 19) + ":}";
+        assert_eq!(filled(&text), text);
     }
 
     #[test]
