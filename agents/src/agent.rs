@@ -3,11 +3,26 @@
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{action::ActionId, draw};
+use crate::{action::ActionId, bandit::Pull, draw};
 
-/// The abstraction of a window of the timeline: what an agent knows of the cluster.
+/// What an agent knows of the cluster: sixteen small figures, the hexadecimal digits of one number. Tables take it as one
+/// name; [`crate::linear`] looks at each digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StateId(pub u64);
+
+impl StateId {
+    /// The state with these digits, each below 16.
+    #[must_use]
+    pub fn of(digits: [u8; 16]) -> Self {
+        Self(digits.into_iter().rev().fold(0, |state, digit| state << 4 | u64::from(digit.min(15))))
+    }
+
+    /// Its digits, the last of the number first.
+    #[must_use]
+    pub fn digits(self) -> [u8; 16] {
+        std::array::from_fn(|place| (self.0 >> (4 * place) & 15) as u8)
+    }
+}
 
 /// What followed a choice. Complete when it is handed over: the reward an agent derives from it belongs to
 /// exactly this `state` and `action`, never to the step before.
@@ -32,6 +47,9 @@ pub struct Transition {
     pub legal_next: Vec<ActionId>,
 }
 
+/// What an agent drew when a schedule began: who of a portfolio chooses in it. All of it is 0 for agents that draw nothing.
+pub type Turn = Pull;
+
 /// Chooses the next fault from the state it sees, and learns from what came of it.
 ///
 /// `legal` always holds distinct actions of the space the agent was built with. Choices depend on the calls
@@ -40,8 +58,14 @@ pub trait Agent {
     /// The name under which [`crate::registry::build`] makes this agent.
     fn name(&self) -> &'static str;
 
-    /// A new schedule starts.
-    fn begin(&mut self, _rng: &mut dyn Rng) {}
+    /// A new schedule starts; what was drawn for it.
+    fn begin(&mut self, _rng: &mut dyn Rng) -> Turn {
+        Turn::default()
+    }
+
+    /// What a schedule showed is going to be taught, that began with this turn: [`Self::learn`] for each of its choices,
+    /// then [`Self::end`]. The agent may have learnt from others since.
+    fn resume(&mut self, _turn: &Turn) {}
 
     /// One of `legal`, drawn from [`Self::policy`]; `None` only when `legal` is empty.
     fn choose(&mut self, state: StateId, legal: &[ActionId], rng: &mut dyn Rng) -> Option<ActionId> {

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::ActionId,
-    agent::{Agent, StateId, Transition},
+    agent::{Agent, StateId, Transition, Turn},
     bonus_max::BonusMax,
+    linear::Linear,
     mallory::Mallory,
     negative_visits::NegativeVisits,
     periodic::Periodic,
@@ -28,6 +29,7 @@ pub enum AnyAgent {
     BonusMax(BonusMax),
     Ucb1(Ucb1),
     Portfolio(Box<Portfolio>),
+    Linear(Linear),
 }
 
 /// Evaluates `$body` with `$agent` bound to the algorithm inside.
@@ -42,6 +44,7 @@ macro_rules! inside {
             AnyAgent::BonusMax($agent) => $body,
             AnyAgent::Ucb1($agent) => $body,
             AnyAgent::Portfolio($agent) => $body,
+            AnyAgent::Linear($agent) => $body,
         }
     };
 }
@@ -51,8 +54,12 @@ impl Agent for AnyAgent {
         inside!(self, agent => agent.name())
     }
 
-    fn begin(&mut self, rng: &mut dyn Rng) {
-        inside!(self, agent => agent.begin(rng));
+    fn begin(&mut self, rng: &mut dyn Rng) -> Turn {
+        inside!(self, agent => agent.begin(rng))
+    }
+
+    fn resume(&mut self, turn: &Turn) {
+        inside!(self, agent => agent.resume(turn));
     }
 
     fn choose(&mut self, state: StateId, legal: &[ActionId], rng: &mut dyn Rng) -> Option<ActionId> {

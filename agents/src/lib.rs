@@ -17,9 +17,11 @@
 pub mod action;
 pub mod agent;
 pub mod any;
+pub mod bandit;
 pub mod bonus_max;
 pub mod divergence;
 mod draw;
+pub mod linear;
 pub mod mallory;
 pub mod math;
 pub mod memory;
@@ -38,8 +40,9 @@ pub mod uniform;
 pub mod visited;
 
 pub use action::{ActionClass, ActionId, ActionInfo, ActionSpace, ActionSpaceError};
-pub use agent::{Agent, StateId, Transition};
+pub use agent::{Agent, StateId, Transition, Turn};
 pub use any::AnyAgent;
+pub use bandit::{Bandit, Pull};
 pub use divergence::{Divergence, UNIFORM_TV_MAX, divergence};
 pub use memory::{AgentMemory, MemoryError};
 pub use rand::Rng;

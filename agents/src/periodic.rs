@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::{ActionClass, ActionId, ActionSpace},
-    agent::{Agent, StateId},
+    agent::{Agent, StateId, Turn},
     draw,
 };
 
@@ -64,11 +64,12 @@ impl Agent for Periodic {
         "periodic"
     }
 
-    fn begin(&mut self, rng: &mut dyn Rng) {
+    fn begin(&mut self, rng: &mut dyn Rng) -> Turn {
         let kinds = self.space.fault_kinds();
         self.kind = (!kinds.is_empty()).then(|| kinds[draw::below(kinds.len(), rng)]);
         self.broken = false;
         self.wait = draw::below(2 * self.pause + 1, rng);
+        Turn::default()
     }
 
     fn choose(&mut self, state: StateId, legal: &[ActionId], rng: &mut dyn Rng) -> Option<ActionId> {

@@ -10,6 +10,7 @@ use crate::{
     action::ActionSpace,
     any::AnyAgent,
     bonus_max::{BonusMax, BonusMaxSettings},
+    linear::{Linear, LinearSettings},
     mallory::{self, Mallory},
     negative_visits::{self, NegativeVisits},
     periodic::{self, Periodic},
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// The agent of a campaign that names none.
-pub const DEFAULT: &str = "negative-visits";
+pub const DEFAULT: &str = "linear";
 
 /// A parameter of an agent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -304,6 +305,28 @@ const ENTRIES: &[Entry] = &[
             )))
         },
     },
+    Entry {
+        name: "linear",
+        summary: "advantages of actions, shared between states and between actions",
+        learns: true,
+        parameters: &[
+            number("alpha", 0.1, 1e-6, 1.0),
+            number("gamma", 0.8, 0.0, GAMMA_MAX),
+            number("lambda", 0.6, 0.0, 1.0),
+            number("temperature", 0.1, 1e-6, 1e6),
+            number("epsilon", 0.15, 0.0, 1.0),
+        ],
+        make: |values, space| {
+            let settings = LinearSettings {
+                alpha: values.get("alpha"),
+                gamma: values.get("gamma"),
+                lambda: values.get("lambda"),
+                temperature: values.get("temperature"),
+                epsilon: values.get("epsilon"),
+            };
+            AnyAgent::Linear(Linear::new(space, settings))
+        },
+    },
 ];
 
 /// What a portfolio holds besides the uniform agent: one of each sort that differs in what it does.
@@ -318,6 +341,7 @@ fn portfolio_members(space: &ActionSpace, states_max: usize) -> Vec<AnyAgent> {
         AnyAgent::NegativeVisits(NegativeVisits::new(space, visits)),
         AnyAgent::BonusMax(BonusMax::new(space, bonus)),
         AnyAgent::Ucb1(Ucb1::new(space, ucb1::WEIGHT_DEFAULT)),
+        AnyAgent::Linear(Linear::new(space, LinearSettings::default())),
     ]
 }
 
@@ -350,7 +374,7 @@ mod tests {
         assert_eq!(
             refused("malory"),
             "no agent is named `malory`: choose one of uniform, swarm, periodic, mallory, mallory-t0.3, \
-             mallory-t1, mallory-t3, negative-visits, bonus-max, ucb1, portfolio"
+             mallory-t1, mallory-t3, negative-visits, bonus-max, ucb1, portfolio, linear"
         );
         assert_eq!(refused("uniform:x=1"), "agent `uniform` has no parameter `x`: it takes none");
         assert_eq!(
@@ -383,6 +407,10 @@ mod tests {
         let want = [default.alpha, default.gamma, default.epsilon, default.states_max as f64];
         let listed: Vec<f64> = entry.parameters.iter().map(|parameter| parameter.default).collect();
         assert_eq!(listed, want);
+        let entry = find("linear").unwrap();
+        let LinearSettings { alpha, gamma, lambda, temperature, epsilon } = LinearSettings::default();
+        let listed: Vec<f64> = entry.parameters.iter().map(|parameter| parameter.default).collect();
+        assert_eq!(listed, [alpha, gamma, lambda, temperature, epsilon]);
         for entry in entries() {
             for parameter in entry.parameters {
                 assert!((parameter.low..=parameter.high).contains(&parameter.default), "{parameter:?}");

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::{ActionClass, ActionId, ActionSpace},
-    agent::{Agent, StateId},
+    agent::{Agent, StateId, Turn},
     draw,
 };
 
@@ -50,12 +50,13 @@ impl Agent for Swarm {
         "swarm"
     }
 
-    fn begin(&mut self, rng: &mut dyn Rng) {
+    fn begin(&mut self, rng: &mut dyn Rng) -> Turn {
         let all = self.space.fault_kinds();
         self.kinds = all.iter().copied().filter(|_| draw::unit(rng) < self.keep).collect();
         if self.kinds.is_empty() && !all.is_empty() {
             self.kinds.insert(all[draw::below(all.len(), rng)]);
         }
+        Turn::default()
     }
 
     fn policy(&self, _state: StateId, legal: &[ActionId]) -> Vec<f64> {

@@ -64,7 +64,7 @@ fn the_uniform_agent_is_uniform() {
 }
 
 #[test]
-fn learners_go_deeper_than_uniform() {
+fn tables_go_deeper_than_uniform_where_states_come_again() {
     for seed in 0..5 {
         let deepest = |name: &str| {
             let mut world = Corridor::new();
@@ -72,7 +72,7 @@ fn learners_go_deeper_than_uniform() {
             world.deepest
         };
         let uniform = deepest("uniform");
-        for name in [registry::DEFAULT, "bonus-max"] {
+        for name in ["negative-visits", "bonus-max"] {
             let depth = deepest(name);
             assert!(depth >= uniform + 3, "uniform reached {uniform}, {name} {depth}");
         }

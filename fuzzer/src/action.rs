@@ -5,25 +5,30 @@
 //! the role, durations and figures within their class, all from the generator that is handed in.
 
 mod deed;
+mod seen;
 mod view;
 
+pub use seen::Seen;
 pub use view::View;
 
+use crate::draw::log_uniform;
+use crate::fault::figures::{self, Length};
 use crate::fault::{Direction, Fault, Kind, Loss, Node};
 use crate::schedule::{STEPS_MAX, Schedule, Step, Trigger};
 use agents::{ActionId, ActionInfo, ActionSpace};
-use deed::{Deed, Length, Role, Way};
-use interceptor::rng::Rng;
+use deed::{Aim, Deed, Role, Way};
+use interceptor::rng::{Rng, split};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
+use seen::{ANSWER, SYNC};
 use std::collections::BTreeSet;
 
-/// Most faults in force at once that the agent adds to.
-const ACTIVE_MAX: usize = 3;
 /// Time between the restarts of nodes that were taken down together, in milliseconds.
 const STAGGER_MS: u64 = 150;
 /// The longest sync that the power fails in, in milliseconds.
 const SYNC_MS_MAX: u64 = 400;
+/// An action that is aimed strikes at the next event of its kind, or at one of so many.
+const AIMED_MAX: u64 = 16;
 
 /// Limits on what an agent may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,32 +37,36 @@ pub struct Bounds {
     pub kinds: BTreeSet<Kind>,
     /// Most nodes that may be down at once; absent: all of them.
     pub max_down: Option<u8>,
+    /// Most faults in force at once that the agent adds to.
+    pub active_max: usize,
 }
 
 impl Default for Bounds {
     /// Everything.
     fn default() -> Self {
-        Self { kinds: BTreeSet::from(Kind::ALL), max_down: None }
+        Self { kinds: BTreeSet::from(Kind::ALL), max_down: None, active_max: STEPS_MAX }
     }
 }
 
 /// One row of the table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Action {
     deed: Deed,
     length: Length,
+    aim: Aim,
 }
 
-/// The table.
+/// The table: first what strikes at an instant, then what strikes at an event.
 fn actions() -> Vec<Action> {
     use Deed as D;
-    use Length::{Long, Medium, Short};
+    use Length::{Lasting, Long, Medium, Short};
     use Role::{Follower, Leader};
     use Way::{BetweenFollowers, FromLeader, ToLeader};
-    let all = &[Short, Medium, Long][..];
-    let (brief, lasting, one) = (&[Short, Medium][..], &[Medium, Long][..], &[Medium][..]);
+    let all = &Length::ALL[..];
+    let (brief, most, lasting) = (&[Short, Medium][..], &[Short, Medium, Long][..], &[Medium, Long][..]);
+    let (endless, one) = (&[Medium, Long, Lasting][..], &[Medium][..]);
     let (both, outbound, inbound) = (Direction::Both, Direction::Outbound, Direction::Inbound);
-    let rows: [(Deed, &[Length]); 33] = [
+    let at_instants: [(Deed, &[Length]); 41] = [
         (D::Nothing, &[Short]),
         (D::Isolate(Leader, both), all),
         (D::Isolate(Follower, both), all),
@@ -75,34 +84,39 @@ fn actions() -> Vec<Action> {
         (D::Stall(FromLeader), one),
         (D::Stall(ToLeader), one),
         (D::Reset, &[Short]),
-        (D::Kill(Leader), all),
+        (D::Kill(Leader), most),
         (D::Kill(Follower), all),
         (D::KillAll, &[Short]),
         (D::PowerLoss(Leader), brief),
         (D::PowerLoss(Follower), brief),
         (D::PowerLossAll, &[Short]),
-        (D::Pause(Leader), all),
-        (D::Pause(Follower), brief),
-        (D::ClockJump(Leader, true), &[Short]),
-        (D::ClockJump(Leader, false), &[Short]),
-        (D::ClockRate(Leader, true), lasting),
-        (D::ClockRate(Leader, false), lasting),
-        (D::ClockRate(Follower, true), one),
-        (D::SlowFsync(Leader), one),
-        (D::SlowFsync(Follower), one),
-        (D::FsyncError(Leader), &[Short]),
-    ];
-    let more: [(Deed, &[Length]); 5] = [
-        (D::FsyncError(Follower), &[Short]),
-        (D::NoSpace(Leader), one),
-        (D::NoSpace(Follower), one),
         (D::PowerLossMidSync(Leader), &[Short]),
         (D::PowerLossMidSync(Follower), &[Short]),
+        (D::Pause(Leader), all),
+        (D::Pause(Follower), &[Short, Medium, Lasting]),
+        (D::ClockJump(Leader, true), &[Short]),
+        (D::ClockJump(Leader, false), &[Short]),
+        (D::ClockJump(Follower, true), &[Short]),
+        (D::ClockJump(Follower, false), &[Short]),
+        (D::ClockRate(Leader, true), endless),
+        (D::ClockRate(Leader, false), endless),
+        (D::ClockRate(Follower, true), endless),
+        (D::ClockRate(Follower, false), endless),
+        (D::SlowFsync(Leader), &[Medium, Lasting]),
+        (D::SlowFsync(Follower), one),
+        (D::FsyncError(Leader), &[Short]),
+        (D::FsyncError(Follower), &[Short]),
+        (D::NoSpace(Leader), &[Medium, Lasting]),
+        (D::NoSpace(Follower), one),
     ];
-    let row = |(deed, lengths): (Deed, &[Length])| {
-        lengths.iter().map(|length| Action { deed, length: *length }).collect::<Vec<_>>()
+    let instant = |(deed, lengths): (Deed, &'static [Length])| {
+        lengths.iter().map(move |length| Action { deed, length: *length, aim: Aim::Now })
     };
-    rows.into_iter().chain(more).flat_map(row).collect()
+    let aimed = |role| [D::Kill(role), D::PowerLoss(role), D::Pause(role), D::Isolate(role, both)];
+    let aimed = [Leader, Follower].into_iter().flat_map(aimed);
+    let aims = [Aim::Sync, Aim::Send, Aim::Receive, Aim::Answer];
+    let event = |deed| aims.map(|aim| Action { deed, length: Medium, aim });
+    at_instants.into_iter().flat_map(instant).chain(aimed.flat_map(event)).collect()
 }
 
 /// The table as agents see it.
@@ -115,28 +129,46 @@ pub fn space() -> ActionSpace {
 /// What may be done at `now_ms`, in the order of the table; never empty. `schedule` holds all steps so far.
 #[must_use]
 pub fn legal(view: &View, bounds: &Bounds, schedule: &Schedule, now_ms: u64) -> Vec<ActionId> {
-    let is_full = view.active.len() >= ACTIVE_MAX || schedule.steps.len() + view.up.len() > STEPS_MAX;
+    let is_full = view.active.len() >= bounds.active_max || schedule.steps.len() + view.up.len() > STEPS_MAX;
     let table = actions();
     let ids = (0..).map(ActionId).zip(&table);
     let is_legal = |action: &Action| !is_full && action.is_legal(view, bounds, schedule, now_ms);
     ids.filter(|(_, action)| action.deed == Deed::Nothing || is_legal(action)).map(|(id, _)| id).collect()
 }
 
-/// The faults that an action stands for, with victims and figures, each with the milliseconds after which it
-/// strikes; none for the action that does nothing, and none when it is not legal.
+/// A fault that an action stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// When.
+    pub when: When,
+    /// What, with victims and figures.
+    pub fault: Fault,
+}
+
+/// When a fault of an action strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// So many milliseconds after the instant of the action.
+    After(u64),
+    /// At an event.
+    On(Trigger),
+}
+
+/// The faults that an action stands for; none for the action that does nothing, and none when it is not legal.
 #[must_use]
-pub fn resolve(action: ActionId, view: &View, rng: &mut Rng) -> Vec<(u64, Fault)> {
+pub fn resolve(action: ActionId, view: &View, rng: &mut Rng) -> Vec<Strike> {
     actions().get(action.index()).map_or_else(Vec::new, |action| action.resolve(view, rng))
 }
 
 /// The node's disk is slow, and the power fails before the sync that it is in is over. Without the first the second
 /// seldom meets a sync: as a rule one takes no time that a fault could fall into.
-fn mid_sync(node: Node, length: Length, rng: &mut Rng) -> Vec<(u64, Fault)> {
-    let (low, high) = length.range_ms();
+fn mid_sync(node: Node, length: Length, rng: &mut Rng) -> Vec<Strike> {
     let delay_ms = rng.random_range(100..=SYNC_MS_MAX);
     let slow = Fault::SlowFsync { node, delay_ms, for_ms: 2 * delay_ms };
-    let loss = Fault::PowerLoss { node, loss: loss(rng), down_ms: rng.random_range(low..=high) };
-    vec![(0, slow), (rng.random_range(1..=2 * delay_ms), loss)]
+    let loss = Fault::PowerLoss { node, loss: figures::loss(rng), down_ms: length.range_ms().draw(rng) };
+    let later_ms = rng.random_range(1..=2 * delay_ms);
+    let strike = |after_ms, fault| Strike { when: When::After(after_ms), fault };
+    vec![strike(0, slow), strike(later_ms, loss)]
 }
 
 impl Action {
@@ -144,12 +176,9 @@ impl Action {
         let Some(kind) = self.deed.kind() else { return ActionInfo::nothing("nothing", 0) };
         let mut name = format!("{kind}{}", self.deed.suffix());
         if self.deed.has_length() {
-            name += match self.length {
-                Length::Short => " short",
-                Length::Medium => " medium",
-                Length::Long => " long",
-            };
+            name = format!("{name} {}", self.length.name());
         }
+        name += self.aim.name();
         let number = Kind::ALL.iter().position(|other| *other == kind).unwrap_or_default();
         ActionInfo::fault(name, u16::try_from(number + 1).expect("few kinds"))
     }
@@ -158,6 +187,7 @@ impl Action {
         let Some(kind) = self.deed.kind() else { return true };
         bounds.kinds.contains(&kind)
             && self.deed.is_possible(view)
+            && (self.aim == Aim::Now || !self.victims(view).is_empty())
             && bounds.max_down.is_none_or(|max| self.keeps(max, view, schedule, now_ms))
     }
 
@@ -165,9 +195,9 @@ impl Action {
     fn keeps(self, max: u8, view: &View, schedule: &Schedule, now_ms: u64) -> bool {
         let Some(kind) = self.deed.kind().filter(|kind| kind.takes_down()) else { return true };
         let late_ms = if matches!(self.deed, Deed::PowerLossMidSync(_)) { 2 * SYNC_MS_MAX } else { 0 };
-        let down_ms = self.length.range_ms().1 + STAGGER_MS * view.up.len() as u64 + late_ms;
+        let down_ms = self.length.range_ms().high + STAGGER_MS * view.up.len() as u64 + late_ms;
         let mut after = schedule.clone();
-        let candidates = self.deed.victims(view);
+        let candidates = self.victims(view);
         let one_by_one = !matches!(self.deed, Deed::KillAll | Deed::PowerLossAll);
         let fits = |after: &Schedule| after.check_down(max).is_ok();
         candidates.iter().all(|node| {
@@ -178,29 +208,57 @@ impl Action {
                 Kind::Kill => Fault::Kill { node: *node, down_ms },
                 _ => Fault::PowerLoss { node: *node, loss: Loss::All, down_ms },
             };
-            after.steps.push(Step { when: Trigger::At { at_ms: now_ms }, fault });
+            let now = || Some(Trigger::At { at_ms: now_ms });
+            let when = self.trigger(*node, view, &mut split(0, "any")).or_else(now);
+            after.steps.extend(when.map(|when| Step { when, fault }));
             fits(&after)
         })
     }
 
-    fn resolve(self, view: &View, rng: &mut Rng) -> Vec<(u64, Fault)> {
-        if let Deed::PowerLossMidSync(_) = self.deed {
-            let node = self.deed.victims(view).choose(rng).copied();
-            return node.map_or_else(Vec::new, |node| mid_sync(node, self.length, rng));
-        }
-        self.strike(view, rng).into_iter().map(|fault| (0, fault)).collect()
+    /// The nodes that it may strike; those that show what it is aimed at.
+    fn victims(self, view: &View) -> Vec<Node> {
+        let mut victims = self.deed.victims(view);
+        victims.retain(|node| match self.aim {
+            Aim::Now => true,
+            Aim::Sync => view.seen.count(Some(*node), SYNC) > 0,
+            Aim::Send => !view.seen.keys(*node, "send").is_empty(),
+            Aim::Receive => !view.seen.keys(*node, "receive").is_empty(),
+            Aim::Answer => view.seen.count(None, ANSWER) > 0,
+        });
+        victims
     }
 
-    /// What strikes at once.
-    fn strike(self, view: &View, rng: &mut Rng) -> Vec<Fault> {
-        if self.deed == Deed::Nothing {
-            return Vec::new();
-        }
-        let (low, high) = self.length.range_ms();
-        let for_ms = rng.random_range(low..=high);
-        let nodes = view.count();
-        let victims = self.deed.victims(view);
+    /// The event that it waits for, if it waits for one.
+    fn trigger(self, victim: Node, view: &View, rng: &mut Rng) -> Option<Trigger> {
+        let one_of =
+            |stem, rng: &mut Rng| view.seen.keys(victim, stem).choose(rng).map(|key| (*key).to_owned());
+        let (event, node) = match self.aim {
+            Aim::Now => return None,
+            Aim::Sync => (SYNC.to_owned(), Some(victim)),
+            Aim::Send => (one_of("send", rng)?, Some(victim)),
+            Aim::Receive => (one_of("receive", rng)?, Some(victim)),
+            Aim::Answer => (ANSWER.to_owned(), None),
+        };
+        let ahead = u32::try_from(log_uniform(1, AIMED_MAX, rng)).unwrap_or(1);
+        let nth = view.seen.count(node, &event).saturating_add(ahead);
+        Some(Trigger::On { event, node, peer: None, nth })
+    }
+
+    fn resolve(self, view: &View, rng: &mut Rng) -> Vec<Strike> {
+        let victims = self.victims(view);
         let Some(node) = victims.choose(rng).copied() else { return Vec::new() };
+        if let Deed::PowerLossMidSync(_) = self.deed {
+            return mid_sync(node, self.length, rng);
+        }
+        let when = self.trigger(node, view, rng).map_or(When::After(0), When::On);
+        let strike = |fault| Strike { when: when.clone(), fault };
+        self.strike(node, &victims, view, rng).into_iter().map(strike).collect()
+    }
+
+    /// The faults, with `node` as their victim where it is one, or all of `victims`.
+    fn strike(self, node: Node, victims: &[Node], view: &View, rng: &mut Rng) -> Vec<Fault> {
+        let for_ms = self.length.range_ms().draw(rng);
+        let nodes = view.count();
         let pair = |way: Way, rng: &mut Rng| view.pairs(way).choose(rng).copied();
         let one = |fault| vec![fault];
         let between = |pair: Option<(Node, Node)>, make: &dyn Fn(Node, Node) -> Fault| {
@@ -216,48 +274,35 @@ impl Action {
             Deed::Link(way) => between(pair(way, rng), &|from, to| Fault::Link { from, to, for_ms }),
             Deed::Stall(way) => between(pair(way, rng), &|from, to| Fault::Stall { from, to, for_ms }),
             Deed::Delay(way) => {
-                let delay_ms = rng.random_range(50..=400);
-                let jitter_ms = if rng.random() { 0 } else { rng.random_range(1..=delay_ms) };
+                let (delay_ms, jitter_ms) = figures::delay(rng);
                 between(pair(way, rng), &|from, to| Fault::Delay { from, to, delay_ms, jitter_ms, for_ms })
             }
             Deed::Reset => between(pair(Way::FromLeader, rng), &|a, b| Fault::Reset { a, b }),
             Deed::Kill(_) => one(Fault::Kill { node, down_ms: for_ms }),
-            Deed::PowerLoss(_) => one(Fault::PowerLoss { node, loss: loss(rng), down_ms: for_ms }),
+            Deed::PowerLoss(_) => one(Fault::PowerLoss { node, loss: figures::loss(rng), down_ms: for_ms }),
             Deed::KillAll => {
-                staggered(&victims, for_ms, rng, |node, down_ms, _| Fault::Kill { node, down_ms })
+                staggered(victims, for_ms, rng, |node, down_ms, _| Fault::Kill { node, down_ms })
             }
-            Deed::PowerLossAll => staggered(&victims, for_ms, rng, |node, down_ms, rng| Fault::PowerLoss {
+            Deed::PowerLossAll => staggered(victims, for_ms, rng, |node, down_ms, rng| Fault::PowerLoss {
                 node,
-                loss: loss(rng),
+                loss: figures::loss(rng),
                 down_ms,
             }),
             Deed::Pause(_) => one(Fault::Pause { node, for_ms }),
             Deed::ClockJump(_, is_forward) => {
-                let by_ms = [300, 1_000, 10_000, 60_000, 3_600_000].choose(rng).copied().unwrap_or(1_000);
+                let by_ms = figures::JUMP_MS.draw(rng).cast_signed();
                 one(Fault::ClockJump { node, by_ms: if is_forward { by_ms } else { -by_ms } })
             }
             Deed::ClockRate(_, is_fast) => {
-                let percent = if is_fast { rng.random_range(150..=800) } else { rng.random_range(10..=70) };
-                one(Fault::ClockRate { node, percent, for_ms })
+                one(Fault::ClockRate { node, percent: figures::percent(is_fast, rng), for_ms })
             }
             Deed::SlowFsync(_) => {
-                one(Fault::SlowFsync { node, delay_ms: rng.random_range(20..=400), for_ms })
+                one(Fault::SlowFsync { node, delay_ms: figures::SYNC_MS.draw(rng), for_ms })
             }
-            Deed::FsyncError(_) => {
-                // A disk that fails once, or one that is broken.
-                let count = [1, 2, 5, 50, 200].choose(rng).copied().unwrap_or(1);
-                one(Fault::FsyncError { node, count })
-            }
-            Deed::NoSpace(_) => {
-                let bytes = if rng.random() { 0 } else { rng.random_range(1..=16_384) };
-                one(Fault::NoSpace { node, bytes, for_ms })
-            }
+            Deed::FsyncError(_) => one(Fault::FsyncError { node, count: figures::FAILURES.draw_u32(rng) }),
+            Deed::NoSpace(_) => one(Fault::NoSpace { node, bytes: figures::room(rng), for_ms }),
         }
     }
-}
-
-fn loss(rng: &mut Rng) -> Loss {
-    [Loss::All, Loss::Prefix, Loss::Subset, Loss::Torn].choose(rng).copied().unwrap_or_default()
 }
 
 /// The same for all victims at once; they come back one after the other, in an order of their own.

@@ -9,6 +9,8 @@
 //! the candidate's number; a campaign that is stopped between batches and resumed goes on as if it had not
 //! been.
 
+mod allocation;
+mod chronicle;
 mod config;
 mod coverage;
 mod engine;
@@ -18,6 +20,7 @@ mod feedback;
 mod findings;
 mod input;
 mod judge;
+mod legacy;
 mod mutator;
 mod random;
 mod run;
@@ -26,20 +29,23 @@ mod scheduler;
 mod stopwatch;
 mod store;
 
-pub use config::{CampaignConfig, Limits, Mix};
+pub use chronicle::{Chronicle, Class};
+pub use config::{CampaignConfig, Limits, Search};
 pub use coverage::FEATURES_MAX;
 pub use error::CampaignError;
 pub use event::{CampaignEvent, FindingSummary, Source, StopReason, Summary};
+pub use legacy::Legacy;
 
 use crate::executor::Executor;
 use crate::schedule::Schedule;
 use crate::tally::Tally;
 use agents::{AgentMemory, Visited};
+use allocation::Allocation;
 use coverage::Coverage;
 use engine::Engine;
 use findings::Findings;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use stopwatch::Stopwatch;
 use store::Store;
 
@@ -65,10 +71,13 @@ struct Memory {
     /// What became of clients' operations.
     tally: Tally,
     coverage: Coverage,
+    allocation: Allocation,
     findings: Findings,
     agent: AgentMemory,
     visited: Visited,
     event_keys: Vec<String>,
+    /// What features mean, of those classes that come to an end.
+    words: BTreeMap<u64, String>,
     /// Schedules to be run before any is drawn.
     pending: VecDeque<Schedule>,
 }

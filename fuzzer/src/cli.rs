@@ -5,6 +5,7 @@ mod amount;
 mod arguments;
 mod bench;
 mod check;
+mod coverage;
 mod doctor;
 mod exec;
 mod exit;
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Smoke(args) => smoke::main(args, &mut output),
         Command::Verify(args) => verify::main(args, &mut output),
         Command::Check(args) => check::main(args, &mut output),
+        Command::Coverage(args) => coverage::main(args, &mut output),
         Command::History(args) => history::main(args, &mut output),
         Command::Exec(args) => exec::main(args, &mut output),
         Command::Init(args) => init::main(args, &mut output),

@@ -146,6 +146,7 @@ impl Exec {
             clients: 0,
             client_programs: Vec::new(),
             dissectors: Vec::new(),
+            roles: Vec::new(),
             atomic_write: 1,
             limits: Limits::default(),
             keep_log: self.keep_calls,

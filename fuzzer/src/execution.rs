@@ -3,7 +3,7 @@
 use crate::reproducer::sources::Sources;
 use crate::schedule::{Schedule, Step};
 use crate::tally::Tally;
-use agents::{ActionId, StateId};
+use agents::{ActionId, StateId, Turn};
 use interceptor::event::{Event, LogLine};
 use interceptor::sandbox::Clock;
 use oracle::{Entry, Verdict};
@@ -21,7 +21,11 @@ pub struct Execution {
     /// What the oracles say.
     pub verdict: Verdict,
     /// Happens-before features that were seen, sorted, without repeats.
-    pub features: Vec<u64>,
+    pub features: Vec<Sighting>,
+    /// What features mean that this executor has not told before, of classes that come to an end: by number, in words.
+    pub words: Vec<(u64, String)>,
+    /// What the agent drew for this run.
+    pub turn: Turn,
     /// The agent's path through the run.
     pub episode: Vec<Choice>,
     /// For each executed step whether it fired and touched anything.
@@ -53,7 +57,17 @@ impl Execution {
     }
 }
 
-/// One choice of the agent: in `state` it chose `action` among `legal`, and the window ended in `next`.
+/// A feature and when the run first showed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The feature's number.
+    pub feature: u64,
+    /// The end of the window that showed it, in milliseconds since readiness.
+    pub at_ms: u64,
+}
+
+/// One choice of the agent: in `state` it chose `action` among `legal`; when it was asked again, or nothing was chosen any
+/// more, the cluster was in `next`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// The state it saw.
@@ -64,6 +78,10 @@ pub struct Choice {
     pub action: ActionId,
     /// The state it led to.
     pub next: StateId,
+    /// What it was or would have been allowed to do there.
+    pub legal_next: Vec<ActionId>,
+    /// Features of the windows between the two states, sorted, without repeats.
+    pub features: Vec<u64>,
 }
 
 /// What became of a step.

@@ -7,8 +7,9 @@
 
 use crate::execution::Execution;
 use crate::schedule::Schedule;
-use agents::{Agent, AnyAgent, Transition};
+use agents::{Agent, AnyAgent, Transition, Turn};
 use interceptor::rng::{Rng, split};
+use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
 /// What to keep of a run.
@@ -21,10 +22,10 @@ pub struct RunOptions {
 }
 
 /// What an executed schedule teaches an agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Learned {
-    /// The schedule's seed: the agent begins with the same generator as in the run.
-    pub seed: u64,
+    /// What the agent drew for the run: what it taught is credited as it was chosen.
+    pub turn: Turn,
     /// The choices and what came of them, complete with rewards.
     pub transitions: Vec<Transition>,
 }
@@ -32,7 +33,7 @@ pub struct Learned {
 impl Learned {
     /// Teaches one agent: master and replicas alike, nothing else may.
     pub fn teach(&self, agent: &mut AnyAgent) {
-        agent.begin(&mut agent_rng(self.seed));
+        agent.resume(&self.turn);
         for transition in &self.transitions {
             agent.learn(transition);
         }
@@ -40,10 +41,14 @@ impl Learned {
     }
 }
 
-/// The generator that an agent draws from in the run of a schedule with this seed, from [`Agent::begin`] on.
+/// The generator of one part of an agent's choices in the run of a schedule with this seed and salt. Schedules of one seed
+/// begin alike; another salt goes on in another way.
 #[must_use]
-pub fn agent_rng(seed: u64) -> Rng {
-    split(seed, "agent")
+pub fn stream(seed: u64, salt: u64, label: &str) -> Rng {
+    match salt {
+        0 => split(seed, label),
+        _ => split(split(seed, label).next_u64() ^ salt, label),
+    }
 }
 
 /// Why a schedule was not run. None of these is the target's misbehaviour, and none is ever a finding.
@@ -105,7 +110,7 @@ pub trait Executor: Send {
     /// When a worker process cannot be reached.
     fn learn(&mut self, episodes: &[Learned]) -> Result<(), ExecutorError>;
 
-    /// Runs a schedule. From `agent_from_ms` on a clone of the replica is asked, with [`agent_rng`]; its choices
+    /// Runs a schedule. From `agent_from_ms` on a clone of the replica is asked, drawing from [`stream`]; its choices
     /// are in the executed schedule, whose own `agent_from_ms` is absent.
     ///
     /// # Errors

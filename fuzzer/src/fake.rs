@@ -3,6 +3,7 @@
 use crate::execution::{Choice, Detail, Execution, Statistics};
 use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
 use crate::schedule::{Schedule, VERSION, Workload};
+use agents::Turn;
 use interceptor::sandbox::Clock;
 use oracle::{Evidence, Verdict, Violation};
 
@@ -81,6 +82,7 @@ impl Fake {
             horizon_ms: 1_000,
             workload: Workload::default(),
             agent_from_ms: None,
+            agent_salt: 0,
             steps: vec![],
         }
     }
@@ -105,6 +107,8 @@ impl Executor for Fake {
             hash: if self.fickle { last.clone() } else { "h".into() },
             verdict: if chance == Some(&true) { breaks("toy/bug") } else { (self.verdict)(schedule) },
             features: vec![],
+            words: vec![],
+            turn: Turn::default(),
             episode: Vec::<Choice>::new(),
             landings: vec![],
             statistics: Statistics::default(),

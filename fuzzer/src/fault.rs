@@ -1,6 +1,7 @@
 //! Faults: a closed set, each with explicit victims and durations; never "some node" once executed.
 
 mod check;
+pub mod figures;
 mod kind;
 mod show;
 

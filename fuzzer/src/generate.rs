@@ -2,7 +2,9 @@
 //! bug for ever. (Groce et al., "Swarm testing", ISSTA 2012: leaving features out finds what including all
 //! of them cannot.)
 
-use crate::fault::{Direction, Fault, Kind, Loss, Node};
+use crate::draw::log_uniform;
+use crate::fault::figures;
+use crate::fault::{Fault, Kind, Node};
 use crate::schedule::{Family, Schedule, Step, Trigger, VERSION, Workload};
 use interceptor::rng::Rng;
 use rand::RngExt;
@@ -91,6 +93,7 @@ impl Ground {
             horizon_ms: self.horizon_ms,
             workload: Workload::default(),
             agent_from_ms: None,
+            agent_salt: 0,
             steps: Vec::new(),
         }
     }
@@ -192,55 +195,33 @@ pub fn trigger(ground: &Ground, horizon_ms: u64, rng: &mut Rng) -> Trigger {
 /// A random fault of this kind. A kind that needs two nodes must not be asked of a single one.
 #[must_use]
 pub fn fault(kind: Kind, nodes: u8, horizon_ms: u64, rng: &mut Rng) -> Fault {
-    let for_ms = duration(horizon_ms, rng);
+    let for_ms = figures::DURATION_MS.up_to(horizon_ms).draw(rng);
     let victim = node(nodes, rng);
     match kind {
-        Kind::Partition => Fault::Partition {
-            side: side(nodes, rng),
-            direction: *[Direction::Both, Direction::Both, Direction::Outbound, Direction::Inbound]
-                .choose(rng)
-                .expect("not empty"),
-            for_ms,
-        },
+        Kind::Partition => {
+            Fault::Partition { side: side(nodes, rng), direction: figures::direction(rng), for_ms }
+        }
         Kind::Link => Fault::Link { from: victim, to: other(victim, nodes, rng), for_ms },
-        Kind::Delay => Fault::Delay {
-            from: victim,
-            to: other(victim, nodes, rng),
-            delay_ms: log_uniform(1, 1000, rng),
-            jitter_ms: if rng.random() { 0 } else { log_uniform(1, 500, rng) },
-            for_ms,
-        },
+        Kind::Delay => {
+            let (delay_ms, jitter_ms) = figures::delay(rng);
+            Fault::Delay { from: victim, to: other(victim, nodes, rng), delay_ms, jitter_ms, for_ms }
+        }
         Kind::Stall => Fault::Stall { from: victim, to: other(victim, nodes, rng), for_ms },
         Kind::Reset => Fault::Reset { a: victim, b: other(victim, nodes, rng) },
         Kind::Kill => Fault::Kill { node: victim, down_ms: for_ms },
-        Kind::PowerLoss => Fault::PowerLoss {
-            node: victim,
-            loss: *[Loss::All, Loss::Prefix, Loss::Subset, Loss::Torn].choose(rng).expect("not empty"),
-            down_ms: for_ms,
-        },
+        Kind::PowerLoss => Fault::PowerLoss { node: victim, loss: figures::loss(rng), down_ms: for_ms },
         Kind::Pause => Fault::Pause { node: victim, for_ms },
         Kind::ClockJump => {
-            let by_ms = log_uniform(1, 3_600_000, rng).cast_signed();
+            let by_ms = figures::JUMP_MS.draw(rng).cast_signed();
             Fault::ClockJump { node: victim, by_ms: if rng.random() { by_ms } else { -by_ms } }
         }
-        Kind::ClockRate => Fault::ClockRate {
-            node: victim,
-            percent: u32::try_from(log_uniform(10, 1000, rng)).expect("at most 1000"),
-            for_ms,
-        },
-        Kind::SlowFsync => Fault::SlowFsync { node: victim, delay_ms: log_uniform(1, 1000, rng), for_ms },
-        Kind::FsyncError => Fault::FsyncError {
-            node: victim,
-            count: u32::try_from(log_uniform(1, 16, rng)).expect("at most 16"),
-        },
-        Kind::NoSpace => Fault::NoSpace { node: victim, bytes: log_uniform(1, 1 << 20, rng) - 1, for_ms },
+        Kind::ClockRate => {
+            Fault::ClockRate { node: victim, percent: figures::percent(rng.random(), rng), for_ms }
+        }
+        Kind::SlowFsync => Fault::SlowFsync { node: victim, delay_ms: figures::SYNC_MS.draw(rng), for_ms },
+        Kind::FsyncError => Fault::FsyncError { node: victim, count: figures::FAILURES.draw_u32(rng) },
+        Kind::NoSpace => Fault::NoSpace { node: victim, bytes: figures::room(rng), for_ms },
     }
-}
-
-/// A duration from 10 ms to the horizon: each order of magnitude is as likely as any other.
-#[must_use]
-pub fn duration(horizon_ms: u64, rng: &mut Rng) -> u64 {
-    log_uniform(10, horizon_ms.max(10), rng)
 }
 
 /// Any node.
@@ -272,16 +253,6 @@ pub fn side(nodes: u8, rng: &mut Rng) -> Vec<Node> {
     all
 }
 
-/// A whole number from `low` to `high`, both included: each doubling is as likely as any other.
-#[must_use]
-pub fn log_uniform(low: u64, high: u64, rng: &mut Rng) -> u64 {
-    let (low, high) = (low.max(1), high.max(low).max(1));
-    let octave = rng.random_range(low.ilog2()..=high.ilog2());
-    let first = (1_u64 << octave).max(low);
-    let last = (u64::MAX >> (63 - octave)).min(high);
-    rng.random_range(first..=last)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,13 +281,6 @@ mod tests {
                 let parsed = Schedule::parse(&text);
                 prop_assert_eq!(parsed, Ok(schedule), "{}", text);
             }
-        }
-
-        #[test]
-        fn log_uniform_stays_within(seed: u64, low in 0_u64..=1 << 40, more in 0_u64..=u64::MAX >> 1) {
-            let high = low.saturating_add(more);
-            let drawn = log_uniform(low, high, &mut split(seed, "log"));
-            prop_assert!((low.max(1)..=high.max(1)).contains(&drawn));
         }
     }
 

@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 const PART_MAX: usize = 5;
 /// In how many windows an agent is asked once.
 const PACES: [u32; 4] = [1, 1, 2, 4];
+/// How many faults may be in force at once.
+const ACTIVE: [usize; 4] = [1, 3, 5, 8];
 
 /// Drawn once a run, from its seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Manner {
     pub kinds: BTreeSet<Kind>,
     /// The agent is asked in one window of so many; at least 1.
     pub pace: u32,
+    /// Most faults in force at once that the agent adds to.
+    pub active_max: usize,
     /// What the agent chooses strikes at any instant of its window; otherwise at its beginning.
     pub is_spread: bool,
 }
@@ -39,6 +43,7 @@ impl Manner {
         Self {
             kinds: offered.into_iter().collect(),
             pace: PACES.choose(rng).copied().unwrap_or(1),
+            active_max: ACTIVE.choose(rng).copied().unwrap_or(1),
             is_spread: rng.random(),
         }
     }

@@ -4,12 +4,12 @@
 //! change (or another campaign's settings) made illegal, by mending a step where it can and dropping it where
 //! it cannot.
 
-use crate::fault::{DURATION_MS_MAX, Direction, Fault, JUMP_MS_MAX, Loss, Node};
+use crate::draw::log_uniform;
+use crate::fault::{DURATION_MS_MAX, Fault, Node, figures};
 use crate::generate::{self, Ground, STEPS_MAX};
 use crate::schedule::{Schedule, Step, Trigger};
 use interceptor::rng::Rng;
 use rand::RngExt;
-use rand::seq::IndexedRandom;
 
 /// A way to change one schedule; [`splice`] needs two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,12 +117,12 @@ fn delete(schedule: &mut Schedule, rng: &mut Rng) -> bool {
 fn retime(when: &mut Trigger, horizon_ms: u64, rng: &mut Rng) {
     match when {
         Trigger::At { at_ms } => {
-            let by = generate::log_uniform(1, horizon_ms.max(1), rng);
+            let by = log_uniform(1, horizon_ms.max(1), rng);
             let moved = if rng.random() { at_ms.saturating_add(by) } else { at_ms.saturating_sub(by) };
             *at_ms = moved.min(horizon_ms);
         }
         Trigger::On { nth, .. } => {
-            let by = u32::try_from(generate::log_uniform(1, 16, rng)).expect("at most 16");
+            let by = u32::try_from(log_uniform(1, 16, rng)).expect("at most 16");
             *nth = if rng.random() { nth.saturating_add(by) } else { nth.saturating_sub(by).max(1) };
         }
     }
@@ -134,9 +134,7 @@ fn retarget(fault: &mut Fault, nodes: u8, rng: &mut Rng) {
             if rng.random() {
                 *side = generate::side(nodes, rng);
             } else {
-                *direction = *[Direction::Both, Direction::Outbound, Direction::Inbound]
-                    .choose(rng)
-                    .expect("not empty");
+                *direction = figures::direction(rng);
             }
         }
         Fault::Link { from, to, .. } | Fault::Delay { from, to, .. } | Fault::Stall { from, to, .. } => {
@@ -162,38 +160,26 @@ fn resize(fault: &mut Fault, horizon_ms: u64, rng: &mut Rng) {
     let by_own_measure = rng.random::<bool>();
     match fault {
         Fault::Delay { delay_ms, jitter_ms, .. } if by_own_measure => {
-            scale(delay_ms, 1, DURATION_MS_MAX, rng);
-            scale(jitter_ms, 0, DURATION_MS_MAX, rng);
+            *delay_ms = figures::DELAY_MS.near(*delay_ms, rng);
+            *jitter_ms = if rng.random() { 0 } else { figures::JITTER_MS.near(*jitter_ms, rng) };
         }
-        Fault::PowerLoss { loss, .. } if by_own_measure => {
-            *loss = *[Loss::All, Loss::Prefix, Loss::Subset, Loss::Torn].choose(rng).expect("not empty");
+        Fault::PowerLoss { loss, .. } if by_own_measure => *loss = figures::loss(rng),
+        Fault::ClockRate { percent, .. } if by_own_measure => *percent = figures::percent(rng.random(), rng),
+        Fault::SlowFsync { delay_ms, .. } if by_own_measure => {
+            *delay_ms = figures::SYNC_MS.near(*delay_ms, rng);
         }
-        Fault::ClockRate { percent, .. } if by_own_measure => {
-            *percent = u32::try_from(generate::log_uniform(10, 1000, rng)).expect("at most 1000");
-        }
-        Fault::SlowFsync { delay_ms, .. } if by_own_measure => scale(delay_ms, 1, DURATION_MS_MAX, rng),
-        Fault::NoSpace { bytes, .. } if by_own_measure => scale(bytes, 0, 1 << 30, rng),
+        Fault::NoSpace { bytes, .. } if by_own_measure => *bytes = figures::room(rng),
         Fault::ClockJump { by_ms, .. } => {
-            let mut size = by_ms.unsigned_abs();
-            scale(&mut size, 1, JUMP_MS_MAX, rng);
-            let size = size.cast_signed();
+            let size = figures::JUMP_MS.near(by_ms.unsigned_abs(), rng).cast_signed();
             *by_ms = if rng.random_ratio(1, 4) == (*by_ms < 0) { size } else { -size };
         }
-        Fault::FsyncError { count, .. } => {
-            *count = u32::try_from(generate::log_uniform(1, 16, rng)).expect("at most 16");
-        }
+        Fault::FsyncError { count, .. } => *count = figures::FAILURES.draw_u32(rng),
         other => {
             if let Some(lasts_ms) = other.lasts_ms_mut() {
-                scale(lasts_ms, 1, horizon_ms.max(1), rng);
+                *lasts_ms = figures::DURATION_MS.up_to(horizon_ms).near(*lasts_ms, rng);
             }
         }
     }
-}
-
-/// Between a quarter and four times as much.
-fn scale(value: &mut u64, low: u64, high: u64, rng: &mut Rng) {
-    let scaled = generate::log_uniform((*value / 4).max(1), value.saturating_mul(4).max(4), rng);
-    *value = scaled.clamp(low, high);
 }
 
 /// Takes the beginning of `schedule` and the end of `other`: cut between two steps of each, at random.
@@ -208,7 +194,7 @@ pub fn splice(schedule: &mut Schedule, other: &Schedule, ground: &Ground, rng: &
 }
 
 /// Keeps the beginning of the schedule and lets the agent go on from there: right after the last instant that
-/// is kept, or from the beginning when all kept steps wait for events.
+/// is kept, or from the beginning when all kept steps wait for events. Each time it goes on in another way.
 pub fn prolong(schedule: &mut Schedule, ground: &Ground, rng: &mut Rng) {
     schedule.steps.truncate(rng.random_range(0..=schedule.steps.len()));
     let instants = schedule.steps.iter().filter_map(|step| match step.when {
@@ -216,6 +202,17 @@ pub fn prolong(schedule: &mut Schedule, ground: &Ground, rng: &mut Rng) {
         Trigger::On { .. } => None,
     });
     schedule.agent_from_ms = Some(instants.max().unwrap_or(0).min(schedule.horizon_ms));
+    schedule.agent_salt = rng.random();
+    repair(schedule, ground);
+}
+
+/// Goes back to the instant `at_ms` and lets the agent go on from there, each time in another way. Up to then the run is the
+/// one that the schedule gives, call by call; steps that wait for events still do.
+pub fn return_to(schedule: &mut Schedule, at_ms: u64, ground: &Ground, rng: &mut Rng) {
+    let at_ms = at_ms.min(schedule.horizon_ms);
+    schedule.steps.retain(|step| !matches!(step.when, Trigger::At { at_ms: at } if at >= at_ms));
+    schedule.agent_from_ms = Some(at_ms);
+    schedule.agent_salt = rng.random();
     repair(schedule, ground);
 }
 
@@ -225,6 +222,7 @@ pub fn repair(schedule: &mut Schedule, ground: &Ground) {
     schedule.bugs.clone_from(&ground.bugs);
     schedule.nodes = ground.nodes;
     schedule.seed &= u64::MAX >> 1;
+    schedule.agent_salt &= if schedule.agent_from_ms.is_some() { u64::MAX >> 1 } else { 0 };
     schedule.horizon_ms = schedule.horizon_ms.clamp(1, ground.horizon_ms.max(1));
     let horizon_ms = schedule.horizon_ms;
     if let Some(from) = &mut schedule.agent_from_ms {
@@ -296,6 +294,7 @@ mod tests {
     use super::*;
     use interceptor::rng::split;
     use proptest::prelude::*;
+    use rand::seq::IndexedRandom;
 
     fn ground(nodes: u8, max_down: Option<u8>) -> Ground {
         let mut ground = Ground::new("demo", &[], nodes, 8000);
@@ -381,12 +380,28 @@ mod tests {
             |at_ms| Step { when: Trigger::At { at_ms }, fault: Fault::Kill { node: Node(1), down_ms: 5 } };
         schedule.steps = vec![at(100), at(700)];
         let mut froms = std::collections::BTreeSet::new();
+        let mut salts = std::collections::BTreeSet::new();
         for seed in 0..40 {
             let mut longer = schedule.clone();
             prolong(&mut longer, &ground, &mut split(seed, "p"));
             froms.insert((longer.steps.len(), longer.agent_from_ms));
+            salts.insert(longer.agent_salt);
         }
+        assert_eq!(salts.len(), 40, "each goes on in its own way");
         assert_eq!(froms.into_iter().collect::<Vec<_>>(), [(0, Some(0)), (1, Some(101)), (2, Some(701))]);
+    }
+
+    #[test]
+    fn a_return_keeps_what_led_to_the_instant_and_nothing_else_of_the_clock() {
+        let ground = ground(3, None);
+        let fault = Fault::Kill { node: Node(1), down_ms: 5 };
+        let at = |at_ms| Step { when: Trigger::At { at_ms }, fault: fault.clone() };
+        let on = Trigger::On { event: "fsync".into(), node: None, peer: None, nth: 9 };
+        let on = Step { when: on, fault: fault.clone() };
+        let mut schedule = ground.control(4);
+        schedule.steps = vec![at(100), on.clone(), at(750), at(900)];
+        return_to(&mut schedule, 750, &ground, &mut split(1, "r"));
+        assert_eq!((schedule.steps, schedule.agent_from_ms), (vec![at(100), on], Some(750)));
     }
 
     #[test]

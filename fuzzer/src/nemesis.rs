@@ -6,6 +6,7 @@
 
 mod effect;
 
+use crate::action::Seen;
 use crate::execution::Landing;
 use crate::fault::Fault;
 use crate::schedule::{Step, Trigger};
@@ -125,17 +126,17 @@ impl Nemesis {
     pub fn new(nodes: usize, ready: Instant, steps: &[Step]) -> Self {
         let mut nemesis =
             Self { nodes, ready, armed: Vec::new(), active: Vec::new(), fsyncs_failed: vec![0; nodes] };
-        steps.iter().for_each(|step| nemesis.arm(step.clone()));
+        steps.iter().for_each(|step| nemesis.arm(step.clone(), &Seen::default()));
         nemesis
     }
 
-    /// Arms one more step.
-    pub fn arm(&mut self, step: Step) {
+    /// Arms one more step; `seen` holds what happened since readiness, which its trigger counts too.
+    pub fn arm(&mut self, step: Step, seen: &Seen) {
         let wait = match &step.when {
             Trigger::At { at_ms } => Wait::Instant(self.ready + Span::from_millis(*at_ms)),
             Trigger::On { event, node, peer, nth } => Wait::Events {
                 pattern: Pattern { host: node.map(host), key: event.clone(), peer: peer.map(host) },
-                left: *nth,
+                left: nth.saturating_sub(seen.count(*node, event)),
             },
         };
         self.armed.push(Armed { step, wait, fired: None, ended: None, touched: 0, took: Vec::new() });

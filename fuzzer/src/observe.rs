@@ -3,13 +3,14 @@
 //! It owns the timeline and its windows, the roles that nodes last reported, and what the oracles want to know of
 //! nodes. It only reads; it has no influence on the run.
 
-use agents::StateId;
+use crate::execution::Sighting;
+use crate::state::Happened;
 use interceptor::event::{Event, EventKind, Exit, LogLine, Report};
-use interceptor::summary::Summarizer;
+use interceptor::summary::{Dictionary, LEADS, Summarizer, WindowSummary};
 use interceptor::time::Instant;
 use interceptor::timeline::Timeline;
 use oracle::{ProcessExit, raft};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Lines of standard error kept of a node that ended by itself.
 const TAIL_MAX: usize = 40;
@@ -21,8 +22,14 @@ pub struct Observer {
     summarizer: Summarizer,
     /// The first event of the present window.
     window_from: usize,
-    features: BTreeSet<u64>,
+    /// Features, and when they were first seen.
+    features: BTreeMap<u64, u64>,
     windows: u64,
+    /// In the present window.
+    happened: Happened,
+    /// The node that led at the end of the last window, and for how many windows it had.
+    leader: Option<usize>,
+    reign: u64,
     messages: u64,
     exits: Vec<ProcessExit>,
     reports: Vec<raft::Report>,
@@ -36,16 +43,19 @@ struct NodeSeen {
 }
 
 impl Observer {
-    /// For a run whose hosts `0..nodes` of `hosts` are nodes.
+    /// For a run whose hosts `0..nodes` of `hosts` are nodes; `dictionary` is that of earlier runs.
     #[must_use]
-    pub fn new(nodes: usize, hosts: usize) -> Self {
+    pub fn new(nodes: usize, hosts: usize, dictionary: Dictionary) -> Self {
         Self {
             nodes: vec![NodeSeen::default(); nodes],
             timeline: Timeline::new(hosts),
-            summarizer: Summarizer::new(nodes),
+            summarizer: Summarizer::with_dictionary(nodes, dictionary),
             window_from: 0,
-            features: BTreeSet::new(),
+            features: BTreeMap::new(),
             windows: 0,
+            happened: Happened::default(),
+            leader: None,
+            reign: 0,
             messages: 0,
             exits: Vec::new(),
             reports: Vec::new(),
@@ -54,6 +64,7 @@ impl Observer {
 
     /// Takes in the next event; `logs` is all that was written so far, in order.
     pub fn take(&mut self, event: &Event, logs: &[LogLine]) {
+        self.happened.take(event);
         self.messages += u64::from(matches!(event.kind, EventKind::Send { .. }));
         let host = usize::from(event.host.0);
         if let Some(node) = self.nodes.get_mut(host) {
@@ -78,15 +89,24 @@ impl Observer {
         self.timeline.push(event.clone());
     }
 
-    /// Ends a window and begins the next; the state it leads to. Only features of windows that `count` are kept.
-    pub fn window(&mut self, count: bool) -> StateId {
+    /// Ends a window and begins the next; what it amounts to. Only features of windows that count are kept: those that end at
+    /// `at_ms` milliseconds since readiness, and not before.
+    ///
+    /// Besides, what happened in it, and for how many windows the leader has been the same.
+    pub fn window(&mut self, at_ms: Option<u64>) -> (WindowSummary, Happened, u64) {
         let summary = self.summarizer.window(&self.timeline, self.window_from..self.timeline.len());
         self.window_from = self.timeline.len();
-        if count {
+        if let Some(at_ms) = at_ms {
             self.windows += 1;
-            self.features.extend(summary.features);
+            for feature in &summary.features {
+                self.features.entry(*feature).or_insert(at_ms);
+            }
         }
-        StateId(summary.state.0)
+        let leader =
+            self.nodes.iter().position(|node| node.role.as_deref().is_some_and(|it| LEADS.contains(&it)));
+        self.reign = if leader == self.leader { self.reign + 1 } else { 0 };
+        self.leader = leader;
+        (summary, std::mem::take(&mut self.happened), self.reign)
     }
 
     /// What each node last said of its role; nothing of nodes that are down or have not said.
@@ -97,8 +117,14 @@ impl Observer {
 
     /// Features of all windows that count.
     #[must_use]
-    pub fn features(&self) -> Vec<u64> {
-        self.features.iter().copied().collect()
+    pub fn features(&self) -> Vec<Sighting> {
+        self.features.iter().map(|(&feature, &at_ms)| Sighting { feature, at_ms }).collect()
+    }
+
+    /// What features mean, those of earlier runs included.
+    #[must_use]
+    pub fn into_dictionary(self) -> Dictionary {
+        self.summarizer.into_dictionary()
     }
 
     /// How many windows count.
@@ -173,7 +199,7 @@ mod tests {
 
     #[test]
     fn roles_last_as_long_as_the_node() {
-        let mut observer = Observer::new(2, 3);
+        let mut observer = Observer::new(2, 3, Dictionary::default());
         observer.take(&event(1, 0, EventKind::Start), &[]);
         observer.take(&event(2, 0, state("leader")), &[]);
         observer.take(&event(2, 2, state("leader")), &[]);
@@ -185,7 +211,7 @@ mod tests {
 
     #[test]
     fn both_spellings_of_a_role_reach_the_oracle() {
-        let mut observer = Observer::new(1, 1);
+        let mut observer = Observer::new(1, 1, Dictionary::default());
         observer.take(&event(1, 0, state("pre_candidate")), &[]);
         observer.take(&event(1, 0, report(r#"{"report":"metrics","x":1}"#)), &[]);
         let roles: Vec<&raft::Kind> = observer.reports().iter().map(|report| &report.kind).collect();
@@ -194,7 +220,7 @@ mod tests {
 
     #[test]
     fn exits_keep_what_this_life_wrote_last() {
-        let mut observer = Observer::new(2, 2);
+        let mut observer = Observer::new(2, 2, Dictionary::default());
         let logs = [
             line(0, 0, true, "an earlier life"),
             line(1, 0, false, "hello"),
@@ -213,16 +239,20 @@ mod tests {
 
     #[test]
     fn windows_that_do_not_count_leave_no_features() {
-        let mut observer = Observer::new(2, 2);
+        let mut observer = Observer::new(2, 2, Dictionary::default());
         let send =
             |n| EventKind::Send { message: MessageId(n), peer: HostId(1), label: "a".into(), bytes: 1 };
         observer.take(&event(1, 0, send(0)), &[]);
-        observer.window(false);
+        observer.window(None);
         assert_eq!((observer.features().len(), observer.windows()), (0, 0));
         observer.take(&event(2, 0, send(1)), &[]);
-        let busy = observer.window(true);
+        let (busy, happened, reign) = observer.window(Some(250));
         assert!(!observer.features().is_empty());
-        assert_ne!(observer.window(true), busy);
+        assert_eq!((happened, reign), (Happened::default(), 2));
+        observer.window(Some(500));
+        let first = busy.features[0];
+        let seen = observer.features().into_iter().find(|sighting| sighting.feature == first).unwrap();
+        assert_eq!(seen.at_ms, 250, "the first time counts");
         assert_eq!((observer.windows(), observer.messages()), (2, 2));
     }
 }

@@ -10,7 +10,7 @@ mod start;
 mod supervisor;
 
 use crate::action::Bounds;
-use crate::execution::Execution;
+use crate::execution::{Execution, Sighting};
 use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
 use crate::launcher::Launcher;
 use crate::launcher::containers::Containers;
@@ -20,8 +20,13 @@ use crate::workload::Offer;
 use agents::AnyAgent;
 use interceptor::room::{Room, data_of};
 use interceptor::sandbox::{Clock, Config, Limits, NodeConfig, NodeFile, Program, node_address};
+use interceptor::summary::{CONCURRENT, Dictionary, ORDERS, class_of};
 use interceptor::time::host_ns;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// Most features of which the meaning is told.
+const WORDS_MAX: usize = 1 << 15;
 
 /// Runs schedules on one target, one at a time.
 #[derive(Debug)]
@@ -47,6 +52,10 @@ pub struct Runner {
     /// The target's directory, which nodes and clients find where it is on the host, wherever that is.
     root: PathBuf,
     room: Room,
+    /// What features mean.
+    dictionary: Dictionary,
+    /// Those of which it was told.
+    told: BTreeSet<u64>,
     /// A cluster has become ready before: what does not now is the schedule's doing.
     was_ready: bool,
 }
@@ -85,7 +94,11 @@ impl Runner {
                 binary.to_owned()
             }
         };
-        let bounds = Bounds { max_down: manifest.faults.max_down, kinds: manifest.faults.kinds() };
+        let bounds = Bounds {
+            max_down: manifest.faults.max_down,
+            kinds: manifest.faults.kinds(),
+            ..Bounds::default()
+        };
         let port = manifest.client.port();
         Ok(Self {
             manifest,
@@ -102,6 +115,8 @@ impl Runner {
             clock: Clock::default(),
             root: target.root.clone(),
             room,
+            dictionary: Dictionary::default(),
+            told: BTreeSet::new(),
             was_ready: false,
         })
     }
@@ -126,6 +141,20 @@ impl Runner {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// The meaning of features that was not told before. Orders and concurrency have none that anybody would read.
+    fn new_words(&mut self, seen: &[Sighting]) -> Vec<(u64, String)> {
+        let mut words = Vec::new();
+        for Sighting { feature, .. } in seen {
+            if !matches!(class_of(*feature), ORDERS | CONCURRENT)
+                && self.told.len() < WORDS_MAX
+                && self.told.insert(*feature)
+            {
+                words.extend(self.dictionary.explain(*feature).map(|text| (*feature, text)));
+            }
+        }
+        words
     }
 
     fn config(&self, schedule: &Schedule, options: RunOptions) -> Config {
@@ -182,6 +211,7 @@ impl Runner {
             // One more asks the nodes whether they are ready.
             clients: usize::from(schedule.workload.clients) + 1,
             client_programs: client_programs.collect(),
+            roles: self.manifest.role_lines().unwrap_or_default(),
             dissectors: self.manifest.ports.iter().map(|port| (port.port, port.dissector.clone())).collect(),
             atomic_write: self.manifest.faults.atomic_write(),
             limits: self.limits.clone(),
@@ -230,7 +260,9 @@ impl Executor for Runner {
         })?;
         self.was_ready = true;
         let ready_wall_ns = host_ns() - begun_ns;
-        let mut execution = session.finish()?;
+        let (mut execution, dictionary) = session.finish()?;
+        self.dictionary = dictionary;
+        execution.words = self.new_words(&execution.features);
         execution.statistics.ready_wall_ns = ready_wall_ns;
         execution.statistics.wall_ns = host_ns() - begun_ns;
         Ok(execution)

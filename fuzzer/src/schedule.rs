@@ -38,9 +38,18 @@ pub struct Schedule {
     /// From this instant on the agent is asked once per window; absent in an executed schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_from_ms: Option<u64>,
+    /// Seeds the agent's choices together with `seed`: schedules that differ in nothing else begin alike and go on in other
+    /// ways. Absent in an executed schedule.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub agent_salt: u64,
     /// The faults, in the order they are armed.
     #[serde(default, rename = "step")]
     pub steps: Vec<Step>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What clients do.

@@ -63,6 +63,7 @@ pub fn shrink<E>(
 ) -> Result<Shrunk, E> {
     let mut best = schedule.clone();
     best.agent_from_ms = None;
+    best.agent_salt = 0;
     let mut shrinker =
         Shrinker { limits, attempt, progress, best, executions: 0, stopped: false, refused: BTreeSet::new() };
     loop {

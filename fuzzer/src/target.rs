@@ -19,9 +19,10 @@ pub use prepare::{Home, Prepared};
 use crate::fault::Kind;
 use crate::nearest::suggestion;
 use crate::plain;
-use crate::schedule::Family;
+use crate::schedule::{self, Family};
 use crate::syntax;
 use client::ClientSpec;
+use interceptor::role_line::RoleLine;
 use interceptor::sandbox::Clock;
 use oracle::checker::named::Asked;
 use oracle::checker::output::Pattern;
@@ -120,6 +121,9 @@ pub struct Manifest {
     /// Ports whose messages can be told apart.
     #[serde(default, rename = "port")]
     pub ports: Vec<PortSpec>,
+    /// Lines by which nodes tell their roles, where they do not report them.
+    #[serde(default, rename = "role")]
+    pub roles: Vec<RoleSpec>,
     /// When a node counts as ready: all of these; none: see [`Self::questions`].
     #[serde(default)]
     pub ready: Vec<ReadySpec>,
@@ -227,6 +231,33 @@ pub struct PortSpec {
     pub port: u16,
     /// The dissector's name; see the interceptor.
     pub dissector: String,
+}
+
+/// A line by which a node tells its role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleSpec {
+    /// The role, in a word: `leader`, `primary` and `master` are those that decide.
+    pub name: String,
+    /// Texts that follow each other in the line; see [`RoleLine`].
+    pub line: String,
+}
+
+impl Manifest {
+    /// The lines by which nodes tell their roles.
+    ///
+    /// # Errors
+    /// Which of them is none.
+    pub fn role_lines(&self) -> Result<Vec<RoleLine>, String> {
+        let read = |role: &RoleSpec| {
+            if !schedule::is_name(&role.name) {
+                return Err(format!("[[role]] name `{}`: {}", role.name, schedule::NAME));
+            }
+            let line = RoleLine::parse(&role.name, &role.line);
+            line.map_err(|why| format!("[[role]] {}: line: {why}", role.name))
+        };
+        self.roles.iter().map(read).collect()
+    }
 }
 
 /// A question that every node must answer well: a GET of `http`, or the `command` of RESP; with neither it is enough that the

@@ -53,6 +53,7 @@ fn schedule(bugs: &[&str], agent_from_ms: Option<u64>, steps: Vec<Step>) -> Sche
         horizon_ms: 3_000,
         workload: Workload::default(),
         agent_from_ms,
+        agent_salt: 0,
         steps,
     }
 }

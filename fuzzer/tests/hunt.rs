@@ -297,7 +297,9 @@ fn what_nodes_write_is_judged() {
         let error = stderr(&hunt);
         assert_eq!(error.contains("the control run"), expected.is_some(), "{error}");
         assert!(expected.is_none_or(|expected| error.contains(&format!("violates {expected} "))), "{error}");
-        assert_eq!(hunt.status.code(), Some(if expected.is_some() { 2 } else { 0 }));
+        // The toy has a defect of its own, which the one execution may show.
+        let codes = if expected.is_some() { [2, 2] } else { [0, 1] };
+        assert!(hunt.status.code().is_some_and(|code| codes.contains(&code)), "{error}");
     }
 }
 
@@ -333,6 +335,28 @@ fn clean_runs_can_be_looked_at() {
         is_whole(&dir.join("seen").join(name));
     }
     assert_eq!(std::fs::read_dir(dir.join("seen")).unwrap().count(), 3);
+
+    // What it covered is told in words.
+    let coverage = fuzz(dir, &["coverage", "out", "--lines", "500"]);
+    assert_eq!(coverage.status.code(), Some(0), "{}{}", stdout(&coverage), stderr(&coverage));
+    for part in ["2 executions", "rarest:", "leader send:append", "clusters", "features by execution:"] {
+        assert!(stdout(&coverage).contains(part), "{part}: {}", stdout(&coverage));
+    }
+    let none = fuzz(dir, &["coverage", "seen"]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(stderr(&none).contains("no campaign can be read there"), "{}", stderr(&none));
+
+    // Another campaign begins with what it had.
+    let next = fuzz(dir, &[&run[..6], &["--executions", "1", "--out", "next", "--from", "out"]].concat());
+    assert_eq!(next.status.code(), Some(0), "{}{}", stdout(&next), stderr(&next));
+    assert!(
+        stderr(&next).contains("beginning with 2 schedules of out and what its agent learnt"),
+        "{}",
+        stderr(&next)
+    );
+    let nowhere = fuzz(dir, &["run", "--no-build", "--executions", "1", "--from", "seen"]);
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(stderr(&nowhere).contains("there is no corpus in it"), "{}", stderr(&nowhere));
 
     // It is a run like any other: the same again, judged, and nothing to be shrunk.
     let again = fuzz(dir, &["replay", "--no-build", "seen/run-1", "--keep", "again/here"]);

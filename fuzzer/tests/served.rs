@@ -194,3 +194,30 @@ fn a_control_run_that_fails_shows_what_the_crash_said_last() {
     assert!(out.contains("the run without faults violates exit/unexpected-status-7"), "{out}");
     assert!(out.contains("n1: the store is out of ideas"), "{out}");
 }
+
+#[test]
+fn a_line_of_the_log_tells_who_leads() {
+    if is_missing(PYTHON) {
+        return;
+    }
+    let target = target("leads", "register", "/v", "");
+    let manifest = target.path().join("target.toml");
+    let role = |line: &str| {
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        let head = text.split("[[role]]").next().unwrap();
+        std::fs::write(&manifest, format!("{head}[[role]]\nname = \"leader\"\nline = \"{line}\"\n")).unwrap();
+    };
+    role("became leader at term {term}");
+    let replay = ["replay", "schedule.toml", "--target", "./target.toml", "--keep", "seen"];
+    let (code, out, err) = fuzz(target.path(), &replay);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let story = std::fs::read_to_string(target.path().join("seen/story.md")).unwrap();
+    assert!(story.contains("n1 becomes leader in term 4"), "{story}");
+    // The same run again: what is read of the log is a part of it.
+    let (code, out, err) = fuzz(target.path(), &["replay", "seen", "--target", "./target.toml"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("the same run, bit for bit"), "{out}");
+    role("became {who}");
+    let (code, _, err) = fuzz(target.path(), &["targets", "--check", "./target.toml"]);
+    assert!(code == Some(2) && err.contains("[[role]] leader: line: `{who}` is not known"), "{err}");
+}

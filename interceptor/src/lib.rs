@@ -12,6 +12,7 @@ pub mod event;
 pub mod net;
 mod rdrand;
 pub mod rng;
+pub mod role_line;
 pub mod room;
 pub mod sandbox;
 mod scans;

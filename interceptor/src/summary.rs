@@ -1,9 +1,9 @@
-//! The summary: what a window of the timeline amounts to, for coverage and for the agent.
+//! The summary: what a window of the timeline amounts to.
 //!
 //! A window's **features** say which kinds of events happened in which role, in which order on one node, what
 //! followed a message on its receiver, what happened concurrently on two nodes, and how the nodes see
-//! themselves. Its **state** is a much coarser abstraction that is meant to repeat. Both speak of roles,
-//! never of node numbers: nodes that play the same part must not multiply what is seen.
+//! themselves. They speak of roles, never of node numbers: nodes that play the same part must not multiply what is seen.
+//! How the nodes **stand** to each other at its end is told besides.
 //!
 //! Everything here is a function of the timeline and the window. Owner of the roles of the nodes as of the
 //! last window, and of the [`Dictionary`] that says what features mean.
@@ -17,7 +17,8 @@ mod tests;
 mod window;
 
 pub use coverage::CoverageMap;
-pub use feature::Dictionary;
+pub use feature::{CLASSES, CONCURRENT, Dictionary, ORDERS, class_of};
+pub use node::{LEADS, Standing};
 
 use crate::event::{Event, EventKind, HostId};
 use crate::timeline::Timeline;
@@ -36,19 +37,13 @@ pub const EVENTS_MAX: usize = 400;
 /// Most faults followed at one time.
 const FAULTS_MAX: usize = 256;
 
-/// The agent's state: the hash of a window's coarse abstraction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct StateId(pub u64);
-
 /// What a window amounts to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowSummary {
     /// Its features, sorted, without repeats.
     pub features: Vec<u64>,
-    /// Its state: the multiset of what the nodes are at its end (role, terms behind, far behind in commits),
-    /// the kinds of faults active then, and which kinds of messages nodes sent each other in which role.
-    pub state: StateId,
+    /// How the nodes stand to each other at its end.
+    pub standing: Standing,
 }
 
 /// Summarises the windows of one run, in order.
@@ -101,7 +96,7 @@ impl Summarizer {
         let mut features = Vec::new();
         self.window.features(
             timeline,
-            looked_at.clone(),
+            looked_at,
             &self.ids,
             &self.kinds,
             &mut self.dictionary,
@@ -117,22 +112,7 @@ impl Summarizer {
         features.push(self.dictionary.note(Tag::Cluster, &self.cluster.colours().join(" | "), ""));
         features.sort_unstable();
         features.dedup();
-        WindowSummary { features, state: self.state(timeline, looked_at, &active) }
-    }
-
-    fn state(&mut self, timeline: &Timeline, range: Range<usize>, faults: &BTreeSet<String>) -> StateId {
-        let nodes = self.cluster.nodes();
-        let mut seen = vec![false; self.kinds.len()];
-        for (event, id) in timeline.events()[range.clone()].iter().zip(&self.ids[range]) {
-            let to_node = matches!(event.kind, EventKind::Send { peer, .. } if usize::from(peer.0) < nodes);
-            seen[usize::from(*id)] |= to_node && usize::from(event.host.0) < nodes;
-        }
-        let sent: BTreeSet<&str> =
-            (0..seen.len()).filter(|id| seen[*id]).map(|id| self.kinds.name(id)).collect();
-        let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
-        let sent: Vec<&str> = sent.into_iter().collect();
-        let text = [self.cluster.coarse().join(" | "), faults.join(", "), sent.join(", ")].join("; ");
-        StateId(self.dictionary.note(Tag::State, &text, ""))
+        WindowSummary { features, standing: self.cluster.standing() }
     }
 
     /// Names of the faults that are active, without victims and figures.
@@ -157,7 +137,7 @@ impl Summarizer {
         }
     }
 
-    /// What a feature or a state means, if the dictionary still had room for it.
+    /// What a feature means, if the dictionary still had room for it.
     #[must_use]
     pub fn explain(&self, feature: u64) -> Option<String> {
         self.dictionary.explain(feature)

@@ -31,6 +31,7 @@ fn three(program: &Path, command: impl Fn(usize) -> String, ms: u64) -> Ran {
         clients: 0,
         client_programs: vec![],
         dissectors: vec![],
+        roles: Vec::new(),
         atomic_write: 1,
         limits: Limits::default(),
         keep_log: true,

@@ -10,12 +10,31 @@ pub(super) enum Role {
     Follower,
 }
 
-/// How long a fault lasts.
+/// When an action strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
-    Short,
-    Medium,
-    Long,
+pub(super) enum Aim {
+    /// At an instant of the window.
+    Now,
+    /// Right after one of the victim's next syncs.
+    Sync,
+    /// Right after one of the victim's next messages, of a kind that it has sent before.
+    Send,
+    /// Right after one of the next messages that reach the victim, of a kind that has reached it before.
+    Receive,
+    /// Right after one of the next answers that clients get.
+    Answer,
+}
+
+impl Aim {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Now => "",
+            Self::Sync => " after-sync",
+            Self::Send => " after-send",
+            Self::Receive => " after-receive",
+            Self::Answer => " after-answer",
+        }
+    }
 }
 
 /// Between whom: sender and receiver.
@@ -49,16 +68,6 @@ pub(super) enum Deed {
     SlowFsync(Role),
     FsyncError(Role),
     NoSpace(Role),
-}
-
-impl Length {
-    pub const fn range_ms(self) -> (u64, u64) {
-        match self {
-            Self::Short => (200, 400),
-            Self::Medium => (700, 1_300),
-            Self::Long => (2_000, 4_000),
-        }
-    }
 }
 
 impl Deed {

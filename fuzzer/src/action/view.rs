@@ -1,8 +1,10 @@
 //! What is known of the cluster when an action is chosen.
 
 use super::deed::{Role, Way};
+use super::seen::Seen;
 use crate::fault::{Fault, Node};
 use interceptor::rng::Rng;
+use interceptor::summary::LEADS;
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 
@@ -15,6 +17,8 @@ pub struct View {
     pub up: Vec<bool>,
     /// The faults in force.
     pub active: Vec<Fault>,
+    /// What happened so far.
+    pub seen: Seen,
 }
 
 impl View {
@@ -29,7 +33,8 @@ impl View {
     /// The nodes that run and play a role. Who has not said what it is counts as a follower.
     pub(super) fn playing(&self, role: Role) -> Vec<Node> {
         let plays = |index: usize| {
-            let leads = self.roles.get(index).and_then(Option::as_deref).is_some_and(leads);
+            let leads =
+                self.roles.get(index).and_then(Option::as_deref).is_some_and(|role| LEADS.contains(&role));
             self.up[index] && leads == (role == Role::Leader)
         };
         self.nodes().filter(|node| plays(usize::from(node.0) - 1)).collect()
@@ -59,9 +64,4 @@ impl View {
         side.sort();
         side
     }
-}
-
-/// Whether a role is that of the node which decides.
-fn leads(role: &str) -> bool {
-    matches!(role, "leader" | "primary" | "master")
 }

@@ -1,10 +1,12 @@
 //! What a campaign is asked to do.
 
+use super::legacy::Legacy;
 use crate::fault::Kind;
 use crate::schedule::Family;
 use crate::schedule::Schedule;
 use agents::ActionSpace;
 use interceptor::sandbox::Clock;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,8 +44,10 @@ pub struct CampaignConfig {
     pub families: Vec<Family>,
     /// Schedules to begin a new campaign with.
     pub seeds: Vec<Schedule>,
-    /// Where candidates come from.
-    pub mix: Mix,
+    /// Another campaign, of which a new one takes over the corpus and what its agent learnt.
+    pub legacy: Option<Legacy>,
+    /// How it searches.
+    pub search: Search,
     /// When to stop.
     pub limits: Limits,
     /// So many executions of each session, the first ones, and the control run are told whole, whatever they show.
@@ -72,7 +76,8 @@ impl CampaignConfig {
             max_down: None,
             families: Vec::new(),
             seeds: Vec::new(),
-            mix: Mix::default(),
+            legacy: None,
+            search: Search::default(),
             limits: Limits::default(),
             show: 0,
             save_every: Duration::from_secs(30),
@@ -91,22 +96,33 @@ pub struct Limits {
     pub stop_after: Option<u32>,
 }
 
-/// Where candidates come from: weights. While the corpus is empty only the first two count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mix {
-    /// No steps, the agent from the beginning.
-    pub explore: u32,
-    /// Random steps, no agent.
-    pub random: u32,
-    /// A corpus entry, changed.
-    pub mutate: u32,
-    /// The beginning of a corpus entry, then the agent.
-    pub prolong: u32,
+/// How a campaign searches: where candidates come from, and what joins the corpus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Search {
+    /// Sources are drawn by what they have shown of late for what it cost; what says much joins.
+    #[default]
+    Learned,
+    /// Sources are drawn by fixed weights, and all that is new joins: the search as it was before it learnt, to compare with.
+    Fixed,
+    /// Nothing is bred: the agent alone, from the beginning.
+    Explore,
+    /// Nothing is bred: random steps, without an agent.
+    Random,
 }
 
-impl Default for Mix {
-    /// Three in twenty explore, two are random, eight are mutated, seven are prolonged.
-    fn default() -> Self {
-        Self { explore: 3, random: 2, mutate: 8, prolong: 7 }
+impl Search {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Learned, Self::Fixed, Self::Explore, Self::Random];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Learned => "learned",
+            Self::Fixed => "fixed",
+            Self::Explore => "explore",
+            Self::Random => "random",
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The engine: libafl's fuzzer and state, with the few things the campaign asks of them.
 
-use super::config::Mix;
-use super::coverage::Coverage;
+use super::allocation::Allocation;
+use super::config::Search;
+use super::coverage::{Coverage, News};
 use super::error::CampaignError;
 use super::event::Source;
 use super::feedback::{Observers, Reading, Seen};
@@ -9,9 +10,11 @@ use super::input::{ScheduleInput, entry_name};
 use super::mutator::{Mutations, SharedGround, mutator};
 use super::random::Random;
 use super::scheduler::RareFirst;
+use crate::draw::log_uniform;
 use crate::generate::{self, Ground};
 use crate::mutate;
 use crate::schedule::Schedule;
+use agents::Pull;
 use libafl::corpus::{Corpus, CorpusId, InMemoryCorpus, Testcase};
 use libafl::events::NopEventManager;
 use libafl::executors::ExitKind;
@@ -20,7 +23,6 @@ use libafl::inputs::BytesInputConverter;
 use libafl::mutators::{Mutator, SingleChoiceScheduledMutator};
 use libafl::schedulers::Scheduler;
 use libafl::state::{HasCorpus, HasExecutions, HasRand, StdState};
-use rand::RngExt;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -37,7 +39,7 @@ pub(super) struct Engine {
     manager: NopEventManager,
     mutator: SingleChoiceScheduledMutator<Mutations>,
     ground: SharedGround,
-    mix: Mix,
+    search: Search,
     seed: u64,
 }
 
@@ -47,8 +49,8 @@ pub(super) struct Judged<'a> {
     pub input: Schedule,
     /// What was executed.
     pub executed: Schedule,
-    /// Features that none showed before.
-    pub new: &'a [u64],
+    /// What none showed before.
+    pub news: &'a News,
     /// It ends in a violation.
     pub is_violating: bool,
     /// That is new, and was confirmed.
@@ -57,26 +59,26 @@ pub(super) struct Judged<'a> {
 
 impl Engine {
     /// An engine with an empty corpus.
-    pub(super) fn new(ground: Ground, mix: Mix, seed: u64) -> Result<Self, CampaignError> {
+    pub(super) fn new(ground: Ground, search: Search, seed: u64) -> Result<Self, CampaignError> {
         let (mut features, mut findings) = feedbacks(&ground);
         let random = Random::of(seed, 0);
         let (corpus, solutions) = (InMemoryCorpus::new(), InMemoryCorpus::new());
         let state = StdState::new(random, corpus, solutions, &mut features, &mut findings)?;
-        Ok(Self::with(state, RareFirst::default(), ground, mix, seed))
+        Ok(Self::with(state, RareFirst::default(), ground, search, seed))
     }
 
     /// An engine from what [`Self::save`] wrote.
     pub(super) fn restore(
         saved: &[u8],
         ground: Ground,
-        mix: Mix,
+        search: Search,
         seed: u64,
     ) -> Result<Self, postcard::Error> {
         let (state, scheduler) = postcard::from_bytes::<(State, RareFirst)>(saved)?;
-        Ok(Self::with(state, scheduler, ground, mix, seed))
+        Ok(Self::with(state, scheduler, ground, search, seed))
     }
 
-    fn with(state: State, scheduler: RareFirst, ground: Ground, mix: Mix, seed: u64) -> Self {
+    fn with(state: State, scheduler: RareFirst, ground: Ground, search: Search, seed: u64) -> Self {
         let (features, findings) = feedbacks(&ground);
         let ground = Rc::new(RefCell::new(ground));
         Self {
@@ -85,7 +87,7 @@ impl Engine {
             manager: NopEventManager::new(),
             mutator: mutator(&ground),
             ground,
-            mix,
+            search,
             seed,
         }
     }
@@ -110,67 +112,56 @@ impl Engine {
         &mut self,
         candidate: u64,
         coverage: &Coverage,
-    ) -> Result<(Schedule, Source), CampaignError> {
+        allocation: &Allocation,
+    ) -> Result<(Schedule, Source, Pull), CampaignError> {
         *self.state.rand_mut() = Random::of(self.seed, candidate);
-        let source = self.source();
+        let is_empty = self.state.corpus().is_empty();
+        let (source, pull) = allocation.draw(self.search, is_empty, &mut self.state.rand_mut().rng);
         let schedule = match source {
             Source::Explore | Source::Given => {
                 generate::exploring(&self.ground.borrow(), &mut self.state.rand_mut().rng)
             }
             Source::Random => generate::random(&self.ground.borrow(), &mut self.state.rand_mut().rng),
             Source::Mutate => {
-                let mut input = self.pick(coverage)?;
-                let rounds = generate::log_uniform(1, STACKED_MAX, &mut self.state.rand_mut().rng);
+                let (_, mut input) = self.pick(coverage)?;
+                let rounds = log_uniform(1, STACKED_MAX, &mut self.state.rand_mut().rng);
                 for _ in 0..rounds {
                     self.mutator.mutate(&mut self.state, &mut input)?;
                 }
                 input.0
             }
             Source::Prolong => {
-                let mut input = self.pick(coverage)?;
+                let (_, mut input) = self.pick(coverage)?;
                 mutate::prolong(&mut input.0, &self.ground.borrow(), &mut self.state.rand_mut().rng);
                 input.0
             }
-        };
-        Ok((schedule, source))
-    }
-
-    fn source(&mut self) -> Source {
-        let Mix { explore, random, mutate, prolong } = self.mix;
-        let mut weights = vec![(Source::Explore, explore), (Source::Random, random)];
-        if !self.state.corpus().is_empty() {
-            weights.extend([(Source::Mutate, mutate), (Source::Prolong, prolong)]);
-        }
-        let total: u32 = weights.iter().map(|(_, weight)| weight).sum();
-        if total == 0 {
-            return Source::Explore;
-        }
-        let mut left = self.state.rand_mut().rng.random_range(0..total);
-        for (source, weight) in weights {
-            if left < weight {
-                return source;
+            Source::Return => {
+                let (id, mut input) = self.pick(coverage)?;
+                let at_ms = scheduler(&self.fuzzer).rarest_ms(id, coverage).unwrap_or(0);
+                let rng = &mut self.state.rand_mut().rng;
+                mutate::return_to(&mut input.0, at_ms, &self.ground.borrow(), rng);
+                input.0
             }
-            left -= weight;
-        }
-        Source::Explore
+        };
+        Ok((schedule, source, pull))
     }
 
     /// A corpus entry, as the scheduler says.
-    fn pick(&mut self, coverage: &Coverage) -> Result<ScheduleInput, CampaignError> {
+    fn pick(&mut self, coverage: &Coverage) -> Result<(CorpusId, ScheduleInput), CampaignError> {
         let scheduler = scheduler_mut(&mut self.fuzzer);
         scheduler.review(coverage);
         let id = scheduler.next(&mut self.state)?;
         let mut input = self.state.corpus().cloned_input_for_id(id)?;
         // Entries of an earlier session may not fit the present limits.
         mutate::repair(&mut input.0, &self.ground.borrow());
-        Ok(input)
+        Ok((id, input))
     }
 
     /// Judges an execution; whether its schedule joined the corpus.
     pub(super) fn admit(&mut self, judged: Judged<'_>) -> Result<bool, CampaignError> {
         *self.state.executions_mut() += 1;
-        let Judged { input, executed, new, is_violating, is_finding } = judged;
-        let is_new = !new.is_empty() && !self.has(&executed);
+        let Judged { input, executed, news, is_violating, is_finding } = judged;
+        let is_new = news.joins && !self.has(&executed);
         let seen = Seen { executed, is_new, is_finding };
         let exit = if is_violating { ExitKind::Crash } else { ExitKind::Ok };
         let observers: Observers = (seen, ());
@@ -194,7 +185,7 @@ impl Engine {
             id => id,
         };
         if let Some(id) = id {
-            scheduler_mut(&mut self.fuzzer).describe(id, new, is_violating);
+            scheduler_mut(&mut self.fuzzer).describe(id, &news.features, is_violating);
         }
         Ok(id.is_some())
     }

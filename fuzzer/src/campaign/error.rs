@@ -19,6 +19,16 @@ pub enum CampaignError {
         /// The system's word.
         source: io::Error,
     },
+    /// There is no campaign in a directory, or none that can be read.
+    #[error(
+        "{path}: no campaign can be read there: {why}; give the directory that `fuzz run` printed as `out`"
+    )]
+    NoCampaign {
+        /// The directory.
+        path: PathBuf,
+        /// What stands in the way.
+        why: String,
+    },
     /// Another campaign runs there.
     #[error("{path} is in use by another campaign; wait for it, or choose another --out")]
     Locked {

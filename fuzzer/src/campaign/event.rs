@@ -87,6 +87,9 @@ pub enum CampaignEvent {
         speed: f64,
         /// Host time of all sessions.
         elapsed_ms: u64,
+        /// How likely the next candidate comes from each source; empty where that is fixed.
+        #[serde(default)]
+        sources: BTreeMap<Source, f64>,
     },
     /// A run that is told whole; see [`CampaignConfig::show`](super::CampaignConfig::show).
     Ran {
@@ -199,6 +202,17 @@ pub enum CampaignEvent {
         /// Findings that are there.
         findings: usize,
     },
+    /// A new campaign begins with what another one had.
+    Inherited {
+        /// The other's directory.
+        out: PathBuf,
+        /// Schedules of its corpus, which are run first.
+        schedules: usize,
+        /// Files there that are none.
+        damaged: usize,
+        /// Why what its agent learnt is not taken over; absent: it is.
+        without_agent: Option<String>,
+    },
     /// The directory of a finding is gone, so it counts no more and is found again.
     FindingGone {
         /// What was violated.
@@ -236,6 +250,23 @@ pub enum Source {
     Mutate,
     /// The beginning of a corpus entry, then the agent.
     Prolong,
+    /// A corpus entry up to the rarest that it showed, then the agent.
+    Return,
+}
+
+impl Source {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Explore => "explore",
+            Self::Random => "random",
+            Self::Mutate => "mutate",
+            Self::Prolong => "prolong",
+            Self::Return => "return",
+        }
+    }
 }
 
 /// Why a session ended.

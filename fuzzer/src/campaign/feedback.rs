@@ -24,7 +24,7 @@ const SEEN: Cow<'static, str> = Cow::Borrowed("seen");
 pub(super) struct Seen {
     /// The executed schedule: choices made online would be lost with the input.
     pub executed: Schedule,
-    /// It showed features that none did before.
+    /// It showed features that none did before, and that say something.
     pub is_new: bool,
     /// It showed a violation that none did before, twice.
     pub is_finding: bool,

@@ -1,21 +1,22 @@
 //! The loop: draw a batch, run it, admit it in order.
 
+use super::config::Search;
 use super::engine::Judged;
 use super::error::CampaignError;
 use super::event::{CampaignEvent, Source, StopReason, Summary};
 use super::{Campaign, Stopwatch};
-use crate::execution::{Choice, Execution};
+use crate::execution::{Choice, Execution, Sighting};
 use crate::executor::{Executor, ExecutorError, Learned, RunOptions};
 use crate::report::last_words;
 use crate::schedule::Schedule;
-use agents::{Divergence, Transition, Visited};
+use agents::{Divergence, Pull, Transition, Visited};
 use interceptor::event::{Event, EventKind};
 use interceptor::rng::split;
 use interceptor::sandbox::Clock;
 use interceptor::timeline::key;
 use oracle::Verdict;
 use rand::Rng as _;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One candidate in so many is run with detail, for the event keys it shows.
@@ -42,6 +43,7 @@ struct Session {
 struct Candidate {
     schedule: Schedule,
     source: Source,
+    pull: Pull,
     options: RunOptions,
     /// Its run is told whole.
     is_shown: bool,
@@ -222,11 +224,11 @@ impl Campaign {
         let detail =
             self.config.clock == Clock::Real || is_shown || number % DETAIL_EVERY == DETAIL_EVERY - 1;
         let options = RunOptions { detail, calls: false };
-        let (schedule, source) = match self.memory.pending.pop_front() {
-            Some(schedule) => (schedule, Source::Given),
-            None => self.engine.draw(number, &self.memory.coverage)?,
+        let (schedule, source, pull) = match self.memory.pending.pop_front() {
+            Some(schedule) => (schedule, Source::Given, Pull::default()),
+            None => self.engine.draw(number, &self.memory.coverage, &self.memory.allocation)?,
         };
-        Ok(Candidate { schedule, source, options, is_shown })
+        Ok(Candidate { schedule, source, pull, options, is_shown })
     }
 
     /// Counts an execution, confirms what is new, and keeps what should be kept; what agents can learn of it.
@@ -259,10 +261,16 @@ impl Campaign {
         };
         session.findings += u32::from(is_finding);
         session.save_soon |= is_finding;
-        let new = self.memory.coverage.admit(&execution.features);
+        self.memory.words.extend(execution.words.iter().cloned());
+        let mut news = self.memory.coverage.admit(&execution.features);
+        news.joins = match self.config.search {
+            Search::Fixed => !news.features.is_empty(),
+            Search::Learned | Search::Explore | Search::Random => news.joins,
+        };
+        self.memory.allocation.reward(candidate.pull, news.surprise, execution.statistics.calls);
         let learned = (!execution.episode.is_empty()).then(|| Learned {
-            seed: execution.schedule.seed,
-            transitions: transitions(&execution.episode, new.len(), &mut self.memory.visited),
+            turn: execution.turn,
+            transitions: transitions(&execution.episode, &news.features, &mut self.memory.visited),
         });
         if let Some(learned) = &learned {
             learned.teach(&mut self.memory.agent.agent);
@@ -270,7 +278,7 @@ impl Campaign {
         let joined = self.engine.admit(Judged {
             input: candidate.schedule,
             executed: execution.schedule.clone(),
-            new: &new,
+            news: &news,
             is_violating: execution.verdict.violation().is_some(),
             is_finding,
         })?;
@@ -282,7 +290,7 @@ impl Campaign {
             sink(&CampaignEvent::NewCoverage {
                 executions,
                 entry,
-                new: new.len(),
+                new: news.features.len(),
                 features: self.memory.coverage.len(),
                 source: candidate.source,
             });
@@ -363,6 +371,10 @@ impl Campaign {
             per_second: rate(session.executions, session.watch.elapsed_ms()),
             speed: rate(session.virtual_ns / 1_000_000_000, session.watch.elapsed_ms()),
             elapsed_ms: self.elapsed_ms(),
+            sources: match self.config.search {
+                Search::Learned => self.memory.allocation.shares().collect(),
+                Search::Fixed | Search::Explore | Search::Random => BTreeMap::new(),
+            },
         }
     }
 
@@ -413,28 +425,27 @@ fn run_all(
     })
 }
 
-/// The choices with their rewards. Features are known for the whole run only, so what is new is credited to the
-/// windows evenly, the first ones getting what cannot be divided.
-fn transitions(episode: &[Choice], new_features: usize, visited: &mut Visited) -> Vec<Transition> {
+/// The choices with what they led to. Each feature that the run was the first to show belongs to the choice whose windows
+/// showed it first.
+fn transitions(episode: &[Choice], new: &[Sighting], visited: &mut Visited) -> Vec<Transition> {
     if let Some(first) = episode.first() {
         visited.enter(first.state, &first.legal);
     }
-    let (each, rest) = (new_features / episode.len().max(1), new_features % episode.len().max(1));
-    let mut transitions = Vec::with_capacity(episode.len());
-    for (index, choice) in episode.iter().enumerate() {
-        let legal_next = episode.get(index + 1).map(|next| next.legal.clone()).unwrap_or_default();
-        let entered = visited.enter(choice.next, &legal_next);
-        transitions.push(Transition {
+    let mut left: BTreeSet<u64> = new.iter().map(|it| it.feature).collect();
+    let teach = |choice: &Choice| {
+        let entered = visited.enter(choice.next, &choice.legal_next);
+        let own = choice.features.iter().filter(|feature| left.remove(feature)).count();
+        Transition {
             state: choice.state,
             action: choice.action,
             next: choice.next,
             seen_before: entered.seen_before,
             visits: entered.visits,
-            new_features: u32::try_from(each + usize::from(index < rest)).unwrap_or(u32::MAX),
-            legal_next,
-        });
-    }
-    transitions
+            new_features: u32::try_from(own).unwrap_or(u32::MAX),
+            legal_next: choice.legal_next.clone(),
+        }
+    };
+    episode.iter().map(teach).collect()
 }
 
 /// Keys of the events in the detail, if it was kept; see the interceptor's patterns.
@@ -455,4 +466,28 @@ fn event_key(event: &Event) -> Option<String> {
 #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
 fn rate(count: u64, elapsed_ms: u64) -> f64 {
     if elapsed_ms == 0 { 0.0 } else { (count as f64 * 10_000.0 / elapsed_ms as f64).round() / 10.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agents::{ActionId, StateId};
+
+    #[test]
+    fn what_is_new_belongs_to_the_choice_that_showed_it_first() {
+        let choice = |state, features: &[u64]| Choice {
+            state: StateId(state),
+            legal: vec![ActionId(0)],
+            action: ActionId(0),
+            next: StateId(state + 1),
+            legal_next: vec![ActionId(0), ActionId(1)],
+            features: features.to_vec(),
+        };
+        let new = [2, 3, 4, 9].map(|feature| Sighting { feature, at_ms: 0 });
+        let episode = [choice(0, &[1, 2]), choice(1, &[2, 3, 4]), choice(2, &[5])];
+        let transitions = transitions(&episode, &new, &mut Visited::default());
+        let new: Vec<u32> = transitions.iter().map(|it| it.new_features).collect();
+        assert_eq!(new, [1, 2, 0]);
+        assert!(transitions.iter().all(|it| it.legal_next.len() == 2), "the last one too");
+    }
 }

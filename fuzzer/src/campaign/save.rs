@@ -1,10 +1,12 @@
 //! Opening and saving: from the directory to a campaign and back.
 
+use super::allocation::Allocation;
 use super::coverage::Coverage;
 use super::engine::Engine;
 use super::error::CampaignError;
 use super::event::CampaignEvent;
 use super::findings::Findings;
+use super::legacy::Legacy;
 use super::store::{Identity, Store};
 use super::{Campaign, CampaignConfig, Counters, Memory, Stopwatch};
 use crate::codec::{self, CodecError};
@@ -15,10 +17,10 @@ use crate::schedule::{HORIZON_MS_MAX, NODES_MAX};
 use crate::tally::Tally;
 use agents::{AgentMemory, Visited};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The format of the state.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The state, to be written.
 #[derive(Serialize)]
@@ -61,7 +63,11 @@ impl Campaign {
         }
         let (mut engine, mut memory) = match saved {
             Some(saved) => saved,
-            None => (Engine::new(ground(&config), config.mix, config.seed)?, Memory::new(&config)?),
+            None => {
+                let mut memory = Memory::new(&config)?;
+                news.extend(config.legacy.as_ref().map(|legacy| memory.inherit(legacy, &config)));
+                (Engine::new(ground(&config), config.search, config.seed)?, memory)
+            }
         };
         engine.remember(memory.event_keys.iter().cloned());
         let mut known = BTreeSet::new();
@@ -109,10 +115,12 @@ impl Memory {
             counters: Counters::default(),
             tally: Tally::default(),
             coverage: Coverage::default(),
+            allocation: Allocation::default(),
             findings: Findings::default(),
             agent: AgentMemory::build(&config.agent, &config.actions)?,
             visited: Visited::default(),
             event_keys: Vec::new(),
+            words: BTreeMap::new(),
             pending: VecDeque::new(),
         };
         let ground = ground(config);
@@ -121,6 +129,24 @@ impl Memory {
             seed
         }));
         Ok(memory)
+    }
+
+    /// Takes over what another campaign had.
+    fn inherit(&mut self, legacy: &Legacy, config: &CampaignConfig) -> CampaignEvent {
+        let ground = ground(config);
+        self.take_in(legacy.schedules.iter().cloned().map(|mut schedule| {
+            mutate::repair(&mut schedule, &ground);
+            schedule
+        }));
+        let without_agent = match legacy.agent_for(config) {
+            Ok(agent) => {
+                self.agent = agent;
+                None
+            }
+            Err(why) => Some(why),
+        };
+        let (out, schedules, damaged) = (legacy.out.clone(), legacy.schedules.len(), legacy.damaged);
+        CampaignEvent::Inherited { out, schedules, damaged, without_agent }
     }
 
     /// Puts schedules on the list of those to be run first, each once.
@@ -159,6 +185,11 @@ fn check(config: &CampaignConfig, executors: usize) -> Result<(), CampaignError>
     Ok(())
 }
 
+/// What is remembered in a saved state.
+pub(super) fn memory_of(bytes: &[u8]) -> Result<Memory, CodecError> {
+    codec::decode::<Saved>(bytes).map(|saved| saved.memory)
+}
+
 /// The saved state; `None` when there is none, or none that can be used.
 fn load(
     store: &Store,
@@ -172,7 +203,7 @@ fn load(
         Ok(Saved { format, .. }) if format > FORMAT => return Err(newer(format)),
         Ok(Saved { engine, memory, .. }) => {
             memory.agent.check(&config.actions)?;
-            match Engine::restore(&engine, ground(config), config.mix, config.seed) {
+            match Engine::restore(&engine, ground(config), config.search, config.seed) {
                 Ok(engine) => return Ok(Some((engine, memory))),
                 Err(error) => format!("the corpus in it cannot be read: {error}"),
             }

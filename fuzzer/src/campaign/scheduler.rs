@@ -7,6 +7,7 @@
 use super::coverage::Coverage;
 use super::input::ScheduleInput;
 use super::random::Random;
+use crate::execution::Sighting;
 use libafl::Error;
 use libafl::corpus::{Corpus, CorpusId};
 use libafl::schedulers::Scheduler;
@@ -25,8 +26,8 @@ const REVIEWED: usize = 64;
 /// What is known of an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
-    /// Features it was the first to show.
-    found: Vec<u64>,
+    /// Features it was the first to show, and when.
+    found: Vec<Sighting>,
     /// How many executions showed the rarest of them, when last looked at.
     rarest: u32,
     /// How often it was bred from.
@@ -53,7 +54,7 @@ pub(super) struct RareFirst {
 
 impl RareFirst {
     /// Tells what an entry is worth, once it is in the corpus.
-    pub(super) fn describe(&mut self, id: CorpusId, found: &[u64], is_violating: bool) {
+    pub(super) fn describe(&mut self, id: CorpusId, found: &[Sighting], is_violating: bool) {
         let found = found.iter().copied().take(WATCHED_MAX).collect();
         self.entries.insert(id.into(), Entry { found, rarest: 1, chosen: 0, is_violating });
     }
@@ -61,6 +62,12 @@ impl RareFirst {
     /// Forgets an entry that left the corpus.
     pub(super) fn forget(&mut self, id: CorpusId) {
         self.entries.remove(&id.into());
+    }
+
+    /// When an entry first showed the rarest of what it was the first to show, in milliseconds since readiness.
+    pub(super) fn rarest_ms(&self, id: CorpusId, coverage: &Coverage) -> Option<u64> {
+        let found = &self.entries.get(&id.into())?.found;
+        found.iter().min_by_key(|it| coverage.count(it.feature)).map(|it| it.at_ms)
     }
 
     /// Looks again at how rare some of the entries' features are.
@@ -75,7 +82,7 @@ impl RareFirst {
         for id in &next {
             if let Some(entry) = self.entries.get_mut(id) {
                 entry.rarest =
-                    entry.found.iter().map(|feature| coverage.count(*feature)).min().unwrap_or(u32::MAX);
+                    entry.found.iter().map(|it| coverage.count(it.feature)).min().unwrap_or(u32::MAX);
             }
         }
         self.cursor = next.last().map_or(0, |id| id + 1);
@@ -123,7 +130,7 @@ mod tests {
     #[test]
     fn rare_fresh_and_harmless_entries_weigh_most() {
         let entry =
-            |rarest, chosen, is_violating| Entry { found: vec![1], rarest, chosen, is_violating }.weight();
+            |rarest, chosen, is_violating| Entry { found: vec![], rarest, chosen, is_violating }.weight();
         assert!(entry(1, 0, false) > entry(8, 0, false));
         assert!(entry(1, 0, false) > entry(1, 1, false));
         assert!(entry(1, 0, false) > entry(1, 0, true));
@@ -135,10 +142,12 @@ mod tests {
         let mut scheduler = RareFirst::default();
         let mut coverage = Coverage::default();
         for id in 0..100_u64 {
-            coverage.admit(&[id]);
-            coverage.admit(&[id]);
-            scheduler.describe(CorpusId::from(id), &[id], false);
+            let seen = [Sighting { feature: id, at_ms: 250 * id }];
+            coverage.admit(&seen);
+            coverage.admit(&seen);
+            scheduler.describe(CorpusId::from(id), &seen, false);
         }
+        assert_eq!(scheduler.rarest_ms(CorpusId::from(3_u64), &coverage), Some(750));
         let stale =
             |scheduler: &RareFirst| scheduler.entries.values().filter(|entry| entry.rarest == 1).count();
         assert_eq!(stale(&scheduler), 100);

@@ -12,6 +12,7 @@
 //! Files are written beside their place and renamed into it, so that each is whole or absent whenever the
 //! program dies. What it does not know (events, reproducers, reports) it leaves alone.
 
+use super::config::Search;
 use super::error::CampaignError;
 use super::event::CampaignEvent;
 use super::input::entry_name;
@@ -34,6 +35,8 @@ const IDENTITY_MAX: usize = 1 << 20;
 const STATE_MAX: usize = codec::PAYLOAD_MAX + 1024;
 /// What files begin with until they are whole.
 const TEMPORARY: &str = ".tmp-";
+/// The file of the state.
+const STATE: &str = "campaign.state";
 /// What may lie in the directory of a campaign that is about to begin.
 const COMPANIONS: [&str; 7] =
     ["lock", "corpus", "quarantine", "undecided", "findings", "events.jsonl", "report.html"];
@@ -52,9 +55,26 @@ pub(super) struct Identity {
     pub(super) bugs: Vec<String>,
     pub(super) nodes: u8,
     pub(super) agent: String,
+    /// Older campaigns searched by fixed weights.
+    #[serde(default = "fixed")]
+    pub(super) search: Search,
     /// As text: TOML has no numbers of 64 bits without sign.
     pub(super) seed: String,
     pub(super) horizon_ms: u64,
+}
+
+fn fixed() -> Search {
+    Search::Fixed
+}
+
+/// The state of the campaign in a directory, if there is one.
+pub(super) fn read_state_in(out: &Path) -> Result<Option<Vec<u8>>, CampaignError> {
+    let path = out.join(STATE);
+    match plain::bytes(&path, STATE_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CampaignError::io("read", &path)(error)),
+    }
 }
 
 impl Identity {
@@ -69,12 +89,13 @@ impl Identity {
             bugs: config.bugs.clone(),
             nodes: config.nodes,
             agent: config.agent.clone(),
+            search: config.search,
             seed: config.seed.to_string(),
             horizon_ms: config.horizon_ms,
         }
     }
 
-    fn fields(&self) -> [(&'static str, String); 9] {
+    fn fields(&self) -> [(&'static str, String); 10] {
         let quoted = |text: &str| format!("`{text}`");
         [
             ("target", quoted(&self.target)),
@@ -82,6 +103,7 @@ impl Identity {
             ("nodes", self.nodes.to_string()),
             ("seed", self.seed.clone()),
             ("agent", quoted(&self.agent)),
+            ("search", quoted(self.search.name())),
             ("horizon_ms", self.horizon_ms.to_string()),
             ("clock", quoted(self.clock.name())),
             ("manifest digest", quoted(&self.manifest)),
@@ -211,16 +233,12 @@ impl Store {
 
     /// Where the state is.
     pub(super) fn state_path(&self) -> PathBuf {
-        self.out.join("campaign.state")
+        self.out.join(STATE)
     }
 
     /// The state, if there is one.
     pub(super) fn read_state(&self) -> Result<Option<Vec<u8>>, CampaignError> {
-        match plain::bytes(&self.state_path(), STATE_MAX) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(CampaignError::io("read", &self.state_path())(error)),
-        }
+        read_state_in(&self.out)
     }
 
     /// Why a campaign without a state begins anew, where something tells that there was one: its state was set aside (in
@@ -302,7 +320,7 @@ fn remove_temporaries(directory: &Path) -> Result<(), CampaignError> {
 }
 
 /// Everything in a directory, by name.
-fn files(directory: &Path) -> Result<Vec<PathBuf>, CampaignError> {
+pub(super) fn files(directory: &Path) -> Result<Vec<PathBuf>, CampaignError> {
     let listed = fs::read_dir(directory)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
     let mut paths = listed.map_err(CampaignError::io("list", directory))?;
@@ -347,6 +365,7 @@ mod tests {
             bugs: vec!["stale".into()],
             nodes: 3,
             agent: "uniform".into(),
+            search: Search::Learned,
             seed: u64::MAX.to_string(),
             horizon_ms: 8000,
         }

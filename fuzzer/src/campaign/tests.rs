@@ -242,7 +242,7 @@ fn schedules_that_cannot_be_run_are_skipped_until_it_is_too_many() {
     assert_eq!(summary.executions + summary.skipped, 60);
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(directory.path());
-    config.mix = Mix { explore: 0, random: 1, mutate: 0, prolong: 0 };
+    config.search = Search::Random;
     config.kinds = BTreeSet::from([Kind::Delay]);
     let mut campaign = open(&config, 1, &flaws).unwrap();
     let error = campaign.run(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
@@ -374,4 +374,31 @@ fn overhead_is_below_a_twentieth_of_an_execution() {
     let each_us = summary.elapsed_ms * 1000 / summary.executions;
     println!("{each_us} us an execution, fake included, with {} entries", summary.corpus);
     assert!(each_us < 5000, "{each_us} us");
+}
+
+#[test]
+fn a_campaign_begins_with_what_another_had() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let flaws = Flaws::default();
+    session(&config(first.path()), 1, &flaws);
+    let corpus = corpus(first.path());
+    fs::write(first.path().join("corpus/none.toml"), "nothing").unwrap();
+    let legacy = Legacy::read(first.path()).unwrap();
+    assert_eq!((legacy.schedules.len(), legacy.damaged), (corpus.len(), 1));
+    let limits = Limits { executions: Some(corpus.len() as u64), ..Limits::default() };
+    let next = CampaignConfig { legacy: Some(legacy), limits, seed: 9, ..config(second.path()) };
+    let (_, lines) = session(&next, 1, &flaws);
+    let told = of_kind(&lines, "inherited");
+    assert!(told.len() == 1 && told[0].contains("\"without_agent\":null"), "{told:?}");
+    let sources: BTreeSet<&str> = of_kind(&lines, "new_coverage")
+        .into_iter()
+        .filter_map(|line| line.split("\"source\":\"").nth(1)?.split('"').next())
+        .collect();
+    assert_eq!(sources, BTreeSet::from(["given"]), "the other's corpus is run first");
+    // Another agent learns anew.
+    let third = tempfile::tempdir().unwrap();
+    let other = CampaignConfig { agent: "uniform".into(), out: third.path().to_owned(), ..next };
+    let (_, lines) = session(&other, 1, &flaws);
+    assert!(of_kind(&lines, "inherited")[0].contains("its agent was negative-visits"));
+    assert!(Legacy::read(&first.path().join("nowhere")).is_err());
 }

@@ -4,6 +4,7 @@ use super::amount::duration;
 use super::gauge::What;
 use super::source::format_named;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use fuzzer::campaign::Search;
 use fuzzer::reproducer::Expected;
 use interceptor::sandbox::Clock;
 use oracle::format::Format;
@@ -42,6 +43,8 @@ Examples:
                                                    what does a clean run look like? looked-at/run-1/story.md
   fuzz run --target ./my-cluster/target.toml --out ./night --time 8h
                                                    run again with the same --out to go on
+  fuzz run --target ./my-cluster/target.toml --out ./next --from ./night
+                                                   another version begins with what the night found
 
 Each finding is run twice, shrunk, and written to OUT/findings/NAME; story.md in it tells what happened. Any other schedule
 of OUT/corpus can be looked at too: fuzz replay OUT/corpus/NAME.toml --keep DIR.
@@ -78,6 +81,15 @@ Each random schedule is run twice: in another process, another directory and on 
 with --load beside programs that keep all cores busy. Exit code 3 shows the first event that differs. A run without faults
 comes first. All runs are judged too: how many are clean, violated or unknown is told, and where the run without faults
 violates something the exit code is 1, where nothing was put to the test it is 4.";
+
+const COVERAGE_EXAMPLES: &str = "\
+Examples:
+  fuzz coverage fuzz-out/raft-demo                 what a campaign has seen, the rarest first, and what may be left
+  fuzz coverage fuzz-out/raft-demo --lines 100 --json
+
+Features are what a window of a run shows: events by role, what followed a message, how nodes and cluster stand, faults in
+force; and orders and concurrency of events, which are counted only. How many there are in all is Chao's estimate, a lower
+bound; that the next run shows a new one is Good and Turing's.";
 
 const EXEC_EXAMPLES: &str = "\
 Examples:
@@ -171,6 +183,9 @@ pub enum Command {
     Shrink(Shrink),
     /// Run what is kept in corpora/, then search for a bounded time
     Smoke(Smoke),
+    /// Say what a campaign has covered, what is rare, and what may be left
+    #[command(after_help = COVERAGE_EXAMPLES)]
+    Coverage(Coverage),
     /// Check that equal schedules give equal runs
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(Verify),
@@ -276,6 +291,31 @@ impl From<ClockName> for Clock {
     }
 }
 
+/// How a campaign searches, as typed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SearchName {
+    /// Sources of schedules are drawn by what they have shown of late; what says much joins the corpus
+    #[default]
+    Learned,
+    /// Sources are drawn by fixed weights, and all that is new joins the corpus
+    Fixed,
+    /// The agent alone, from the beginning of each schedule
+    Explore,
+    /// Random steps, without an agent
+    Random,
+}
+
+impl From<SearchName> for Search {
+    fn from(name: SearchName) -> Self {
+        match name {
+            SearchName::Learned => Self::Learned,
+            SearchName::Fixed => Self::Fixed,
+            SearchName::Explore => Self::Explore,
+            SearchName::Random => Self::Random,
+        }
+    }
+}
+
 /// `fuzz run`
 #[derive(Debug, Args)]
 pub struct Run {
@@ -299,12 +339,18 @@ pub struct Run {
     /// Who chooses faults: a name, with parameters as name:parameter=value,…
     #[arg(long, value_name = "AGENT", default_value = agents::registry::DEFAULT)]
     pub agent: String,
+    /// How it searches: by what has shown most for what it cost, as it was before it learnt that, or without breeding
+    #[arg(long, value_name = "SEARCH", value_enum, default_value_t)]
+    pub search: SearchName,
     /// Clusters run at a time [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub cores: Option<u16>,
     /// Where findings and corpus go; an earlier campaign there goes on [default: ./fuzz-out/TARGET]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Begin a new campaign with the corpus of the one in DIR and with what its agent learnt
+    #[arg(long, value_name = "DIR")]
+    pub from: Option<PathBuf>,
     /// Time of the cluster's clock during which faults strike
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub horizon: Duration,
@@ -402,6 +448,16 @@ pub struct Smoke {
     /// whatever it showed
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+}
+
+/// `fuzz coverage`
+#[derive(Debug, Args)]
+pub struct Coverage {
+    /// The campaign's directory
+    pub out: PathBuf,
+    /// Most lines of a list
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub lines: usize,
 }
 
 /// `fuzz verify`

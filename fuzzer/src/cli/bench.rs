@@ -136,6 +136,7 @@ fn measurements(target: &str, nodes: u8, family: Option<Family>) -> Vec<Measurem
         horizon_ms,
         workload,
         agent_from_ms: None,
+        agent_salt: 0,
         steps: Vec::new(),
     };
     let busy = schedule(10_000, Workload { family, ..Workload::default() });

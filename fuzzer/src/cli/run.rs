@@ -7,7 +7,7 @@ use super::rig::{self, Rig};
 use super::shelf::{self, Shelf};
 use super::{interrupt, shrink};
 use anyhow::Context;
-use fuzzer::campaign::{Campaign, CampaignConfig, CampaignEvent, Limits, Summary};
+use fuzzer::campaign::{Campaign, CampaignConfig, CampaignEvent, Legacy, Limits, Search, Summary};
 use fuzzer::execution::Execution;
 use fuzzer::keep::{Found, Kept};
 use fuzzer::plain;
@@ -47,6 +47,8 @@ pub fn main(args: &Run, output: &mut Output) -> anyhow::Result<Exit> {
     };
     let nodes = args.nodes.unwrap_or(manifest.nodes);
     let mut config = rig.campaign(&args.agent, bugs, nodes, PathBuf::new())?;
+    config.search = args.search.into();
+    config.legacy = args.from.as_deref().map(Legacy::read).transpose()?;
     config.horizon_ms = u64::try_from(args.horizon.as_millis()).unwrap_or(u64::MAX);
     config.limits = Limits { time: args.time, executions: args.executions, stop_after: args.stop_after };
     let fresh = args.seed.map_or_else(fresh_seed, Ok)?;
@@ -206,6 +208,11 @@ impl Before {
         Some(self.text("clock")).filter(|name| !name.is_empty()).unwrap_or(Clock::Virtual.name())
     }
 
+    /// An older campaign does not say it: it was by fixed weights.
+    fn search(&self) -> &str {
+        Some(self.text("search")).filter(|name| !name.is_empty()).unwrap_or(Search::Fixed.name())
+    }
+
     fn seed(&self) -> Option<u64> {
         self.text("seed").parse().ok()
     }
@@ -218,6 +225,7 @@ impl Before {
             && self.text("manifest") == config.target_digest
             && self.text("binary") == config.binary_digest
             && self.text("agent") == config.agent
+            && self.search() == config.search.name()
             && self.clock() == config.clock.name()
             && self.seed() == Some(config.seed)
             && bugs == config.bugs
@@ -305,7 +313,7 @@ mod tests {
     #[test]
     fn a_directory_gives_its_seed_to_the_campaign_that_goes_on_there() {
         let dir = tempfile::tempdir().unwrap();
-        let text = "target = \"toy\"\nmanifest = \"\"\nbinary = \"\"\nbugs = []\nnodes = 3\nagent = \"uniform\"\n\
+        let text = "target = \"toy\"\nmanifest = \"\"\nbinary = \"\"\nbugs = []\nnodes = 3\nagent = \"uniform\"\nsearch = \"learned\"\n\
                     seed = \"77\"\nhorizon_ms = 10000\n";
         std::fs::write(dir.path().join("campaign.toml"), text).unwrap();
         let mut config = config();

@@ -1,10 +1,10 @@
 //! Workers of several kinds: threads behind a socket, and processes that are no workers at all.
 
 use super::*;
-use crate::execution::Statistics;
+use crate::execution::{Sighting, Statistics};
 use crate::executor::{Executor, Restart};
 use crate::generate::Ground;
-use agents::{ActionId, ActionInfo, ActionSpace, StateId, Transition};
+use agents::{ActionId, ActionInfo, ActionSpace, StateId, Transition, Turn};
 use interceptor::sandbox::Clock;
 use oracle::Verdict;
 use std::os::unix::net::UnixStream;
@@ -48,7 +48,9 @@ impl Executor for Echo {
             clock: Clock::Virtual,
             hash: format!("{} {:?}", self.target, self.agent),
             verdict: Verdict::Valid,
-            features: vec![1, u64::MAX],
+            features: vec![Sighting { feature: u64::MAX, at_ms: 1 }],
+            words: vec![],
+            turn: Turn::default(),
             episode: Vec::new(),
             landings: Vec::new(),
             statistics: Statistics::default(),
@@ -95,14 +97,17 @@ fn lesson() -> Learned {
         new_features: 3,
         legal_next: vec![ActionId(0), ActionId(1)],
     };
-    Learned { seed: 5, transitions: vec![transition] }
+    Learned { turn: Turn::default(), transitions: vec![transition] }
 }
 
 #[test]
 fn a_worker_does_what_its_runner_does() {
     let mut worker = worker(0);
     let execution = worker.run(&schedule(7), RunOptions::default()).unwrap();
-    assert_eq!((execution.schedule, execution.features), (schedule(7), vec![1, u64::MAX]));
+    assert_eq!(
+        (execution.schedule, execution.features),
+        (schedule(7), vec![Sighting { feature: u64::MAX, at_ms: 1 }])
+    );
     let error = worker.run(&schedule(1), RunOptions::default()).unwrap_err();
     assert_eq!(error, ExecutorError::SetUp { why: "n1 did not start".into() });
     assert!(worker.run(&schedule(8), RunOptions::default()).is_ok(), "an error is not the end");

@@ -1,6 +1,6 @@
 //! Progress of a campaign on standard error: one moving line on a terminal, a plain line every few seconds elsewhere.
 
-use crate::campaign::{CampaignEvent, Limits};
+use crate::campaign::{CampaignEvent, Limits, Source};
 use crate::report::stopwatch::Stopwatch;
 use crate::tally::{self, Counts};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,7 +21,7 @@ pub struct Terminal {
 }
 
 /// What is known by now.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Latest {
     executions: u64,
     /// Executions before this session.
@@ -35,6 +35,10 @@ struct Latest {
     steps: u64,
     landed: u64,
     operations: Counts,
+    /// Where candidates come from, the likeliest first.
+    sources: Vec<(Source, f64)>,
+    /// How far the agent is from uniform: total variation.
+    distance: Option<f64>,
     /// When something new was seen last.
     new: Option<Duration>,
 }
@@ -64,8 +68,11 @@ impl Terminal {
                     before: *executions,
                     corpus: *corpus,
                     findings: *findings,
-                    ..self.latest
+                    ..self.latest.clone()
                 };
+            }
+            CampaignEvent::Saved { divergence, .. } => {
+                self.latest.distance = (divergence.visits > 0).then_some(divergence.tv);
             }
             CampaignEvent::NewCoverage { .. } => self.latest.new = Some(now),
             CampaignEvent::Executed {
@@ -78,8 +85,12 @@ impl Terminal {
                 operations,
                 per_second,
                 speed,
+                sources,
                 ..
             } => {
+                let mut sources: Vec<(Source, f64)> =
+                    sources.iter().map(|(&it, &share)| (it, share)).collect();
+                sources.sort_by(|a, b| b.1.total_cmp(&a.1));
                 self.latest = Latest {
                     executions: *executions,
                     corpus: *corpus,
@@ -90,7 +101,8 @@ impl Terminal {
                     operations: tally::sum(operations.values()),
                     per_second: *per_second,
                     speed: *speed,
-                    ..self.latest
+                    sources,
+                    ..self.latest.clone()
                 };
             }
             _ => {}
@@ -163,6 +175,18 @@ fn notable(event: &CampaignEvent) -> Option<String> {
         CampaignEvent::Unrepeated { signature, summary, runs, .. } => {
             format!("seen, and not again in {runs} repetitions: {signature}: {summary}")
         }
+        CampaignEvent::Inherited { out, schedules, damaged, without_agent } => {
+            let agent = match without_agent {
+                None => "and what its agent learnt".to_owned(),
+                Some(why) => format!("and nothing of its agent, for {why}"),
+            };
+            let damaged = if *damaged > 0 {
+                format!("; {damaged} files there are no schedules")
+            } else {
+                String::new()
+            };
+            format!("beginning with {schedules} schedules of {} {agent}{damaged}", out.display())
+        }
         CampaignEvent::FindingGone { signature, slug } => {
             format!("findings/{slug} is gone: {signature} counts no more, and is found again")
         }
@@ -203,6 +227,11 @@ impl Latest {
             format!("operations {}", self.operations),
             format!("{} findings", self.findings),
         ];
+        if !self.sources.is_empty() {
+            let told = |(source, share): &(Source, f64)| format!("{} {:.0}%", source.name(), 100.0 * share);
+            parts.push(format!("from {}", self.sources.iter().map(told).collect::<Vec<_>>().join(" ")));
+        }
+        parts.extend(self.distance.map(|tv| format!("agent {:.0}% from chance", 100.0 * tv)));
         parts.extend(self.new.map(|new| format!("last new {} s ago", now.saturating_sub(new).as_secs())));
         parts.extend(self.left(now, limits).map(|left| format!("{} s left", left.as_secs())));
         parts.join(" · ")
@@ -259,10 +288,12 @@ mod tests {
             steps: 900,
             landed: 783,
             operations: Counts { ok: 30_120, failed: 12, unknown: 345 },
+            sources: vec![(Source::Return, 0.412), (Source::Mutate, 0.3)],
+            distance: Some(0.213),
             new: Some(Duration::from_secs(4)),
         };
         let limits = Limits { time: Some(Duration::from_secs(60)), executions: Some(300), stop_after: None };
-        insta::assert_snapshot!(latest.line(Duration::from_secs(7), limits), @"150 executions · 20.0/s · 240x real time · 812 features · 96 in corpus · 900 faults, 87% landed · operations 30120 ok, 12 failed, 345 unknown · 1 findings · last new 3 s ago · 10 s left");
+        insta::assert_snapshot!(latest.line(Duration::from_secs(7), limits), @"150 executions · 20.0/s · 240x real time · 812 features · 96 in corpus · 900 faults, 87% landed · operations 30120 ok, 12 failed, 345 unknown · 1 findings · from return 41% mutate 30% · agent 21% from chance · last new 3 s ago · 10 s left");
         insta::assert_snapshot!(Latest::default().line(Duration::ZERO, Limits::default()), @"0 executions · 0.0/s · 0x real time · 0 features · 0 in corpus · 0 faults, 0% landed · operations 0 ok, 0 failed, 0 unknown · 0 findings");
     }
 }

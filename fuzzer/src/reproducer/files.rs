@@ -80,7 +80,7 @@ fn log_of(detail: &Detail, host: usize) -> String {
 
 /// Features in hex, since JSON readers lose the low bits of large numbers.
 fn coverage(execution: &Execution) -> String {
-    let features: Vec<String> = execution.features.iter().map(|feature| format!("{feature:016x}")).collect();
+    let features: Vec<String> = execution.features.iter().map(|it| format!("{:016x}", it.feature)).collect();
     let coverage = serde_json::json!({
         "version": 1,
         "features": features,

@@ -1,7 +1,7 @@
 //! Findings: written, read back, damaged.
 
 use super::*;
-use crate::execution::{Detail, Landing, Statistics};
+use crate::execution::{Detail, Landing, Sighting, Statistics};
 use crate::fault::{Fault, Node};
 use crate::schedule::{Step, Trigger, Workload};
 use interceptor::event::{Event, EventKind, HostId, LogLine};
@@ -31,6 +31,7 @@ fn execution() -> Execution {
         horizon_ms: 9_000,
         workload: Workload::default(),
         agent_from_ms: None,
+        agent_salt: 0,
         steps: vec![step.clone()],
     };
     let line = |host, text: &str| LogLine {
@@ -50,7 +51,9 @@ fn execution() -> Execution {
         clock: Clock::Virtual,
         hash: "ab".repeat(32),
         verdict: Verdict::Violation(violation()),
-        features: vec![u64::MAX, 3],
+        features: vec![Sighting { feature: u64::MAX, at_ms: 0 }],
+        words: vec![],
+        turn: agents::Turn::default(),
         episode: vec![],
         landings: vec![Landing {
             step,

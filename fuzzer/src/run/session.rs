@@ -8,25 +8,25 @@ use super::connections::{Connections, Happening};
 use super::start::{pass_gate, start_nodes};
 use super::supervisor::Supervisor;
 use super::{Runner, broken};
-use crate::action::{self, Bounds, View};
-use crate::execution::{Choice, Detail, Execution, Statistics};
-use crate::executor::{ExecutorError, RunOptions, agent_rng};
-use crate::manner::Manner;
+use crate::action::{Seen, View};
+use crate::execution::{Detail, Execution, Statistics};
+use crate::executor::{ExecutorError, RunOptions};
+use crate::explorer::{self, Explorer};
 use crate::nemesis::Nemesis;
 use crate::observe::Observer;
 use crate::reproducer::sources::Sources;
-use crate::schedule::{Schedule, Step, Trigger};
+use crate::schedule::Schedule;
+use crate::state::Situation;
 use crate::tally::Tally;
 use crate::target::OracleSpec;
 use crate::workload::{Action, Command, Workload};
-use agents::{ActionId, Agent, AnyAgent, StateId};
+use agents::StateId;
 use interceptor::event::{EventKind, Exit, LogLine};
-use interceptor::rng::{Rng, split};
 use interceptor::sandbox::{Pause, Sandbox};
+use interceptor::summary::Dictionary;
 use interceptor::time::{Instant, Span};
 use oracle::checker::sanitizer::Line;
 use oracle::{Call, Entry, Observations, Phase, Quiet, Verdict};
-use rand::RngExt;
 use std::collections::VecDeque;
 
 /// How often the agent is asked and windows are summarised.
@@ -47,21 +47,6 @@ enum Stage {
     /// What final reads missed is asked for once more, after a change and a rest: it is late, or lost.
     SecondLook,
     Over,
-}
-
-/// The agent of this run: a clone, for it learns nothing meanwhile.
-struct Explorer {
-    agent: AnyAgent,
-    rng: Rng,
-    /// Draws victims and figures.
-    details: Rng,
-    bounds: Bounds,
-    manner: Manner,
-    from: Instant,
-    /// Windows in which it could have been asked.
-    windows: u32,
-    /// The last choice, as long as nobody knows where it leads.
-    open: Option<(StateId, Vec<ActionId>, ActionId)>,
 }
 
 /// A run under way.
@@ -85,8 +70,9 @@ pub(super) struct Session {
     workload: Workload,
     observer: Observer,
     explorer: Option<Explorer>,
-    episode: Vec<Choice>,
     history: Vec<Entry>,
+    /// Operations that wait for an answer.
+    waiting: usize,
     assertions: Vec<oracle::assertion::Failed>,
     /// How many events were taken in.
     taken: usize,
@@ -105,7 +91,7 @@ impl Session {
     ///
     /// # Errors
     /// When the sandbox fails or the cluster does not become ready.
-    pub fn begin(runner: &Runner, input: &Schedule, options: RunOptions) -> Result<Self, ExecutorError> {
+    pub fn begin(runner: &mut Runner, input: &Schedule, options: RunOptions) -> Result<Self, ExecutorError> {
         let config = runner.config(input, options);
         let nodes = config.nodes.len();
         let hosts = nodes + config.clients;
@@ -118,18 +104,12 @@ impl Session {
         let manifest = &runner.manifest;
         let probe = usize::from(input.workload.clients);
         pass_gate(&mut sandbox, &manifest.questions(), nodes, probe, runner.was_ready)?;
-        let mut observer = Observer::new(nodes, hosts);
+        let dictionary = std::mem::take(&mut runner.dictionary);
+        let mut observer = Observer::new(nodes, hosts, dictionary);
         let taken = sandbox.events().len();
         sandbox.events().iter().for_each(|event| observer.take(event, sandbox.logs()));
         let ready = sandbox.now();
-        let explorer = input.agent_from_ms.zip(runner.agent.clone()).map(|(from_ms, mut agent)| {
-            let mut rng = agent_rng(input.seed);
-            agent.begin(&mut rng);
-            let (details, from) = (split(input.seed, "details"), ready + Span::from_millis(from_ms));
-            let manner = Manner::draw(&runner.bounds.kinds, &mut split(input.seed, "manner"));
-            let bounds = Bounds { kinds: manner.kinds.clone(), ..runner.bounds };
-            Explorer { agent, rng, details, bounds, manner, from, windows: 0, open: None }
-        });
+        let explorer = Explorer::of(input, runner.agent.clone(), &runner.bounds);
         Ok(Self {
             root: runner.root.clone(),
             input: input.clone(),
@@ -145,8 +125,8 @@ impl Session {
             workload: Workload::new(&input.workload, &runner.offer, nodes, input.seed, ready.0),
             observer,
             explorer,
-            episode: Vec::new(),
             history: Vec::new(),
+            waiting: 0,
             assertions: Vec::new(),
             taken,
             ready,
@@ -159,11 +139,11 @@ impl Session {
         })
     }
 
-    /// Runs to the end and judges.
+    /// Runs to the end and judges; also what features mean, of this run and of earlier ones.
     ///
     /// # Errors
     /// When the sandbox fails.
-    pub fn finish(mut self) -> Result<Execution, ExecutorError> {
+    pub fn finish(mut self) -> Result<(Execution, Dictionary), ExecutorError> {
         // The first window ends as the run begins: what led to readiness is the state of the first choice.
         if self.sandbox.stopped().is_none() {
             self.do_what_is_due()?;
@@ -178,7 +158,8 @@ impl Session {
             self.do_what_is_due()?;
         }
         self.take_events()?;
-        self.end_window();
+        let state = self.end_window();
+        self.close(state);
         Ok(self.conclude())
     }
 
@@ -203,6 +184,9 @@ impl Session {
         while let Some(event) = self.sandbox.events().get(self.taken).cloned() {
             self.taken += 1;
             self.observer.take(&event, self.sandbox.logs());
+            if let Some(explorer) = &mut self.explorer {
+                explorer.take(&event);
+            }
             if let EventKind::Exit(Exit::Status(_) | Exit::Signal(_)) = event.kind {
                 self.supervisor.on_exit(usize::from(event.host.0), event.at);
             }
@@ -270,6 +254,10 @@ impl Session {
     ) {
         let label = format!("{}:{}", phase.name(), call.function().name());
         self.sandbox.note(self.sandbox.client(client), EventKind::Client { label });
+        match phase {
+            Phase::Invoke => self.waiting += 1,
+            _ => self.waiting = self.waiting.saturating_sub(1),
+        }
         let (index, at_ns) = (self.history.len() as u64, self.sandbox.now().0);
         let number = |position: usize| u32::try_from(position + 1).ok();
         let (client, node) = (number(client), node.and_then(number));
@@ -304,7 +292,8 @@ impl Session {
 
     /// Faults are over.
     fn heal(&mut self) -> Result<(), ExecutorError> {
-        self.end_window();
+        let state = self.end_window();
+        self.close(state);
         self.stage = Stage::Probing;
         self.nemesis.heal(&mut self.sandbox).map_err(broken)?;
         self.supervisor.pardon();
@@ -360,56 +349,61 @@ impl Session {
         self.workload.finish(now.0);
     }
 
-    /// Ends the window; the state it leads to is where the last choice led.
+    /// Ends the window; the state it leads to.
     fn end_window(&mut self) -> StateId {
-        let state = self.observer.window(self.window_end > self.ready);
-        let choice = self.explorer.as_mut().and_then(|explorer| explorer.open.take());
-        self.episode.extend(choice.map(|(from, legal, action)| Choice {
-            state: from,
-            legal,
-            action,
-            next: state,
-        }));
-        state
+        let end_ms = self.window_end.since(self.ready).as_millis();
+        let view = self.view();
+        let (summary, happened, reign) =
+            self.observer.window((self.window_end > self.ready).then_some(end_ms));
+        if let Some(explorer) = &mut self.explorer {
+            explorer.saw(&summary.features);
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a share")]
+        let over = end_ms as f64 / self.input.horizon_ms as f64;
+        let waiting = self.waiting;
+        Situation { standing: summary.standing, view: &view, happened, reign, waiting, over }.state()
     }
 
     /// Lets the agent choose, if it is its turn; what it chose strikes before the next window.
     fn explore(&mut self, state: StateId) {
-        let now = self.sandbox.now();
-        let Some(explorer) = self.explorer.as_mut().filter(|explorer| explorer.from <= self.window_end)
-        else {
-            return;
-        };
-        if self.window_end >= self.horizon || self.stage != Stage::Faults {
+        if self.explorer.is_none() || self.window_end >= self.horizon || self.stage != Stage::Faults {
             return;
         }
-        debug_assert!(now >= self.window_end, "a window has passed when it ends");
-        explorer.windows += 1;
-        if (explorer.windows - 1) % explorer.manner.pace != 0 {
-            return;
+        debug_assert!(self.sandbox.now() >= self.window_end, "a window has passed when it ends");
+        let begin_ms = self.window_end.since(self.ready).as_millis();
+        let window = explorer::Window { state, begin_ms, length_ms: WINDOW.as_millis() };
+        let (view, so_far) = (self.view(), self.so_far());
+        let Some(explorer) = &mut self.explorer else { return };
+        for step in explorer.choose(window, view, &so_far) {
+            self.nemesis.arm(step, explorer.seen());
         }
-        let view = View {
+    }
+
+    /// Nothing is chosen any more: what the last choice led to is known.
+    fn close(&mut self, state: StateId) {
+        let now_ms = self.sandbox.now().since(self.ready).as_millis().min(self.input.horizon_ms);
+        let (view, so_far) = (self.view(), self.so_far());
+        if let Some(explorer) = &mut self.explorer {
+            explorer.close(state, view, &so_far, now_ms);
+        }
+    }
+
+    /// What is known of the cluster now.
+    fn view(&self) -> View {
+        View {
             roles: self.observer.roles(),
             up: (0..usize::from(self.input.nodes)).map(|node| self.sandbox.is_up(node)).collect(),
             active: self.nemesis.active().cloned().collect(),
-        };
-        let begin_ms = self.window_end.since(self.ready).as_millis();
-        let last_ms = (begin_ms + WINDOW.as_millis()).min(self.input.horizon_ms).saturating_sub(1);
-        let at_ms = match explorer.manner.is_spread {
-            true => explorer.details.random_range(begin_ms..=last_ms.max(begin_ms)),
-            false => begin_ms,
-        };
-        let so_far = Schedule { steps: self.nemesis.steps(), ..self.input.clone() };
-        let legal = action::legal(&view, &explorer.bounds, &so_far, at_ms);
-        let Some(chosen) = explorer.agent.choose(state, &legal, &mut explorer.rng) else { return };
-        for (after_ms, fault) in action::resolve(chosen, &view, &mut explorer.details) {
-            let at_ms = (at_ms + after_ms).min(self.input.horizon_ms.saturating_sub(1)).max(at_ms);
-            self.nemesis.arm(Step { when: Trigger::At { at_ms }, fault });
+            seen: Seen::default(),
         }
-        explorer.open = Some((state, legal, chosen));
     }
 
-    fn conclude(self) -> Execution {
+    /// The schedule with all steps that are armed.
+    fn so_far(&self) -> Schedule {
+        Schedule { steps: self.nemesis.steps(), ..self.input.clone() }
+    }
+
+    fn conclude(self) -> (Execution, Dictionary) {
         let now = self.sandbox.now();
         let operations = self.history.iter().filter(|entry| entry.phase == Phase::Invoke).count() as u64;
         let stopped = self.sandbox.stopped().map(str::to_owned);
@@ -446,13 +440,21 @@ impl Session {
                 sources: Sources::of(self.sandbox.sources(), &self.root),
             })
         });
-        Execution {
-            schedule: Schedule { agent_from_ms: None, steps: self.nemesis.steps(), ..self.input },
+        let (turn, episode) = self.explorer.map(Explorer::into_episode).unwrap_or_default();
+        let execution = Execution {
+            schedule: Schedule {
+                agent_from_ms: None,
+                agent_salt: 0,
+                steps: self.nemesis.steps(),
+                ..self.input
+            },
             clock: self.sandbox.clock(),
             hash: self.sandbox.log().hash(),
             verdict,
             features: self.observer.features(),
-            episode: self.episode,
+            words: Vec::new(),
+            turn,
+            episode,
             landings: self.nemesis.landings(&self.sandbox),
             statistics: Statistics {
                 virtual_ns: now.0,
@@ -467,7 +469,8 @@ impl Session {
                 leaks: self.sandbox.leaks().into_iter().collect(),
             },
             detail,
-        }
+        };
+        (execution, self.observer.into_dictionary())
     }
 }
 

@@ -77,6 +77,10 @@ impl Schedule {
         if let Err(why) = self.workload.check() {
             return refuse("workload", why);
         }
+        if i64::try_from(self.agent_salt).is_err() {
+            let why = format!("{} does not fit in 63 bits, which is all that TOML writes", self.agent_salt);
+            return refuse("agent_salt", why);
+        }
         if self.agent_from_ms.is_some_and(|from| from > self.horizon_ms) {
             return refuse("agent_from_ms", format!("it lies beyond horizon_ms = {}", self.horizon_ms));
         }

@@ -26,6 +26,7 @@ fn schedule(steps: Vec<Step>) -> Schedule {
         horizon_ms: 20_000,
         workload: Workload::default(),
         agent_from_ms: Some(0),
+        agent_salt: 0,
         steps,
     }
 }

@@ -281,6 +281,7 @@ impl Manifest {
                 return Err(format!("[[port]] {} is listed twice", port.port));
             }
         }
+        self.role_lines()?;
         let mut names = BTreeSet::from(["none"]);
         for bug in &self.bugs {
             if bug.name.is_empty() || bug.name.contains(',') || !names.insert(&bug.name) {

@@ -46,6 +46,8 @@ class Store:
                 threading.Timer(RESTART_S, lambda: os._exit(0)).start()
             if flaw == "crash":
                 threading.Timer(RESTART_S, self.crash).start()
+        if flaw == "leads":
+            threading.Timer(RESTART_S, lambda: print("info: became leader at term 4", flush=True)).start()
         self.file = open(self.log, "a")
 
     def crash(self):

@@ -229,7 +229,8 @@ impl Sandbox {
     }
 
     fn line(&mut self, line: LogLine) {
-        if let Some(report) = Report::parse(line.text.as_bytes()) {
+        let told = || self.config.roles.iter().find_map(|role| role.read(&line.text));
+        if let Some(report) = Report::parse(line.text.as_bytes()).or_else(told) {
             self.note(line.host, EventKind::Report(report));
         }
         self.logs.push(line);

@@ -50,6 +50,7 @@ use crate::dissector::{Dissector, DissectorError};
 use crate::event::{Event, EventKind, HostId, LogLine};
 use crate::net::{Net, SocketId};
 use crate::rng::{Rng, split};
+use crate::role_line::RoleLine;
 use crate::room::Room;
 use crate::scans::Scans;
 use crate::time::{Instant, Span};
@@ -206,6 +207,8 @@ pub struct Config {
     pub client_programs: Vec<NodeConfig>,
     /// Dissector of the messages to a port, by the manifest's notation; other ports are taken by shape.
     pub dissectors: Vec<(u16, String)>,
+    /// Lines of nodes that tell their roles; they are reports.
+    pub roles: Vec<RoleLine>,
     /// Bytes that the nodes' drives write whole or not at all when power fails.
     pub atomic_write: u64,
     /// Bounds.

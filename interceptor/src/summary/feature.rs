@@ -1,8 +1,8 @@
 //! Features as numbers, and the dictionary that turns them back into words.
 //!
 //! A feature's number is the FNV-1a hash (64 bits, Fowler, Noll and Vo) of each of its texts, mixed with the
-//! finaliser of SplitMix64 (Steele, Lea and Flood, 2014). The numbers are kept in corpora: changing how they
-//! are made makes all saved coverage worthless.
+//! finaliser of SplitMix64 (Steele, Lea and Flood, 2014); its last three bits are its class. The numbers are kept in
+//! corpora: changing how they are made makes all saved coverage worthless.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,8 +28,6 @@ pub(super) enum Tag {
     Cluster = 6,
     /// A fault is active.
     Fault = 7,
-    /// The agent's state.
-    State = 8,
 }
 
 /// The hash of a text.
@@ -40,7 +38,25 @@ pub(super) fn hash(text: &str) -> u64 {
 
 /// The number of the feature that says `tag` about the texts with these hashes.
 pub(super) fn number(tag: Tag, a: u64, b: u64) -> u64 {
-    mix(mix(mix(tag as u64).wrapping_add(a)).wrapping_add(b))
+    let mixed = mix(mix(mix(tag as u64).wrapping_add(a)).wrapping_add(b));
+    mixed & !CLASS | tag as u64 & CLASS
+}
+
+/// The bits of a number that tell its class.
+const CLASS: u64 = 7;
+
+/// The class of what came before what on one node.
+pub const ORDERS: usize = Tag::Before as usize;
+/// The class of what happened concurrently on two nodes.
+pub const CONCURRENT: usize = Tag::Concurrent as usize;
+
+/// How many classes of features there are.
+pub const CLASSES: usize = 8;
+
+/// The class of a feature, below [`CLASSES`]: what sort of thing it says, whatever about.
+#[must_use]
+pub fn class_of(feature: u64) -> usize {
+    usize::try_from(feature & CLASS).unwrap_or_default()
 }
 
 fn mix(value: u64) -> u64 {
@@ -85,7 +101,7 @@ impl Dictionary {
         self.entries.is_empty()
     }
 
-    /// What a feature, or a state, means.
+    /// What a feature means.
     #[must_use]
     pub fn explain(&self, feature: u64) -> Option<String> {
         let (tag, a, b) = self.entries.get(&feature)?;
@@ -98,7 +114,6 @@ impl Dictionary {
             Tag::Colour => format!("a node: {a}"),
             Tag::Cluster => format!("the cluster: {a}"),
             Tag::Fault => format!("under fault: {a}"),
-            Tag::State => format!("state: {a}"),
         })
     }
 
@@ -138,10 +153,11 @@ impl Dictionary {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dictionary, Tag, hash, number};
+    use super::{Dictionary, Tag, class_of, hash, number};
 
     #[test]
     fn numbers_are_those_of_saved_coverage() {
+        assert_eq!(class_of(number(Tag::Cluster, 1, 2)), Tag::Cluster as usize);
         assert_eq!(hash(""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(hash("foobar"), 0x8594_4171_f739_67e8);
         assert_eq!(number(Tag::Before, hash("a"), hash("b")), FIXED);
@@ -150,7 +166,7 @@ mod tests {
     }
 
     /// Made once by this code; see the head of the file.
-    const FIXED: u64 = 0x15ab_ccda_4f8b_9bcf;
+    const FIXED: u64 = 0x15ab_ccda_4f8b_9bca;
 
     #[test]
     fn a_dictionary_is_bounded_and_can_be_merged() {

@@ -2,6 +2,8 @@
 //! cluster.
 
 use crate::event::{Event, EventKind, HostId, Report};
+use crate::role_line;
+use serde::{Deserialize, Serialize};
 
 /// Roles that are told apart in a run; the nodes of further ones are `other`.
 const ROLES_MAX: usize = 24;
@@ -21,8 +23,21 @@ const TERM: [&str; 4] = ["term", "epoch", "view", "ballot"];
 const COMMIT: [&str; 3] = ["commit", "commit_index", "committed"];
 const LOG: [&str; 5] = ["last", "last_index", "log_len", "log", "length"];
 
-/// Commits behind the foremost node that make a node lag in the agent's eyes.
-const FAR_BEHIND: u64 = 10;
+/// Roles of nodes that decide.
+pub const LEADS: [&str; 3] = ["leader", "primary", "master"];
+
+/// How the nodes of a cluster stand to each other, as far as they say so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Nodes that run and lead.
+    pub leaders: usize,
+    /// Nodes that are down.
+    pub down: usize,
+    /// How far the last of those that run is behind the foremost, in terms.
+    pub term_lag: Option<u64>,
+    /// The same in commits.
+    pub commit_lag: Option<u64>,
+}
 
 /// The nodes as of some event.
 pub(super) struct Cluster {
@@ -50,10 +65,6 @@ impl Cluster {
         self.nodes.fill(Node::default());
     }
 
-    pub(super) fn nodes(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// The role of a host by number and name: that of its latest state report, or `node`, or `client`.
     pub(super) fn role(&self, host: HostId) -> (usize, &str) {
         let role = self.nodes.get(usize::from(host.0)).map_or(CLIENT, |node| node.role);
@@ -69,7 +80,7 @@ impl Cluster {
         match &event.kind {
             EventKind::Start => self.nodes[host] = Node::default(),
             EventKind::Exit(_) => self.nodes[host] = Node { down: true, ..Node::default() },
-            EventKind::Report(report) if report.kind == STATE => {
+            EventKind::Report(report) if report.kind == STATE || report.kind == role_line::KIND => {
                 let role = report.text("role").map_or(self.nodes[host].role, |role| self.role_number(role));
                 let old = self.nodes[host];
                 self.nodes[host] = Node {
@@ -120,16 +131,18 @@ impl Cluster {
         })
     }
 
-    /// The same for the agent: role, how far behind in term (0, 1, 2+), and whether ten commits or more
-    /// behind.
-    pub(super) fn coarse(&self) -> Vec<String> {
+    /// How the nodes stand, for the agent.
+    pub(super) fn standing(&self) -> Standing {
         let front = self.front();
-        self.paint(|node, role| {
-            let term = lag(node.term, front.term)
-                .map_or("", |lag| class(lag, &["", " term -1", " term -2+"], &[0, 1]));
-            let far = lag(node.commit, front.commit).is_some_and(|lag| lag >= FAR_BEHIND);
-            format!("{role}{term}{}", if far { " behind" } else { "" })
-        })
+        let up = || self.nodes.iter().filter(|node| !node.down);
+        let widest = |of: fn(&Node) -> Option<u64>, front| up().filter_map(|node| lag(of(node), front)).max();
+        let leaders = up().filter(|node| LEADS.contains(&self.roles[node.role].as_str()));
+        Standing {
+            leaders: leaders.count(),
+            down: self.nodes.iter().filter(|node| node.down).count(),
+            term_lag: widest(|node| node.term, front.term),
+            commit_lag: widest(|node| node.commit, front.commit),
+        }
     }
 
     fn paint(&self, colour: impl Fn(&Node, &str) -> String) -> Vec<String> {

@@ -152,7 +152,8 @@ impl Pattern {
 }
 
 /// `key` is `beginning`, or goes on after it with a colon.
-fn continues(key: &str, beginning: &str) -> bool {
+#[must_use]
+pub fn continues(key: &str, beginning: &str) -> bool {
     key.strip_prefix(beginning).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 

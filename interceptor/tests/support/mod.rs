@@ -69,6 +69,7 @@ pub fn cluster(guests: &[Guest<'_>], seed: u64, limits: Limits) -> Config {
         clients: 0,
         client_programs: vec![],
         dissectors: vec![],
+        roles: Vec::new(),
         atomic_write: 1,
         limits,
         keep_log: true,

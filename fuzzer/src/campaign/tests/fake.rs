@@ -1,10 +1,10 @@
 //! A target that is a function: five nodes of nothing, and a bug that needs two faults in order.
 
-use crate::execution::{Choice, Detail, Execution, Landing, Statistics};
-use crate::executor::{Executor, ExecutorError, Learned, RunOptions, agent_rng};
+use crate::execution::{Choice, Detail, Execution, Landing, Sighting, Statistics};
+use crate::executor::{Executor, ExecutorError, Learned, RunOptions, stream};
 use crate::fault::{Direction, Fault, Kind, Node};
 use crate::schedule::{Schedule, Step, Trigger};
-use agents::{ActionId, ActionInfo, ActionSpace, Agent, AnyAgent, StateId};
+use agents::{ActionId, ActionInfo, ActionSpace, Agent, AnyAgent, StateId, Turn};
 use interceptor::event::{Event, EventKind, HostId, MessageId};
 use interceptor::sandbox::Clock;
 use interceptor::time::Instant;
@@ -126,20 +126,23 @@ impl Executor for Fake {
             return Err(ExecutorError::Interrupted);
         }
         let mut executed = input.clone();
-        let mut episode = Vec::new();
+        let (mut turn, mut episode) = (Turn::default(), Vec::new());
         if let Some(from) = executed.agent_from_ms.take() {
             let mut agent = self.agent.clone();
-            let mut rng = agent_rng(input.seed);
+            let mut rng = stream(input.seed, input.agent_salt, "agent");
+            executed.agent_salt = 0;
             let legal: Vec<ActionId> = actions().ids().collect();
-            agent.begin(&mut rng);
+            turn = agent.begin(&mut rng);
             let mut at_ms = from;
             while at_ms < executed.horizon_ms {
                 let state = StateId(u64::from(think(&executed).0));
                 let action = agent.choose(state, &legal, &mut rng).unwrap();
                 let step = fault_of(action).map(|fault| Step { when: Trigger::At { at_ms }, fault });
                 executed.steps.extend(step);
-                let next = StateId(u64::from(think(&executed).0));
-                episode.push(Choice { state, legal: legal.clone(), action, next });
+                let (next, _, features) = think(&executed);
+                let next = StateId(u64::from(next));
+                let legal_next = legal.clone();
+                episode.push(Choice { state, legal: legal.clone(), action, next, legal_next, features });
                 at_ms += WINDOW_MS;
             }
         }
@@ -181,7 +184,9 @@ impl Executor for Fake {
             clock: Clock::Virtual,
             hash: format!("{:016x}", hash(&[&executed, &noise])),
             verdict,
-            features,
+            features: features.into_iter().map(|feature| Sighting { feature, at_ms: WINDOW_MS }).collect(),
+            words: vec![],
+            turn,
             episode,
             landings: landings.collect(),
             statistics: Statistics { virtual_ns: executed.horizon_ms * 1_000_000, ..Statistics::default() },

@@ -27,6 +27,8 @@ pub fn check(reports: &[Report]) -> Judgement {
                 judge.role(by, *role, *term, *last);
                 judge.commits(by, *term, *commit, *last);
             }
+            Kind::Role { role: Role::Leader, term } => judge.reign(by, *term),
+            Kind::Role { .. } => {}
             Kind::Append { index, term, digest } => {
                 judge.append(by, *index, Identity { term: *term, digest: digest.clone() });
             }
@@ -74,6 +76,8 @@ struct Judge {
     applied: BTreeMap<u64, (Identity, Witness)>,
     snapshots: BTreeMap<u64, (Identity, Witness)>,
     leaders: BTreeMap<u64, Leader>,
+    /// By term, who said to lead it and reports nothing else.
+    reigns: BTreeMap<u64, Witness>,
 }
 
 impl Judge {
@@ -86,6 +90,7 @@ impl Judge {
             applied: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             leaders: BTreeMap::new(),
+            reigns: BTreeMap::new(),
         }
     }
 
@@ -173,15 +178,8 @@ impl Judge {
             return;
         }
         let leader = Leader { by, log: node.clone(), last };
-        if let Some(other) = self.leaders.get(&term) {
-            if other.by.node != by.node {
-                let summary = format!("n{} and n{} both led term {term}", other.by.node, by.node);
-                let lines = vec![
-                    format!("{}  is leader of term {term}", other.by),
-                    format!("{by}  is leader of term {term}"),
-                ];
-                self.violation("election-safety", by.at_ns, summary, lines);
-            }
+        if let Some(other) = self.leaders.get(&term).map(|leader| leader.by) {
+            self.elected_once(other, by, term);
             return;
         }
         let missing =
@@ -190,6 +188,23 @@ impl Judge {
             self.violation("leader-completeness", by.at_ns, summary, lines);
         }
         self.leaders.insert(term, leader);
+    }
+
+    /// A node says that it leads this term, and nothing of its log.
+    fn reign(&mut self, by: Witness, term: u64) {
+        let first = *self.reigns.entry(term).or_insert(by);
+        self.elected_once(first, by, term);
+    }
+
+    /// Of two that say to lead a term both must be the same node.
+    fn elected_once(&mut self, first: Witness, by: Witness, term: u64) {
+        if first.node == by.node {
+            return;
+        }
+        let summary = format!("n{} and n{} both led term {term}", first.node, by.node);
+        let lines =
+            vec![format!("{first}  is leader of term {term}"), format!("{by}  is leader of term {term}")];
+        self.violation("election-safety", by.at_ns, summary, lines);
     }
 
     /// Takes note of what the node holds to be committed.

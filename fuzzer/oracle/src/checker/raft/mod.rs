@@ -58,6 +58,13 @@ pub enum Kind {
         /// The last index it applied.
         applied: u64,
     },
+    /// What a program says of itself that reports nothing else: its role in this term.
+    Role {
+        /// Its role.
+        role: Role,
+        /// Its term.
+        term: u64,
+    },
     /// An entry is in its log.
     Append {
         /// The entry's index.
@@ -118,6 +125,12 @@ impl Kind {
             text => text.parse::<u32>().ok(),
         };
         let digest = || get("digest").map(str::to_string);
+        let role = || match get("role")? {
+            "follower" => Some(Role::Follower),
+            "candidate" | "pre-candidate" | "pre_candidate" => Some(Role::Candidate),
+            "leader" => Some(Role::Leader),
+            _ => None,
+        };
         Some(match kind {
             "start" => Self::Start {
                 term: number("term")?,
@@ -125,13 +138,9 @@ impl Kind {
                 last: number("last")?,
                 snapshot: number("snapshot")?,
             },
+            "role" => Self::Role { role: role()?, term: number("term")? },
             "state" => Self::State {
-                role: match get("role")? {
-                    "follower" => Role::Follower,
-                    "candidate" | "pre-candidate" | "pre_candidate" => Role::Candidate,
-                    "leader" => Role::Leader,
-                    _ => return None,
-                },
+                role: role()?,
                 term: number("term")?,
                 vote: vote()?,
                 commit: number("commit")?,

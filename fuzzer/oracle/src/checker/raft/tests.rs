@@ -49,6 +49,17 @@ fn told(violation: &Violation) -> String {
     format!("{}\n{}\n{}", violation.signature, violation.summary, violation.evidence.lines.join("\n"))
 }
 
+#[test]
+fn of_programs_that_tell_their_role_and_no_more_two_must_not_lead_one_term() {
+    let lead = |script: Script, node, term| script.say(node, Kind::Role { role: Role::Leader, term });
+    let follow = |script: Script, node, term| script.say(node, Kind::Role { role: Role::Follower, term });
+    let right = lead(follow(lead(lead(script(), 1, 1), 1, 1), 2, 1), 2, 2);
+    assert_eq!(right.signatures(), Vec::<String>::new());
+    let wrong = lead(right, 3, 2);
+    assert_eq!(wrong.signatures(), ["raft/election-safety"]);
+    assert!(told(&wrong.violations()[0]).contains("n2 and n3 both led term 2"));
+}
+
 /// n1 leads term 1 and commits two entries on n1 and n2; n3 has none of them.
 fn committed() -> Script {
     script()
