@@ -77,6 +77,25 @@ mod tests {
             never: vec!["candidate fsync:failed".into(), "candidate exit:error".into()],
             curve: vec![(1, 20), (2, 31)],
         };
-        insta::assert_snapshot!(text(&chronicle, 1));
+        insta::assert_snapshot!(text(&chronicle, 1), @"
+        500 executions
+
+                                 seen  seen once in all, at least next run shows a new one
+        events                     40          8               47                   1.6%
+
+        features by execution: 20 by 1 31 by 2
+
+        rarest:
+             1x  leader fsync:failed
+          and 1 more
+
+        most often:
+           499x  leader send:append
+          and 1 more
+
+        never seen, though the event was in another role:
+          candidate fsync:failed
+          and 1 more
+        ");
     }
 }
