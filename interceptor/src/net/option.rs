@@ -177,6 +177,9 @@ impl Net {
             }
             _ => {}
         }
+        if !socket.has_level(level) && socket.family() == Family::Unix {
+            return Err(Errno::EOPNOTSUPP);
+        }
         let (_, truth) =
             default_of((level, name)).filter(|_| socket.has_level(level)).ok_or(Errno::ENOPROTOOPT)?;
         let mut number = match value {
@@ -266,8 +269,10 @@ impl Net {
                 return self.sockets.tcp(id).map(|tcp| self.tcp_info(tcp)).ok_or(Errno::ENOPROTOOPT);
             }
             _ => {
-                let known = socket.has_level(level) && default_of((level, name)).is_some();
-                if !known {
+                if !socket.has_level(level) {
+                    return Err(Errno::EOPNOTSUPP);
+                }
+                if default_of((level, name)).is_none() {
                     return Err(Errno::ENOPROTOOPT);
                 }
                 socket.options.integer(level, name)

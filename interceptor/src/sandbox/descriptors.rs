@@ -65,8 +65,7 @@ impl Sandbox {
             }
             Kind::PipeWrite(pipe) => {
                 let pipe = &self.files.pipes[pipe];
-                when(Pipe::CAPACITY - pipe.bytes.len() >= Pipe::ATOMIC, OUT)
-                    | when(pipe.reader.is_none(), ERR)
+                when(pipe.capacity - pipe.bytes.len() >= Pipe::ATOMIC, OUT) | when(pipe.reader.is_none(), ERR)
             }
             Kind::Timer(timer) => when(timer.expirations > 0, IN),
             Kind::Signals(mask) => when(self.is_signal_queued(id, *mask), IN),

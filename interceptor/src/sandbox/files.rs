@@ -106,8 +106,9 @@ pub struct TimerDescriptor {
 }
 
 /// A pipe.
-#[derive(Default)]
 pub struct Pipe {
+    /// How many it holds (`F_SETPIPE_SZ`, fcntl(2)).
+    pub capacity: usize,
     /// Bytes in it.
     pub bytes: VecDeque<u8>,
     /// The read end, while open.
@@ -117,8 +118,10 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// Capacity in bytes (pipe(7)).
-    pub const CAPACITY: usize = 65_536;
+    /// Capacity in bytes of a new one (pipe(7)).
+    const CAPACITY: usize = 65_536;
+    /// The least that it can be, which is the unit, and the most.
+    pub const CAPACITIES: std::ops::RangeInclusive<usize> = 4_096..=1 << 20;
     /// Writes up to this size are atomic (`PIPE_BUF`).
     pub const ATOMIC: usize = 4_096;
 }
@@ -217,7 +220,8 @@ impl Files {
     /// A number of its own for a pipe.
     pub fn add_pipe(&mut self) -> PipeId {
         let id = PipeId(self.number());
-        self.pipes.insert(id, Pipe::default());
+        let pipe = Pipe { capacity: Pipe::CAPACITY, bytes: VecDeque::new(), reader: None, writer: None };
+        self.pipes.insert(id, pipe);
         id
     }
 

@@ -4,7 +4,7 @@
 use super::Sandbox;
 use super::files::Kind;
 use super::guest::Trouble;
-use super::task::{Process, ProcessId, ThreadId};
+use super::task::{Process, ProcessId, State, ThreadId};
 use nix::errno::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -247,8 +247,8 @@ impl Sandbox {
         let kernel = |name: &str| std::fs::read(format!("/proc/{tid}/{name}"));
         Ok(match name {
             "maps" => self.maps_of(of.node, &String::from_utf8_lossy(&kernel(name)?)).into_bytes(),
-            "stat" => self.stat_of(of, &kernel("comm").unwrap_or_default()).into_bytes(),
-            "status" => self.status_of(of, &kernel("comm").unwrap_or_default()).into_bytes(),
+            "stat" => self.stat_of(of, path, &kernel("comm").unwrap_or_default()).into_bytes(),
+            "status" => self.status_of(of, path, &kernel("comm").unwrap_or_default()).into_bytes(),
             "fdinfo" => b"pos:\t0\nflags:\t02\nmnt_id:\t1\n".to_vec(),
             "clear_refs" => Vec::new(),
             OOM_SCORE => format!("{}\n", of.oom_score).into_bytes(),
@@ -326,20 +326,27 @@ impl Sandbox {
         told
     }
 
-    fn state_of(&self, of: &Process) -> char {
-        match (of.ended, of.stopped) {
-            (Some(_), _) => 'Z',
-            (None, true) => 'T',
-            (None, false) => 'S',
+    /// What the thread that a file is about does, or the first one of its process (proc_pid_stat(5)).
+    fn state_of(&self, of: &Process, path: &Path) -> char {
+        let threads = || of.threads.iter().map(|&id| self.thread(id));
+        let directory = path.parent().filter(|path| matches!(At::of(path), Some(At::Task(_))));
+        let vtid: Option<i32> = directory.and_then(|path| path.file_name()?.to_str()?.parse().ok());
+        let named = vtid.and_then(|vtid| threads().find(|thread| thread.vtid == vtid));
+        match (of.ended, of.stopped, named.or_else(|| threads().next()).map(|thread| &thread.state)) {
+            (Some(_), ..) => 'Z',
+            (None, true, _) => 'T',
+            (None, false, Some(State::Parked(_))) => 'S',
+            (None, false, Some(State::Suspended)) => 'D',
+            (None, false, _) => 'R',
         }
     }
 
-    fn stat_of(&self, of: &Process, comm: &[u8]) -> String {
+    fn stat_of(&self, of: &Process, path: &Path, comm: &[u8]) -> String {
         let comm = String::from_utf8_lossy(comm);
         let (vpid, group, session) = (of.vpid, of.group, of.session);
         let parent = self.parent_of(of);
         let threads = of.threads.len().max(1);
-        let state = if of.ended.is_none() && !of.stopped { 'R' } else { self.state_of(of) };
+        let state = self.state_of(of, path);
         format!(
             "{vpid} ({}) {state} {parent} {group} {session} 0 -1 4194304 100 0 0 0 10 10 0 0 20 0 {threads} 0 100 10000000 1000 \
              18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
@@ -347,12 +354,14 @@ impl Sandbox {
         )
     }
 
-    fn status_of(&self, of: &Process, comm: &[u8]) -> String {
+    fn status_of(&self, of: &Process, path: &Path, comm: &[u8]) -> String {
         let comm = String::from_utf8_lossy(comm);
         let (vpid, parent, threads) = (of.vpid, self.parent_of(of), of.threads.len().max(1));
-        let state = match self.state_of(of) {
+        let state = match self.state_of(of, path) {
             'Z' => "Z (zombie)",
             'T' => "T (stopped)",
+            'S' => "S (sleeping)",
+            'D' => "D (disk sleep)",
             _ => "R (running)",
         };
         format!(

@@ -199,6 +199,13 @@ impl Sandbox {
                 self.note_refusal(id, call, errno);
                 let failed = -i64::from(errno as i32);
                 if self.threads.get(&id).is_some_and(|thread| thread.after_call) {
+                    // Another call ran in its place, or its results found no room: what the guest is told is this.
+                    let tid = self.thread(id).tid;
+                    let told = tid.registers().and_then(|mut registers| {
+                        registers.set_result(failed);
+                        tid.set_registers(&registers)
+                    });
+                    self.unless_dying(id, told)?;
                     Outcome::Ran(failed)
                 } else {
                     Outcome::Return(failed)

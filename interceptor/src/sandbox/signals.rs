@@ -281,6 +281,12 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Whether a call waits for this very signal: it takes it, blocked or not, and no handler does (sigtimedwait(2)).
+    fn awaits_signal(&self, id: ThreadId, call: &Call, signal: i32) -> bool {
+        call.number == libc::SYS_rt_sigtimedwait
+            && self.thread(id).tid.read_u64(call.args[0]).is_ok_and(|set| set & bit(signal) != 0)
+    }
+
     /// A signal reaches a thread: if its call waits, the call ends with EINTR, or is made again after the
     /// handler if the handler asked for that and the call can be (signal(7)).
     fn interrupt(&mut self, id: ThreadId, signal: i32) -> Result<(), Error> {
@@ -289,6 +295,9 @@ impl Sandbox {
         }
         let waiting = matches!(self.thread(id).state, State::Parked(_) | State::Retry);
         let Some(call) = self.thread(id).call.filter(|_| waiting) else { return Ok(()) };
+        if self.awaits_signal(id, &call, signal) {
+            return Ok(());
+        }
         let flags = self.process_of(id).actions.get(&signal).map_or(0, |a| a.flags);
         self.store_rest_of_sleep(id, &call)?;
         let moved = self.thread(id).progress;

@@ -60,6 +60,10 @@ pub struct Thread {
     pub process: ProcessId,
     /// Its node, from 0.
     pub node: usize,
+    /// Its priority as nice(2) has it, and that of its input and output (ioprio_set(2)): both are kept and mean nothing.
+    pub nice: i32,
+    /// See `nice`.
+    pub io_priority: u16,
     /// What it does.
     pub state: State,
     /// The call it is in, while parked or to be retried.
@@ -169,6 +173,8 @@ pub struct Process {
     pub group: i32,
     /// Its session, by virtual id.
     pub session: i32,
+    /// It runs another program than its parent did when it was made.
+    pub has_run: bool,
     /// What it said of its memory (`/proc/PID/oom_score_adj`).
     pub oom_score: i32,
     /// Its threads that have not ended.

@@ -59,6 +59,11 @@ static void numbers(void) {
     FAILS("tgkill of thread 0", CALL(tgkill, getpid(), 0, 0), EINVAL);
     FAILS("a queued signal like the kernel's", CALL(rt_sigqueueinfo, getppid(), 0, &(siginfo_t){.si_code = SI_KERNEL}), EPERM);
     FAILS("a negative group", setpgid(0, -1), EINVAL);
+    sigset_t one;
+    sigemptyset(&one), sigaddset(&one, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &one, NULL);
+    EQUAL("a queued signal", CALL(rt_sigqueueinfo, gettid(), SIGUSR1, &(siginfo_t){.si_code = SI_QUEUE}), 0);
+    FAILS("told nowhere", CALL(rt_sigtimedwait, &one, LAST, NULL, 8L), EFAULT);
     pid_t child = fork();
     if (child == 0) {
         FAILS("tgkill in another group", CALL(tgkill, getppid(), getpid(), 0), ESRCH);
@@ -79,6 +84,17 @@ static void scheduling(void) {
     struct rusage usage;
     FAILS("priority of an unknown kind", getpriority(9, 0), EINVAL);
     FAILS("setpriority of an unknown kind", setpriority(9, 0, 0), EINVAL);
+    FAILS("priority of an unknown user", getpriority(PRIO_USER, 0x3fffff), ESRCH);
+    FAILS("priority of an unknown group", getpriority(PRIO_PGRP, 0x3fffff), ESRCH);
+    EQUAL("a priority", setpriority(PRIO_PROCESS, 0, 7), 0);
+    EQUAL("is kept", getpriority(PRIO_PROCESS, 0), 7);
+    EQUAL("a priority beyond all", setpriority(PRIO_PROCESS, 0, 99), 0);
+    EQUAL("is the last one", getpriority(PRIO_PROCESS, getpid()), 19);
+    EQUAL("a priority of input and output", CALL(ioprio_set, 1, 0, 2 << 13 | 5), 0);
+    EQUAL("is kept, too", CALL(ioprio_get, 1, 0), 2 << 13 | 5);
+    FAILS("one of an unknown class", CALL(ioprio_set, 1, 0, 5 << 13), EINVAL);
+    FAILS("one of no class", CALL(ioprio_set, 1, 0, 5), EINVAL);
+    FAILS("one of an unknown kind", CALL(ioprio_get, 9, 0), EINVAL);
     FAILS("the greatest priority of an unknown policy", sched_get_priority_max(99), EINVAL);
     FAILS("the least priority of an unknown policy", sched_get_priority_min(99), EINVAL);
     EQUAL("the greatest priority in real time", sched_get_priority_max(SCHED_FIFO), 99);
@@ -196,6 +212,17 @@ static void descriptors(void) {
     FAILS("advice on nothing", CALL(fadvise64, 999, 0L, 0L, POSIX_FADV_NORMAL), EBADF);
     FAILS("reading ahead of nothing", CALL(readahead, 999, 0L, 1L), EBADF);
     FAILS("reading ahead of a pipe", CALL(readahead, ends[0], 0L, 1L), EINVAL);
+    EQUAL("a pipe of another size", fcntl(ends[1], F_SETPIPE_SZ, 5000), 8192);
+    EQUAL("has it at both ends", fcntl(ends[0], F_GETPIPE_SZ), 8192);
+    EQUAL("a pipe of no size", fcntl(ends[1], F_SETPIPE_SZ, 0), 4096);
+    EQUAL("and larger again", fcntl(ends[1], F_SETPIPE_SZ, 8192), 8192);
+    FAILS("a size of what is no pipe", fcntl(epoll, F_SETPIPE_SZ, 4096), EBADF);
+    char full[8192] = {0};
+    fcntl(ends[0], F_SETFL, O_NONBLOCK), fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    while (read(ends[0], full, 1) > 0) {}
+    EQUAL("it takes so much", write(ends[1], full, sizeof full), sizeof full);
+    FAILS("and no more", write(ends[1], full, 1), EAGAIN);
+    FAILS("a pipe that is too small for what is in it", fcntl(ends[1], F_SETPIPE_SZ, 4096), EBUSY);
     FAILS("a file system of nothing", syncfs(999), EBADF);
     struct statfs system;
     FAILS("what a file system is, of nothing", fstatfs(999, &system), EBADF);
@@ -326,6 +353,12 @@ static void sockets(void) {
     FAILS("an option in negative room", getsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &value, &negative), EINVAL);
     FAILS("an option to nowhere", CALL(getsockopt, tcp, SOL_SOCKET, SO_REUSEADDR, NOWHERE, &len), EFAULT);
     FAILS("an unknown option to ask for", getsockopt(tcp, SOL_SOCKET, 9999, &value, &len), ENOPROTOOPT);
+    int local = socket(AF_UNIX, SOCK_STREAM, 0);
+    len = sizeof value;
+    FAILS("an option of an unknown level to ask for", getsockopt(tcp, 500, 1, &value, &len), EOPNOTSUPP);
+    FAILS("an option of an unknown level", setsockopt(tcp, 500, 1, &value, len), ENOPROTOOPT);
+    FAILS("an option of the network within the host", setsockopt(local, IPPROTO_IP, 1, &value, len), EOPNOTSUPP);
+    FAILS("bytes out of band where there are none", sendto(udp, &value, 1, MSG_OOB, (void *)&here, sizeof here), EOPNOTSUPP);
     FAILS("a pair of the network", socketpair(AF_INET, SOCK_STREAM, 0, ends), EOPNOTSUPP);
     FAILS("a pair nowhere", CALL(socketpair, AF_UNIX, SOCK_STREAM, 0, NOWHERE), EFAULT);
     FAILS("a message nowhere", CALL(sendmsg, udp, NOWHERE, 0), EFAULT);

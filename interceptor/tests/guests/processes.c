@@ -89,11 +89,39 @@ static void busy(char *self) {
     FAILS("nor made again", creat("running", 0755), ETXTBSY);
     FAILS("nor written", open("running", O_RDWR), ETXTBSY);
     FAILS("nor cut by its name", truncate("running", 1), ETXTBSY);
+    FAILS("nor is it put into a group", setpgid(child, child), EACCES);
     kill(child, SIGKILL);
     EQUAL("it ends", status_of(child), 1000 + SIGKILL);
     to = open("running", O_WRONLY | O_TRUNC);
     CHECK("then it is", to >= 0);
     close(to);
+}
+
+/* What /proc says that a process does, when it does that. */
+static void states(void) {
+    int held[2];
+    if (pipe(held)) exit(1);
+    pid_t child = fork();
+    char path[64], text[128], c, byte, state = 0;
+    if (child == 0) {
+        close(held[1]);
+        _exit(read(held[0], &byte, 1) == 1 ? 0 : 1);
+    }
+    snprintf(path, sizeof path, "/proc/%d/stat", child);
+    for (int i = 0; i < 1000 && state != 'S'; i++) {
+        FILE *file = fopen(path, "r");
+        if (!file || fscanf(file, "%*d (%127[^)]) %c", text, &state) != 2) exit(1);
+        fclose(file);
+        pause_ms(1);
+    }
+    EQUAL("it sleeps", state, 'S');
+    EQUAL("until it is woken", write(held[1], "x", 1), 1);
+    EQUAL("and ends", status_of(child), 0);
+    FILE *file = fopen("/proc/self/stat", "r");
+    if (!file || fscanf(file, "%*d (%127[^)]) %c", text, &c) != 2) exit(1);
+    EQUAL("who asks does not", c, 'R');
+    fclose(file);
+    close(held[0]), close(held[1]);
 }
 
 static void scores(void) {
@@ -251,6 +279,7 @@ int main(int argc, char **argv) {
     forks();
     programs(self);
     busy(self);
+    states();
     scores();
     groups();
     orphans();

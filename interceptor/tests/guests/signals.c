@@ -316,6 +316,36 @@ static void stops(void) {
     close(p[0]), close(p[1]);
 }
 
+/* A signal that is waited for goes to who waits, though it is not blocked and has a handler (sigtimedwait(2)). */
+static void *number_of(void *tid) {
+    *(volatile pid_t *)tid = gettid();
+    for (;;) pause();
+    return NULL;
+}
+
+static void awaited(void) {
+    sigset_t one;
+    siginfo_t info = {0};
+    handle(SIGUSR1, 0);
+    sigemptyset(&one), sigaddset(&one, SIGUSR1);
+    pid_t child = fork();
+    if (child == 0) {
+        pause_ms(20);
+        kill(getppid(), SIGUSR1);
+        _exit(0);
+    }
+    EQUAL("a signal that is waited for", sigwaitinfo(&one, &info), SIGUSR1);
+    CHECK("has no handler", count == 0 && info.si_pid == child);
+    EQUAL("its sender ends", waitpid(child, NULL, 0), child);
+    static volatile pid_t other;
+    pthread_t thread;
+    pthread_create(&thread, NULL, number_of, (void *)&other);
+    while (other == 0) pause_ms(1);
+    EQUAL("a process by the number of a thread", kill(other, 0), 0);
+    info = (siginfo_t){.si_code = SI_QUEUE};
+    EQUAL("with a value too", syscall(SYS_rt_sigqueueinfo, other, 0, &info), 0);
+}
+
 int main(void) {
     basics();
     interrupts();
@@ -324,5 +354,6 @@ int main(void) {
     threads();
     faults();
     stops();
+    awaited();
     return 0;
 }

@@ -382,7 +382,8 @@ impl Sandbox {
             | libc::F_OFD_GETLK
             | libc::F_OFD_SETLK
             | libc::F_OFD_SETLKW => self.record_lock(id, description, command as i32, argument, call),
-            libc::F_GETPIPE_SZ | libc::F_SETPIPE_SZ => returns(crate::sandbox::files::Pipe::CAPACITY as u64),
+            libc::F_GETPIPE_SZ => self.pipe_size(description, None),
+            libc::F_SETPIPE_SZ => self.pipe_size(description, Some(argument)),
             libc::F_SETOWN | libc::F_GETOWN => returns(0),
             F_GETOWN_EX => {
                 self.store(id, argument, &[1_u32.to_le_bytes(), [0; 4]].concat())?;

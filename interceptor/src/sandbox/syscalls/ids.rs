@@ -26,6 +26,11 @@ impl Sandbox {
         Ok(Ids { users: line("Uid:"), groups: line("Gid:"), others: line("Groups:") })
     }
 
+    /// The user that a thread acts for.
+    pub(super) fn user(&self, id: ThreadId) -> Result<u32, Trouble> {
+        Ok(self.ids(id)?.users.get(1).copied().unwrap_or_default())
+    }
+
     /// Sets ids to what they are, which servers do that start as the user they are to run as; others are refused, for a
     /// node has one user.
     pub(super) fn set_ids(&mut self, id: ThreadId, call: &Call) -> Handled {

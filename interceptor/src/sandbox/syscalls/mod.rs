@@ -277,9 +277,8 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_prlimit64 | libc::SYS_setrlimit | libc::SYS_getrlimit => s.limit(id, call),
         libc::SYS_capget => s.capget(id, call),
         // scheduling.rs
-        libc::SYS_getpriority | libc::SYS_setpriority | libc::SYS_ioprio_get | libc::SYS_ioprio_set => {
-            s.priority(id, call)
-        }
+        libc::SYS_getpriority | libc::SYS_setpriority => s.priority(id, call),
+        libc::SYS_ioprio_get | libc::SYS_ioprio_set => s.io_priority(id, call),
         libc::SYS_sched_get_priority_max
         | libc::SYS_sched_get_priority_min
         | libc::SYS_sched_setaffinity

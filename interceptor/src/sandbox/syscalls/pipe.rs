@@ -22,6 +22,35 @@ impl Sandbox {
         Some(bytes)
     }
 
+    /// `F_GETPIPE_SZ`, and `F_SETPIPE_SZ` where a size is wanted: powers of two, in which what is there has room (fcntl(2)).
+    pub(super) fn pipe_size(&mut self, id: DescriptionId, wanted: Option<u64>) -> Handled {
+        let Some(Kind::PipeRead(pipe) | Kind::PipeWrite(pipe)) = self.files.get(id).map(|d| &d.kind) else {
+            return Err(Errno::EBADF.into());
+        };
+        let (pipe, mut grown) = (*pipe, None);
+        let state = self.files.pipes.get_mut(&pipe).ok_or(Errno::EBADF)?;
+        if let Some(wanted) = wanted {
+            let wanted = wanted as u32 as usize;
+            if wanted > 1 << 31 {
+                return Err(Errno::EINVAL.into());
+            }
+            let size = wanted.next_power_of_two().max(*Pipe::CAPACITIES.start());
+            if size > *Pipe::CAPACITIES.end() {
+                return Err(Errno::EPERM.into());
+            }
+            if size < state.bytes.len() {
+                return Err(Errno::EBUSY.into());
+            }
+            grown = state.writer.filter(|_| size > state.capacity);
+            state.capacity = size;
+        }
+        let capacity = state.capacity;
+        if let Some(writer) = grown {
+            self.notify(writer, OUT);
+        }
+        returns(capacity)
+    }
+
     pub(super) fn write_pipe(
         &mut self,
         id: ThreadId,
@@ -31,7 +60,7 @@ impl Sandbox {
     ) -> Handled {
         let Some(state) = self.files.pipes.get_mut(&pipe) else { return Err(Errno::EBADF.into()) };
         let Some(reader) = state.reader else { return self.broken_pipe(id) };
-        let room = Pipe::CAPACITY - state.bytes.len();
+        let room = state.capacity - state.bytes.len();
         let done = self.threads[&id].progress;
         let rest = &bytes[done..];
         if room == 0 || (bytes.len() <= Pipe::ATOMIC && room < bytes.len()) {

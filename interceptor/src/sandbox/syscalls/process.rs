@@ -6,7 +6,7 @@ use crate::sandbox::find::{Found, Named};
 use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
 use crate::sandbox::job_control::{Awaited, Change};
 use crate::sandbox::log::What;
-use crate::sandbox::task::{Call, Key, Process, ProcessId, State, ThreadId};
+use crate::sandbox::task::{Call, Key, Process, ProcessId, State, Thread, ThreadId};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tracer::{Stop, Tid};
@@ -123,6 +123,9 @@ impl Sandbox {
             self.fork_process(parent, child, vtid, flags)
         };
         let thread = self.add_thread(process, child, vtid);
+        let Thread { nice, io_priority, .. } = *self.thread(parent);
+        let own = self.thread_mut(thread);
+        (own.nice, own.io_priority) = (nice, io_priority);
         if flags & CLONE_THREAD != 0 {
             self.thread_mut(thread).own_files = self.files_of_new_thread(parent, flags & CLONE_FILES != 0);
         }
@@ -165,6 +168,7 @@ impl Sandbox {
             parent: Some(parent_id),
             group: origin.group,
             session: origin.session,
+            has_run: false,
             oom_score: origin.oom_score,
             threads: BTreeSet::new(),
             files,
@@ -257,6 +261,7 @@ impl Sandbox {
         }
         let state = self.processes.get_mut(&process).expect("a process that calls exec is known");
         state.files = files;
+        state.has_run = true;
         state.memory = process;
         state.actions.retain(|_, action| action.handler == 1);
         let thread = self.thread_mut(id);
@@ -486,6 +491,9 @@ impl Sandbox {
             return Err(Errno::ESRCH.into());
         }
         let session = self.processes[&own].session;
+        if target != own && process.session == session && process.has_run {
+            return Err(Errno::EACCES.into());
+        }
         let group = if group == 0 { process.vpid } else { group };
         let is_there =
             |other: &Process| other.node == node && other.group == group && other.session == session;

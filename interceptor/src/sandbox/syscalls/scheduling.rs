@@ -1,8 +1,8 @@
-//! Calls about the scheduling of a process, which is the sandbox's: they change nothing, and tell the same of every thread.
+//! Calls about the scheduling of a process, which is the sandbox's: priorities are kept, and nothing comes of them.
 //! Their arguments are looked at as kernel/sched/syscalls.c of Linux does.
 
 use crate::sandbox::Sandbox;
-use crate::sandbox::guest::{Handled, returns};
+use crate::sandbox::guest::{Handled, Trouble, returns};
 use crate::sandbox::task::{Call, ThreadId};
 use nix::errno::Errno;
 
@@ -14,9 +14,10 @@ const DEADLINE: i32 = 6;
 const SLICE_NS: u64 = 4_000_000;
 /// The first `struct sched_attr` there was.
 const ATTRIBUTES_BYTES: u64 = 48;
-/// `IOPRIO_WHO_*`, and where the class is in a priority (ioprio_set(2)).
-const IOPRIO_PROCESS: i32 = 1;
-const IOPRIO_USER: i32 = 3;
+/// What nice(2) takes, and what getpriority says of 0, for it cannot return less than nothing.
+const NICE: std::ops::RangeInclusive<i32> = -20..=19;
+const NICE_ZERO: i32 = 20;
+/// Where the class is in a priority of input and output, and the greatest class (ioprio_set(2)).
 const IOPRIO_CLASS_SHIFT: u64 = 13;
 const IOPRIO_CLASS_MAX: u64 = 3;
 
@@ -32,39 +33,63 @@ impl Sandbox {
         returns(result)
     }
 
-    /// Priorities of processes, of groups, of users: `kinds` are their numbers, of which the first means processes.
-    fn about_some(
-        &self,
-        id: ThreadId,
-        kinds: std::ops::RangeInclusive<i32>,
-        call: &Call,
-        result: i64,
-    ) -> Handled {
-        let [kind, number, ..] = call.args;
-        let (kind, number) = (kind as i32, number as i32);
-        if !kinds.contains(&kind) {
-            return Err(Errno::EINVAL.into());
-        }
-        if kind == *kinds.start() {
-            return self.about_process(id, number as u64, result);
-        }
-        let node = self.thread(id).node;
-        let is_group = number == 0
-            || self.processes.values().any(|process| process.node == node && process.group == number);
-        if kind == *kinds.end() || is_group { returns(result) } else { Err(Errno::ESRCH.into()) }
+    /// The threads that a kind and a number mean: of a process, of a group, of a user, of which 0 are the caller's own.
+    fn meant(&self, id: ThreadId, kind: i32, number: i32) -> Result<Vec<ThreadId>, Trouble> {
+        let (node, own) = (self.thread(id).node, self.thread(id).process);
+        let of_node = self.threads.iter().filter(|(_, thread)| thread.node == node);
+        let meant: Vec<ThreadId> = match kind {
+            0 if number == 0 => vec![id],
+            0 => of_node.filter(|(_, thread)| thread.vtid == number).map(|(&id, _)| id).collect(),
+            1 => {
+                let group = if number == 0 { self.processes[&own].group } else { number };
+                of_node
+                    .filter(|(_, thread)| self.processes[&thread.process].group == group)
+                    .map(|(&id, _)| id)
+                    .collect()
+            }
+            _ if number == 0 || number as u32 == self.user(id)? => of_node.map(|(&id, _)| id).collect(),
+            _ => Vec::new(),
+        };
+        if meant.is_empty() { Err(Errno::ESRCH.into()) } else { Ok(meant) }
     }
 
-    /// getpriority, setpriority, ioprio_get, ioprio_set.
-    pub(super) fn priority(&self, id: ThreadId, call: &Call) -> Handled {
-        let (processes, users) = (libc::PRIO_PROCESS as i32, libc::PRIO_USER as i32);
-        match call.number {
-            libc::SYS_getpriority => self.about_some(id, processes..=users, call, 20),
-            libc::SYS_setpriority => self.about_some(id, processes..=users, call, 0),
-            libc::SYS_ioprio_set if call.args[2] >> IOPRIO_CLASS_SHIFT > IOPRIO_CLASS_MAX => {
-                Err(Errno::EINVAL.into())
-            }
-            _ => self.about_some(id, IOPRIO_PROCESS..=IOPRIO_USER, call, 0),
+    /// getpriority, setpriority: what nice(2) says of a thread.
+    pub(super) fn priority(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [kind, number, wanted, ..] = call.args;
+        let (kind, number) = (kind as i32, number as i32);
+        if !(0..=2).contains(&kind) {
+            return Err(Errno::EINVAL.into());
         }
+        let meant = self.meant(id, kind, number)?;
+        if call.number == libc::SYS_getpriority {
+            let least = meant.iter().map(|&thread| self.thread(thread).nice).min().unwrap_or(0);
+            return returns(NICE_ZERO - least);
+        }
+        let wanted = (wanted as i32).clamp(*NICE.start(), *NICE.end());
+        let is_raise = meant.iter().any(|&thread| self.thread(thread).nice > wanted);
+        if is_raise && self.user(id)? != 0 {
+            return Err(Errno::EACCES.into());
+        }
+        meant.into_iter().for_each(|thread| self.thread_mut(thread).nice = wanted);
+        returns(0)
+    }
+
+    /// ioprio_get, ioprio_set, whose kinds begin with 1.
+    pub(super) fn io_priority(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [kind, number, wanted, ..] = call.args;
+        let (kind, number) = (kind as i32, number as i32);
+        let is_set = call.number == libc::SYS_ioprio_set;
+        let class = wanted >> IOPRIO_CLASS_SHIFT;
+        let is_one = class <= IOPRIO_CLASS_MAX && (class > 0 || wanted == 0);
+        if !(1..=3).contains(&kind) || (is_set && !is_one) {
+            return Err(Errno::EINVAL.into());
+        }
+        let meant = self.meant(id, kind - 1, number)?;
+        if !is_set {
+            return returns(meant.iter().map(|&thread| self.thread(thread).io_priority).min().unwrap_or(0));
+        }
+        meant.into_iter().for_each(|thread| self.thread_mut(thread).io_priority = wanted as u16);
+        returns(0)
     }
 
     /// Every thread has the policy of most, `SCHED_OTHER`, and no priority beside its own.

@@ -42,7 +42,14 @@ impl Sandbox {
             other => Some(other.checked_neg().ok_or(Errno::ESRCH)?),
         };
         let targets: Vec<ProcessId> = match group {
-            None => self.process_by_vpid(node, pid).into_iter().collect(),
+            // The number of any of its threads will do.
+            None => {
+                let thread =
+                    || self.threads.values().find(|thread| thread.node == node && thread.vtid == pid);
+                let process =
+                    self.process_by_vpid(node, pid).or_else(|| thread().map(|thread| thread.process));
+                process.into_iter().collect()
+            }
             Some(group) => {
                 let in_group = |p: &crate::sandbox::task::Process| {
                     p.node == node

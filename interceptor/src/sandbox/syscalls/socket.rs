@@ -188,8 +188,23 @@ impl Sandbox {
         to: u64,
         len: u64,
     ) -> Handled {
-        self.socket_of(id, fd)?;
-        let to = if to == 0 { None } else { Some(self.load_address(id, to, len)?) };
+        let (_, socket) = self.socket_of(id, fd)?;
+        let (inet, stream) = self
+            .net
+            .identity(socket)
+            .map_or((false, false), |(_, domain, kind)| (domain != Domain::Unix, kind == SocketKind::Stream));
+        if flags as i32 & libc::MSG_OOB != 0 && inet && !stream {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        let to = match to {
+            0 => None,
+            // A connection goes where it goes, whatever it is told (tcp(7)).
+            _ if inet && stream => {
+                self.load(id, to, (len as u32).min(128) as usize)?;
+                None
+            }
+            _ => Some(self.load_address(id, to, len)?),
+        };
         let bytes = self.gather(id, vector)?;
         self.send_all(id, fd, &bytes, flags, to.as_ref())
     }
