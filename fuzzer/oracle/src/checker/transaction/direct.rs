@@ -3,6 +3,7 @@
 
 use super::explain::shown;
 use super::history::{Action, Datatype, History, Mop, NONE, STRAY};
+use super::touched::Touched;
 use crate::op::Outcome;
 use crate::verdict::Evidence;
 use std::collections::BTreeMap;
@@ -306,12 +307,17 @@ impl Judge<'_> {
         let history = self.history;
         let mut updates: Vec<(u32, u32)> = Vec::new();
         for txn in history.acknowledged() {
-            let mops = history.mops_of(txn);
-            for (at, mop) in mops.iter().enumerate().filter(|(_, mop)| mop.action == Action::Read) {
-                let is_first = mops[..at].iter().all(|other| other.key != mop.key);
-                let mut after = mops[at + 1..].iter();
-                if is_first && after.any(|other| other.key == mop.key && other.action == Action::Write) {
-                    updates.push((mop.version, txn));
+            // The version that each key was read in first, until it is written.
+            let mut firsts: Touched<Option<u32>> = Touched::default();
+            for mop in history.mops_of(txn) {
+                match firsts.get_mut(mop.key) {
+                    Some(first) if mop.action == Action::Write => {
+                        updates.extend(first.take().map(|version| (version, txn)));
+                    }
+                    Some(_) => {}
+                    None => {
+                        firsts.put(mop.key, (mop.action == Action::Read).then_some(mop.version));
+                    }
                 }
             }
         }

@@ -5,6 +5,7 @@
 
 use super::history::{Action, Datatype, History, Key, Mop, NONE, STRAY, Txn, Version};
 use super::table::{Table, hash_value};
+use super::touched::Touched;
 use crate::check::Source;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, Pairing};
@@ -71,12 +72,10 @@ impl Intake {
                 }
             }
         }
-        for at in first..self.history.mops.len() {
-            let (mop, later) = (self.history.mops[at], &self.history.mops[at + 1..]);
-            if mop.action == Action::Write
-                && later.iter().any(|other| other.action == Action::Write && other.key == mop.key)
-            {
-                self.history.versions[mop.version as usize].is_intermediate = true;
+        let mut latest = Touched::default();
+        for mop in self.history.mops[first..].iter().filter(|mop| mop.action == Action::Write) {
+            if let Some(before) = latest.put(mop.key, mop.version) {
+                self.history.versions[before as usize].is_intermediate = true;
             }
         }
         let f = match self.history.fs.iter().position(|f| *f == op.f) {

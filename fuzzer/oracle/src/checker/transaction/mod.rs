@@ -25,6 +25,7 @@ mod search;
 pub mod serial;
 mod succession;
 mod table;
+mod touched;
 
 #[cfg(test)]
 mod tests;

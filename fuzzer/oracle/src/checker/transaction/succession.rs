@@ -8,6 +8,7 @@
 use super::depend::{self, Order};
 use super::graph::{Arc, Components, Graph, Kind, Kinds};
 use super::history::{Action, History, Mop};
+use super::touched::Touched;
 use crate::op::Outcome;
 use std::collections::BTreeMap;
 
@@ -184,9 +185,9 @@ impl Succession {
 fn within(history: &History, follows_reads: bool) -> Vec<Newer> {
     let mut pairs = Vec::new();
     for txn in (0..history.txns.len() as u32).filter(|txn| history.counts[*txn as usize]) {
-        let mops = history.mops_of(txn);
-        for (at, mop) in mops.iter().enumerate().filter(|(_, mop)| mop.action == Action::Write) {
-            let before = mops[..at].iter().rev().find(|other| other.key == mop.key);
+        let mut latest: Touched<&Mop> = Touched::default();
+        for mop in history.mops_of(txn) {
+            let before = latest.put(mop.key, mop).filter(|_| mop.action == Action::Write);
             let is_known = |other: &&Mop| {
                 let initial = history.keys[other.key as usize].initial;
                 let is_read = other.action == Action::Read && follows_reads;
@@ -211,17 +212,20 @@ struct Touch {
 }
 
 fn touches(history: &History, txn: u32) -> impl Iterator<Item = Touch> {
-    let mops = history.mops_of(txn);
-    let is_known = |mop: &Mop| mop.action != Action::Unanswered;
-    mops.iter().enumerate().filter(move |(_, mop)| is_known(mop)).filter_map(move |(at, mop)| {
-        let same = |other: &&Mop| other.key == mop.key && is_known(other);
-        if mops[..at].iter().any(|other| same(&other)) {
-            return None;
+    let mut touches: Vec<Touch> = Vec::new();
+    let mut places: Touched<usize> = Touched::default();
+    for mop in history.mops_of(txn).iter().filter(|mop| mop.action != Action::Unanswered) {
+        let (key, version) = (mop.key, mop.version);
+        match places.get_mut(key) {
+            Some(place) if mop.action == Action::Write => touches[*place].last = version,
+            Some(_) => {}
+            None => {
+                places.put(key, touches.len());
+                touches.push(Touch { key, txn, first: version, last: version });
+            }
         }
-        let last = mops[at..].iter().filter(same).rfind(|other| other.action == Action::Write);
-        let last = last.unwrap_or(mop).version;
-        Some(Touch { key: mop.key, txn, first: mop.version, last })
-    })
+    }
+    touches.into_iter()
 }
 
 fn by_process(history: &History) -> Vec<Newer> {

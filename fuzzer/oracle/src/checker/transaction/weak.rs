@@ -15,6 +15,7 @@ use super::depend::{self, Groups, group};
 use super::explain::{self, Named, Why};
 use super::graph::{Arc, Components, Graph, Kind, Kinds};
 use super::history::{Action, Datatype, History};
+use super::touched::Touched;
 use super::{closure, direct};
 use super::{intake, search};
 use crate::check::{Check, Holds, Options, Source as Entries};
@@ -191,14 +192,17 @@ impl<'a> Facts<'a> {
     /// What a transaction read of others, in its order; not what it read after it wrote the key itself.
     fn reads(&self, txn: u32) -> impl Iterator<Item = Read> {
         let history = self.history;
-        let mops = history.mops_of(txn);
-        let reads = mops.iter().enumerate().filter(|(_, mop)| mop.action == Action::Read);
-        reads.filter_map(move |(at, mop)| {
+        let mut own = Touched::default();
+        history.mops_of(txn).iter().filter_map(move |mop| {
+            if mop.action == Action::Write {
+                own.put(mop.key, ());
+            }
+            if mop.action != Action::Read || own.has(mop.key) {
+                return None;
+            }
             let is_first = mop.version == history.keys[mop.key as usize].initial;
             let writer = history.effective_writer(mop.version);
-            let mut own = mops[..at].iter();
-            let is_own = own.any(|other| other.key == mop.key && other.action == Action::Write);
-            let is_others = !is_own && (is_first || writer.is_some_and(|writer| writer != txn));
+            let is_others = is_first || writer.is_some_and(|writer| writer != txn);
             is_others.then_some(Read { key: mop.key, writer })
         })
     }

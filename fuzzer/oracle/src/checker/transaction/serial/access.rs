@@ -1,7 +1,8 @@
 //! What transactions read of others and leave behind: all that an order of them has to explain.
 
 use super::super::depend::{Groups, group};
-use super::super::history::{Action, History, Mop};
+use super::super::history::{Action, History};
+use super::super::touched::Touched;
 use std::collections::BTreeMap;
 
 /// The reads and writes of all transactions of a history that took effect.
@@ -58,11 +59,14 @@ pub(super) fn all(history: &History) -> impl Iterator<Item = u32> {
 fn external(history: &History) -> Vec<(u32, u32)> {
     let mut all = Vec::new();
     for txn in history.acknowledged() {
-        let mops = history.mops_of(txn);
-        for (at, mop) in mops.iter().enumerate().filter(|(_, mop)| mop.action == Action::Read) {
-            let is_own = |other: &Mop| other.action == Action::Write && other.key == mop.key;
-            if !mops[..at].iter().any(is_own) {
-                all.push((txn, mop.version));
+        let mut own = Touched::default();
+        for mop in history.mops_of(txn) {
+            match mop.action {
+                Action::Write => {
+                    own.put(mop.key, ());
+                }
+                Action::Read if !own.has(mop.key) => all.push((txn, mop.version)),
+                Action::Read | Action::Unanswered => {}
             }
         }
     }

@@ -17,8 +17,9 @@ mod part;
 mod search;
 mod tell;
 
-use super::history::{Action, Datatype, History};
+use super::history::{Action, Datatype, History, Mop};
 use super::report::Demand;
+use super::touched::Touched;
 use super::weak::{self, Level};
 use super::{intake, register};
 use crate::check::{Check, Holds, Options, Setting, Source as Entries};
@@ -180,12 +181,17 @@ fn run(entries: &mut Entries<'_>, options: &Options, problem: Problem) -> Result
 fn is_determined(history: &History) -> bool {
     let mut replaced: Vec<(u32, u32)> = Vec::new();
     for txn in (0..history.txns.len() as u32).filter(|txn| history.counts[*txn as usize]) {
-        let mops = history.mops_of(txn);
-        for (at, mop) in mops.iter().enumerate().filter(|(_, mop)| mop.action == Action::Write) {
-            let mut before = mops[..at].iter().filter(|other| other.key == mop.key);
-            match before.next() {
-                Some(first) if first.action == Action::Read => replaced.push((mop.key, first.version)),
-                _ => return false,
+        let mut firsts: Touched<&Mop> = Touched::default();
+        for mop in history.mops_of(txn) {
+            match (firsts.get_mut(mop.key), mop.action) {
+                (Some(first), Action::Write) if first.action == Action::Read => {
+                    replaced.push((mop.key, first.version));
+                }
+                (_, Action::Write) => return false,
+                (Some(_), _) => {}
+                (None, _) => {
+                    firsts.put(mop.key, mop);
+                }
             }
         }
     }

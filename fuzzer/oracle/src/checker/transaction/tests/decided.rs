@@ -3,7 +3,8 @@
 use super::store::{Isolation, Size, history, rng};
 use super::*;
 use crate::check;
-use crate::checker::transaction::{serial, weak};
+use crate::checker::transaction::{register, serial, weak};
+use crate::value::Value;
 
 fn found(check: &Check, script: &[&str]) -> Vec<String> {
     names(&judge(check, &steps(script, false), &[]))
@@ -135,5 +136,32 @@ fn out_of_steps_is_unknown() {
         let judgement = check.judge(&mut entries, &Options { steps_max: 10, ..Options::default() }).unwrap();
         assert!(judgement.violations.is_empty(), "{}", check.name);
         assert_eq!(judgement.unknown.len(), 1, "{}", check.name);
+    }
+}
+
+/// Each micro-operation is looked at a few times, and not once for each one before it.
+#[test]
+fn a_transaction_may_touch_many_keys() {
+    const KEYS: i64 = 40_000;
+    let mop = |name: &str, key: i64, value: i64| {
+        Value::List(vec![Value::Keyword(name.into()), Value::Int(key), Value::Int(value)])
+    };
+    let all = |name: &'static str, value: i64| (0..KEYS).map(move |key| mop(name, key, value));
+    let step =
+        |at: u64, mops: Vec<Value>| Step { process: at, from: at, to: at + 10, phase: Phase::Ok, mops };
+    let history = [
+        step(0, all("w", 1).collect()),
+        step(20, all("r", 1).chain(all("w", 2)).collect()),
+        step(40, all("r", 2).collect()),
+    ];
+    for check in [
+        weak::READ_COMMITTED,
+        weak::READ_ATOMIC,
+        weak::CAUSAL,
+        serial::SERIALIZABLE,
+        serial::SNAPSHOT,
+        register::CHECK,
+    ] {
+        assert_eq!(names(&judge(&check, &history, &[])), [""; 0], "{}", check.name);
     }
 }
