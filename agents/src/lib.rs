@@ -12,7 +12,7 @@
 //! 3. [`divergence()`] tells whether the policy has moved away from uniform at all. A learner that stays
 //!    below [`UNIFORM_TV_MAX`] once states repeat is a random generator with extra steps.
 //!
-//! [`statistics`] and [`survival`] compare agents over many trials.
+//! [`statistics`], [`survival`] and [`ratio`] compare agents over many trials.
 
 pub mod action;
 pub mod agent;
@@ -29,6 +29,7 @@ pub mod negative_visits;
 pub mod periodic;
 pub mod portfolio;
 pub mod q_learning;
+pub mod ratio;
 pub mod registry;
 mod softmax;
 pub mod statistics;

@@ -7,6 +7,9 @@
 
 use crate::math;
 
+/// How many standard deviations a normal variable keeps within, 95 times of 100.
+pub const Z95: f64 = 1.959_963_984_540_054;
+
 /// What [`mann_whitney`] found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MannWhitney {
@@ -59,15 +62,14 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
 /// Wilson's interval for a proportion at 95 % (Journal of the American Statistical Association 22, 1927):
 /// lower and upper end. The whole of 0 to 1 when there were no trials.
 pub fn wilson(successes: u64, trials: u64) -> (f64, f64) {
-    const Z: f64 = 1.959_963_984_540_054;
     if trials == 0 {
         return (0.0, 1.0);
     }
     let n = trials as f64;
     let rate = successes.min(trials) as f64 / n;
-    let centre = rate + Z * Z / (2.0 * n);
-    let spread = Z * (rate * (1.0 - rate) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + Z * Z / n;
+    let centre = rate + Z95 * Z95 / (2.0 * n);
+    let spread = Z95 * (rate * (1.0 - rate) / n + Z95 * Z95 / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z95 * Z95 / n;
     (((centre - spread) / scale).max(0.0), ((centre + spread) / scale).min(1.0))
 }
 

@@ -6,6 +6,7 @@
 //! the same for all; they are at least 0.
 
 use crate::math;
+use crate::statistics::Z95;
 
 /// How one trial ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +37,9 @@ impl Trial {
 pub struct KaplanMeier {
     /// Where the curve falls: time, and its height from there on. Times ascend.
     steps: Vec<(f64, f64)>,
+    /// For each step, what it adds to the relative variance of the curve: found / (at risk * (at risk - found)). Absent where
+    /// the curve falls to 0, which has no variance.
+    terms: Vec<Option<f64>>,
     /// The end of the longest trial: nothing is known beyond.
     end: f64,
 }
@@ -46,17 +50,20 @@ impl KaplanMeier {
         let sorted = sorted(trials)?;
         let mut at_risk = sorted.len() as f64;
         let mut height = 1.0;
-        let mut steps = Vec::new();
+        let (mut steps, mut terms) = (Vec::new(), Vec::new());
         for group in sorted.chunk_by(|x, y| x.time == y.time) {
             // Who is censored at an instant was still at risk at that instant.
             let found = group.iter().filter(|trial| trial.found).count();
             if found > 0 {
-                height *= 1.0 - found as f64 / at_risk;
+                let found = found as f64;
+                let left = at_risk - found;
+                height *= left / at_risk;
                 steps.push((group[0].time, height));
+                terms.push((left > 0.0).then(|| found / (at_risk * left)));
             }
             at_risk -= group.len() as f64;
         }
-        Some(Self { steps, end: sorted.last().map_or(0.0, |trial| trial.time) })
+        Some(Self { steps, terms, end: sorted.last().map_or(0.0, |trial| trial.time) })
     }
 
     /// The points where the curve falls: time, and its height from there on. It starts at 1.
@@ -85,6 +92,27 @@ impl KaplanMeier {
         area + (horizon - from).max(0.0) * height
     }
 
+    /// The variance of [`Self::restricted_mean`], by Greenwood's formula: the squared area under the rest of the curve after
+    /// each step, times what the step adds to the curve's relative variance (Klein, Moeschberger: "Survival Analysis", 2003,
+    /// section 4.5).
+    pub fn restricted_mean_variance(&self, horizon: f64) -> f64 {
+        let whole = self.restricted_mean(horizon);
+        let known = self.steps.iter().zip(&self.terms).take_while(|(step, _)| step.0 < horizon);
+        known
+            .filter_map(|(step, term)| {
+                let rest = whole - self.restricted_mean(step.0);
+                term.map(|term| rest * rest * term)
+            })
+            .sum()
+    }
+
+    /// The restricted mean and its 95 % interval from the normal approximation, cut off at 0 and `horizon`.
+    pub fn restricted_mean_interval(&self, horizon: f64) -> (f64, f64, f64) {
+        let mean = self.restricted_mean(horizon);
+        let spread = Z95 * self.restricted_mean_variance(horizon).sqrt();
+        (mean, (mean - spread).max(0.0), (mean + spread).min(horizon))
+    }
+
     /// The end of the longest trial.
     pub fn end(&self) -> f64 {
         self.end
@@ -107,11 +135,41 @@ pub struct LogRank {
 /// Whether two samples find the bug at the same pace: Mantel's log-rank test (Cancer Chemotherapy Reports 50,
 /// 1966). `None` when a sample is empty, a time is NaN or below 0, or no trial tells them apart.
 pub fn log_rank(a: &[Trial], b: &[Trial]) -> Option<LogRank> {
+    log_rank_stratified(&[(a, b)])
+}
+
+/// The same over several bugs, each a stratum: trials are compared within a bug only, and what is observed and expected is
+/// added up. `None` when no stratum tells the samples apart.
+pub fn log_rank_stratified(strata: &[(&[Trial], &[Trial])]) -> Option<LogRank> {
+    let (mut observed, mut expected, mut variance) = (0.0, 0.0, 0.0);
+    for (a, b) in strata {
+        let sums = sums(a, b)?;
+        observed += sums.observed;
+        expected += sums.expected;
+        variance += sums.variance;
+    }
+    if variance <= 0.0 {
+        return None;
+    }
+    let off: f64 = observed - expected;
+    let chi2 = off * off / variance;
+    Some(LogRank { observed, expected, chi2, p: math::normal_two_sided(chi2.sqrt()) })
+}
+
+/// What the log-rank test adds up over the instants of one stratum.
+#[derive(Default)]
+struct Sums {
+    observed: f64,
+    expected: f64,
+    variance: f64,
+}
+
+fn sums(a: &[Trial], b: &[Trial]) -> Option<Sums> {
     if a.is_empty() || b.is_empty() {
         return None;
     }
     let all = sorted(&[a, b].concat())?;
-    let (mut observed, mut expected, mut variance) = (0.0, 0.0, 0.0);
+    let mut sums = Sums::default();
     for group in all.chunk_by(|x, y| x.time == y.time) {
         let time = group[0].time;
         let found = group.iter().filter(|trial| trial.found).count() as f64;
@@ -120,19 +178,14 @@ pub fn log_rank(a: &[Trial], b: &[Trial]) -> Option<LogRank> {
         }
         let risk_a = a.iter().filter(|trial| trial.time >= time).count() as f64;
         let risk = risk_a + b.iter().filter(|trial| trial.time >= time).count() as f64;
-        observed += a.iter().filter(|trial| trial.found && trial.time == time).count() as f64;
+        sums.observed += a.iter().filter(|trial| trial.found && trial.time == time).count() as f64;
         let share = risk_a / risk;
-        expected += found * share;
+        sums.expected += found * share;
         if risk > 1.0 {
-            variance += found * share * (1.0 - share) * (risk - found) / (risk - 1.0);
+            sums.variance += found * share * (1.0 - share) * (risk - found) / (risk - 1.0);
         }
     }
-    if variance <= 0.0 {
-        return None;
-    }
-    let off = observed - expected;
-    let chi2 = off * off / variance;
-    Some(LogRank { observed, expected, chi2, p: math::normal_two_sided(chi2.sqrt()) })
+    Some(sums)
 }
 
 /// The trials by time; `None` when there are none or a time makes no sense.
@@ -186,6 +239,37 @@ mod tests {
         assert!((curve.restricted_mean(3.0) - (2.0 + 2.0 / 3.0)).abs() < 1e-12);
         assert_eq!(curve.restricted_mean(0.0), 0.0);
         assert_eq!(curve.end(), 9.0);
+    }
+
+    /// Without censoring Greenwood's formula gives the variance of the mean, with n in the denominator: of 2, 4, 9 the
+    /// squared distances to 5 add up to 26, so it is 26 / 3 / 3.
+    #[test]
+    fn greenwoods_variance_is_that_of_the_mean() {
+        let curve = KaplanMeier::fit(&[2.0, 4.0, 9.0].map(Trial::found)).unwrap();
+        assert!((curve.restricted_mean_variance(100.0) - 26.0 / 9.0).abs() < 1e-12);
+        let (mean, low, high) = curve.restricted_mean_interval(100.0);
+        let spread = 1.959_963_984_540_054 * (26.0_f64 / 9.0).sqrt();
+        assert!((mean - 5.0).abs() < 1e-12);
+        assert!((low - (5.0 - spread)).abs() < 1e-9 && (high - (5.0 + spread)).abs() < 1e-9);
+        assert_eq!(curve.restricted_mean_interval(5.0).2, 5.0, "the horizon is a bound");
+        // Half found at 1, the rest censored at 5: S = 1/2 from 1 on, the rest's area 2, 4 * 2 / (4 * 2) of it.
+        let half = [Trial::found(1.0), Trial::found(1.0), Trial::censored(5.0), Trial::censored(5.0)];
+        let curve = KaplanMeier::fit(&half).unwrap();
+        assert!((curve.restricted_mean_variance(5.0) - 4.0 * 2.0 / 8.0).abs() < 1e-12);
+        let nothing = KaplanMeier::fit(&[Trial::censored(5.0); 3]).unwrap();
+        assert_eq!(nothing.restricted_mean_interval(5.0), (5.0, 5.0, 5.0));
+    }
+
+    #[test]
+    fn strata_are_added_up_and_not_mixed() {
+        let (treated, placebo) = remission();
+        let one = log_rank(&treated, &placebo).unwrap();
+        let two = log_rank_stratified(&[(&treated, &placebo), (&treated, &placebo)]).unwrap();
+        assert!((two.chi2 - 2.0 * one.chi2).abs() < 1e-9, "{two:?}");
+        // A stratum in which both are alike, however slow, takes nothing away from the difference elsewhere.
+        let slow = [Trial::censored(1_000.0); 4];
+        assert_eq!(log_rank_stratified(&[(&treated, &placebo), (&slow, &slow)]), Some(one));
+        assert_eq!(log_rank_stratified(&[(&slow, &slow)]), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod amount;
 mod arguments;
 mod bench;
 mod check;
+mod compare;
 mod coverage;
 mod doctor;
 mod exec;
@@ -23,7 +24,6 @@ mod shelf;
 mod shrink;
 mod smoke;
 mod source;
-mod table;
 mod targets;
 mod verify;
 mod worker;
@@ -54,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Targets(args) => targets::main(args, &mut output),
         Command::Doctor(args) => doctor::main(args, &mut output),
         Command::Bench(args) => bench::main(args, &mut output),
+        Command::Compare(args) => compare::main(args, &mut output),
         Command::Worker => worker::main(),
         Command::Hog => load::spin(),
         Command::Gauge { what, repeats } => gauge::main(*what, *repeats),

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod campaign;
 pub mod codec;
+pub mod compare;
 pub mod compose;
 pub mod doctor;
 pub mod draw;

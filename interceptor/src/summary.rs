@@ -17,7 +17,7 @@ mod tests;
 mod window;
 
 pub use coverage::CoverageMap;
-pub use feature::{CLASSES, CONCURRENT, Dictionary, ORDERS, class_of};
+pub use feature::{CLASSES, CLUSTER, CONCURRENT, Dictionary, ORDERS, class_of};
 pub use node::{LEADS, Standing};
 
 use crate::event::{Event, EventKind, HostId};

@@ -6,7 +6,6 @@ use super::gauge;
 use super::output::Output;
 use super::rig::{self, Rig};
 use super::scratch::Scratch;
-use super::table;
 use agents::AnyAgent;
 use agents::statistics::median;
 use fuzzer::campaign::{Campaign, Limits};
@@ -35,9 +34,6 @@ const CAMPAIGN: u64 = 24;
 
 /// Measures.
 pub fn main(args: &Bench, output: &mut Output) -> anyhow::Result<Exit> {
-    if args.table {
-        return table::main(args, output);
-    }
     let rig = Rig::prepare(&args.which)?;
     output.text(rig::headline(&rig, None));
     let machine =

@@ -105,18 +105,38 @@ impl Rig {
         let clock = which.clock.map_or(target.manifest.node.clock, Clock::from);
         let mut rig = Self::of(target, which.launcher, clock, which.no_build)?;
         if let Some(asked) = &which.workload {
-            let offered: Vec<&str> = rig.target.manifest.workload.families.iter().map(|f| f.name()).collect();
-            let chosen = rig.target.manifest.workload.families.iter().find(|family| family.name() == asked);
-            let Some(chosen) = chosen else {
-                bail!(
-                    "target `{}` has no workload `{asked}`: {}",
-                    rig.target.name(),
-                    suggestion(asked, &offered)
-                );
-            };
-            rig.families = vec![*chosen];
+            rig.restrict(asked)?;
         }
         Ok(rig)
+    }
+
+    /// Lets clients work on nothing but this family.
+    ///
+    /// # Errors
+    /// When the target does not offer it, with the nearest one.
+    pub fn restrict(&mut self, asked: &str) -> anyhow::Result<()> {
+        let families = &self.target.manifest.workload.families;
+        let Some(chosen) = families.iter().find(|family| family.name() == asked) else {
+            let offered: Vec<&str> = families.iter().map(|family| family.name()).collect();
+            bail!(
+                "target `{}` has no workload `{asked}`: {}",
+                self.target.name(),
+                suggestion(asked, &offered)
+            );
+        };
+        self.families = vec![*chosen];
+        Ok(())
+    }
+
+    /// The target with another binary, by its own clock; nothing is built.
+    ///
+    /// # Errors
+    /// When the binary cannot be read.
+    pub fn with_binary(target: Target, path: PathBuf) -> anyhow::Result<Self> {
+        let shown = path.display().to_string();
+        let binary = Binary::read(path).with_context(|| format!("cannot read the binary {shown}"))?;
+        let clock = target.manifest.node.clock;
+        Ok(Self::made(target, binary, Launcher::Native, clock))
     }
 
     /// Builds.
@@ -147,9 +167,13 @@ impl Rig {
             }
         };
         note_roots();
+        Ok(Self::made(target, binary, launcher, clock))
+    }
+
+    fn made(target: Target, binary: Binary, launcher: Launcher, clock: Clock) -> Self {
         let offered = &target.manifest.workload.families;
         let families = if offered.len() > 1 { offered.clone() } else { Vec::new() };
-        Ok(Self { target, binary, launcher, clock, families })
+        Self { target, binary, launcher, clock, families }
     }
 
     /// What a finding of this command is found with.
@@ -243,9 +267,23 @@ impl Rig {
     ) -> anyhow::Result<Vec<Box<dyn Executor>>> {
         let cpus = fuzzer::pool::cpus();
         let count = cores.map_or(cpus.len(), usize::from).max(1);
+        let cpus: Vec<usize> = cpus.iter().copied().cycle().take(count).collect();
+        self.workers_on(bugs, nodes, &cpus)
+    }
+
+    /// A worker on each of these processors.
+    ///
+    /// # Errors
+    /// As [`Self::worker`].
+    pub fn workers_on(
+        &self,
+        bugs: &[String],
+        nodes: u8,
+        cpus: &[usize],
+    ) -> anyhow::Result<Vec<Box<dyn Executor>>> {
         let mut workers: Vec<Box<dyn Executor>> = Vec::new();
-        for number in 0..count {
-            let setup = self.setup(bugs, nodes, cpus.get(number % cpus.len().max(1)).copied());
+        for (number, cpu) in cpus.iter().enumerate() {
+            let setup = self.setup(bugs, nodes, Some(*cpu));
             let worker: Result<Worker, ExecutorError> = Worker::spawn(number, program()?, setup);
             workers.push(Box::new(worker?));
         }

@@ -5,7 +5,7 @@ use super::{Target, TargetError};
 use crate::plain;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Component, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -22,6 +22,18 @@ pub struct Binary {
     pub path: PathBuf,
     /// SHA-256 of its contents, in hex.
     pub digest: String,
+}
+
+impl Binary {
+    /// The binary at a path, with its digest.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub fn read(path: PathBuf) -> io::Result<Self> {
+        let bytes = plain::bytes(&path, BINARY_MAX)?;
+        let path = path.canonicalize().unwrap_or(path);
+        Ok(Self { digest: sha256(&bytes), path })
+    }
 }
 
 impl Target {
@@ -107,22 +119,13 @@ impl Target {
     /// # Errors
     /// When it is not there or cannot be read.
     pub fn binary(&self) -> Result<Binary, TargetError> {
-        let path = self.binary_path();
-        let bytes = plain::bytes(&path, BINARY_MAX).map_err(|source| TargetError::Io {
-            what: format!(
-                "cannot read the binary `{}` of {}; {}",
-                self.manifest.build.binary.display(),
-                self.name(),
-                if self.manifest.build.command.is_empty() {
-                    self.remedy()
-                } else {
-                    "is it what [build] makes?".to_owned()
-                }
-            ),
-            source,
-        })?;
-        let path = path.canonicalize().unwrap_or(path);
-        Ok(Binary { digest: sha256(&bytes), path })
+        let remedy = || match self.manifest.build.command.is_empty() {
+            true => self.remedy(),
+            false => "is it what [build] makes?".to_owned(),
+        };
+        let named = self.manifest.build.binary.display();
+        let what = || format!("cannot read the binary `{named}` of {}; {}", self.name(), remedy());
+        Binary::read(self.binary_path()).map_err(|source| TargetError::Io { what: what(), source })
     }
 
     /// Where the manifest says the binary is. A Cargo target directory of the environment takes the place of `target`.

@@ -53,6 +53,9 @@ pub const CONCURRENT: usize = Tag::Concurrent as usize;
 /// How many classes of features there are.
 pub const CLASSES: usize = 8;
 
+/// The class of features that tell how all nodes see themselves, together.
+pub const CLUSTER: usize = Tag::Cluster as usize;
+
 /// The class of a feature, below [`CLASSES`]: what sort of thing it says, whatever about.
 #[must_use]
 pub fn class_of(feature: u64) -> usize {

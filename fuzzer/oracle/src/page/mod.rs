@@ -152,7 +152,8 @@ fn line(page: &mut String, text: fmt::Arguments<'_>) {
 }
 
 /// Text as HTML and SVG have it; control characters that XML forbids become a sign.
-fn escaped(text: &str) -> String {
+#[must_use]
+pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
