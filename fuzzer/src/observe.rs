@@ -6,7 +6,7 @@
 use crate::execution::Sighting;
 use crate::state::Happened;
 use interceptor::event::{Event, EventKind, Exit, LogLine, Report};
-use interceptor::summary::{Dictionary, LEADS, Summarizer, WindowSummary};
+use interceptor::summary::{Dictionary, FOLLOWS, LEADS, Summarizer, WindowSummary};
 use interceptor::time::Instant;
 use interceptor::timeline::Timeline;
 use oracle::{ProcessExit, raft};
@@ -37,6 +37,7 @@ pub struct Observer {
 
 #[derive(Clone, Debug, Default)]
 struct NodeSeen {
+    is_up: bool,
     role: Option<String>,
     /// When it last started.
     started_at: Instant,
@@ -69,9 +70,9 @@ impl Observer {
         let host = usize::from(event.host.0);
         if let Some(node) = self.nodes.get_mut(host) {
             match &event.kind {
-                EventKind::Start => *node = NodeSeen { role: None, started_at: event.at },
+                EventKind::Start => *node = NodeSeen { is_up: true, role: None, started_at: event.at },
                 EventKind::Exit(exit) => {
-                    node.role = None;
+                    (node.is_up, node.role) = (false, None);
                     // Events are taken in some time after they happened; more may have been written since.
                     let from = logs.partition_point(|line| line.at < node.started_at);
                     let to = logs.partition_point(|line| line.at <= event.at);
@@ -102,17 +103,23 @@ impl Observer {
                 self.features.entry(*feature).or_insert(at_ms);
             }
         }
-        let leader =
-            self.nodes.iter().position(|node| node.role.as_deref().is_some_and(|it| LEADS.contains(&it)));
+        let roles = self.roles();
+        let leader = roles.iter().position(|role| role.as_deref().is_some_and(|it| LEADS.contains(&it)));
         self.reign = if leader == self.leader { self.reign + 1 } else { 0 };
         self.leader = leader;
         (summary, std::mem::take(&mut self.happened), self.reign)
     }
 
-    /// What each node last said of its role; nothing of nodes that are down or have not said.
+    /// What each node last said of its role; nothing of nodes that are down or have not said. Where no node says anything, the
+    /// one that sent to all others leads.
     #[must_use]
     pub fn roles(&self) -> Vec<Option<String>> {
-        self.nodes.iter().map(|node| node.role.clone()).collect()
+        let Some(leader) = self.summarizer.supposed_leader() else {
+            return self.nodes.iter().map(|node| node.role.clone()).collect();
+        };
+        let role = |number| if number == leader { LEADS[0] } else { FOLLOWS };
+        let nodes = self.nodes.iter().enumerate();
+        nodes.map(|(number, node)| node.is_up.then(|| role(number).to_owned())).collect()
     }
 
     /// Features of all windows that count.
@@ -207,6 +214,32 @@ mod tests {
         observer.take(&event(3, 0, EventKind::Exit(Exit::Killed)), &[]);
         assert_eq!(observer.roles(), [None, None]);
         assert_eq!(observer.reports().len(), 1);
+    }
+
+    #[test]
+    fn who_sends_to_all_leads_where_nobody_says_so() {
+        let mut observer = Observer::new(3, 4, Dictionary::default());
+        let send = |message, to| EventKind::Send {
+            message: MessageId(message),
+            peer: HostId(to),
+            label: "a".into(),
+            bytes: 1,
+        };
+        (0..3).for_each(|node| observer.take(&event(1, node, EventKind::Start), &[]));
+        observer.take(&event(2, 1, send(0, 0)), &[]);
+        observer.take(&event(2, 1, send(1, 2)), &[]);
+        assert_eq!(observer.roles(), [None, None, None], "a window tells");
+        observer.window(Some(250));
+        let roles = |observer: &Observer| {
+            observer.roles().into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()
+        };
+        assert_eq!(roles(&observer), ["follower", "leader", "follower"]);
+        observer.take(&event(3, 0, EventKind::Exit(Exit::Killed)), &[]);
+        observer.window(Some(500));
+        assert_eq!(roles(&observer), ["", "leader", "follower"]);
+        observer.take(&event(4, 2, state("leader")), &[]);
+        observer.window(Some(750));
+        assert_eq!(roles(&observer), ["", "", "leader"]);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! It owns the room and the target's program in it, and the replica of the agent. Everything about a run is a
 //! function of target, schedule and agent, unless it is by the host's clock; only its wall time is not.
 
+mod asker;
+mod census;
 mod connections;
 mod gate;
 mod session;
@@ -22,7 +24,7 @@ use interceptor::room::{Room, data_of};
 use interceptor::sandbox::{Clock, Config, Limits, NodeConfig, NodeFile, Program, node_address};
 use interceptor::summary::{CONCURRENT, Dictionary, ORDERS, class_of};
 use interceptor::time::host_ns;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Most features of which the meaning is told.
@@ -165,7 +167,7 @@ impl Runner {
                     id: u8,
                     programs: Vec<Vec<String>>,
                     base: &[(String, String)],
-                    env,
+                    env: &BTreeMap<String, String>,
                     files: &[PlacedFile]| {
             let data = data_of(&name).display().to_string();
             let place = Place { bin: &bin, id, ips: &ips, data: &data, bugs: &schedule.bugs };
@@ -192,25 +194,32 @@ impl Runner {
             std::iter::once(&spec.command).chain(&spec.beside).cloned().collect();
         let node =
             |id: u8| host(format!("n{id}"), id, commands.clone(), &self.environment, &spec.env, &self.files);
+        let clients = schedule.workload.clients;
         let client_programs = self.manifest.client.exec.iter().flat_map(|exec| {
             let client = |id: u8| {
-                host(
-                    format!("c{id}"),
-                    id,
-                    vec![exec.command.clone()],
-                    &on_host(),
-                    &exec.env,
-                    &self.client_files,
-                )
+                let programs = vec![exec.command.clone()];
+                let host = host(format!("c{id}"), id, programs, &on_host(), &exec.env, &self.client_files);
+                (usize::from(id - 1), host)
             };
-            (1..=schedule.workload.clients).map(client)
+            (1..=clients).map(client)
         });
+        // One more host asks the nodes whether they are ready, and one for each program what they are.
+        let questions = self.manifest.status_programs().flat_map(|command| {
+            let question = |id: u8| (id, vec![command.to_vec()]);
+            (1..=schedule.nodes).map(question)
+        });
+        let questions = questions.enumerate().map(|(number, (id, programs))| {
+            let name = format!("q{}", number + 1);
+            let host = host(name, id, programs, &on_host(), &BTreeMap::new(), &self.client_files);
+            (usize::from(clients) + 1 + number, host)
+        });
+        let client_programs: Vec<(usize, NodeConfig)> = client_programs.chain(questions).collect();
+        let questions = self.manifest.status_programs().count() * usize::from(schedule.nodes);
         Config {
             seed: schedule.seed,
             nodes: (1..=schedule.nodes).map(node).collect(),
-            // One more asks the nodes whether they are ready.
-            clients: usize::from(schedule.workload.clients) + 1,
-            client_programs: client_programs.collect(),
+            clients: usize::from(clients) + 1 + questions,
+            client_programs,
             roles: self.manifest.role_lines().unwrap_or_default(),
             dissectors: self.manifest.ports.iter().map(|port| (port.port, port.dissector.clone())).collect(),
             atomic_write: self.manifest.faults.atomic_write(),

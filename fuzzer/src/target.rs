@@ -7,26 +7,30 @@ pub mod client;
 pub mod discover;
 pub mod oracles;
 mod part;
+pub mod path;
 mod place;
 mod prepare;
 pub mod program;
+mod role;
+pub mod status;
 pub mod template;
 
 pub use part::Part;
 pub use place::{Place, PlacedFile};
 pub use prepare::{Home, Prepared};
+pub use role::RoleSpec;
 
 use crate::fault::Kind;
 use crate::nearest::suggestion;
 use crate::plain;
-use crate::schedule::{self, Family};
+use crate::schedule::Family;
 use crate::syntax;
 use client::ClientSpec;
-use interceptor::role_line::RoleLine;
 use interceptor::sandbox::Clock;
 use oracle::checker::named::Asked;
 use oracle::checker::output::Pattern;
 use serde::{Deserialize, Serialize};
+use status::StatusSpec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -124,6 +128,9 @@ pub struct Manifest {
     /// Lines by which nodes tell their roles, where they do not report them.
     #[serde(default, rename = "role")]
     pub roles: Vec<RoleSpec>,
+    /// What nodes are asked for their roles.
+    #[serde(default)]
+    pub status: Vec<StatusSpec>,
     /// When a node counts as ready: all of these; none: see [`Self::questions`].
     #[serde(default)]
     pub ready: Vec<ReadySpec>,
@@ -231,33 +238,6 @@ pub struct PortSpec {
     pub port: u16,
     /// The dissector's name; see the interceptor.
     pub dissector: String,
-}
-
-/// A line by which a node tells its role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RoleSpec {
-    /// The role, in a word: `leader`, `primary` and `master` are those that decide.
-    pub name: String,
-    /// Texts that follow each other in the line; see [`RoleLine`].
-    pub line: String,
-}
-
-impl Manifest {
-    /// The lines by which nodes tell their roles.
-    ///
-    /// # Errors
-    /// Which of them is none.
-    pub fn role_lines(&self) -> Result<Vec<RoleLine>, String> {
-        let read = |role: &RoleSpec| {
-            if !schedule::is_name(&role.name) {
-                return Err(format!("[[role]] name `{}`: {}", role.name, schedule::NAME));
-            }
-            let line = RoleLine::parse(&role.name, &role.line);
-            line.map_err(|why| format!("[[role]] {}: line: {why}", role.name))
-        };
-        self.roles.iter().map(read).collect()
-    }
 }
 
 /// A question that every node must answer well: a GET of `http`, or the `command` of RESP; with neither it is enough that the

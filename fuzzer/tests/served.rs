@@ -221,3 +221,40 @@ fn a_line_of_the_log_tells_who_leads() {
     let (code, _, err) = fuzz(target.path(), &["targets", "--check", "./target.toml"]);
     assert!(code == Some(2) && err.contains("[[role]] leader: line: `{who}` is not known"), "{err}");
 }
+
+#[test]
+fn nodes_are_asked_what_they_are() {
+    if is_missing(PYTHON) {
+        return;
+    }
+    let ask = "import sys,urllib.request as r;print('Mode:',eval(r.urlopen('http://'+sys.argv[1]+':8000/status').read()\
+               .decode().replace('null','None'))['state'])";
+    let program = format!("program = [\"{PYTHON}\", \"-I\", \"-S\", \"-c\", \"\"\"{ask}\"\"\", \"{{ip}}\"]");
+    let line = "[[role]]\nname = \"leader\"\nline = \"Mode: Leader\"\n";
+    let http = |rest: &str| format!("http = \"/status\"\nport = 8000\n{rest}");
+    for (status, becomes) in [
+        (http("role = \"/state\"\nterm = \"/term\""), "n1 becomes leader in term 4"),
+        (http("leader = { at = \"/leader\", is = \"n{id}\" }"), "n1 becomes leader"),
+        (
+            http("leader = { at = \"/leader\", is = \"/me\" }\nterm = \"/term\""),
+            "n1 becomes leader in term 4",
+        ),
+        (format!("{program}\nevery_ms = 100\n{line}"), "n1 becomes leader"),
+    ] {
+        let target = target("leads", "register", "/v", "");
+        let manifest = target.path().join("target.toml");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        std::fs::write(&manifest, format!("{text}\n[[status]]\n{status}\n")).unwrap();
+        let replay = ["replay", "schedule.toml", "--target", "./target.toml", "--keep", "seen"];
+        let (code, out, err) = fuzz(target.path(), &replay);
+        assert_eq!(code, Some(0), "{status}: {out}{err}");
+        let story = std::fs::read_to_string(target.path().join("seen/story.md")).unwrap();
+        assert!(story.contains(becomes), "{status}: {story}");
+        // Who asks is no part of what clients and nodes do; the questions are a part of the run.
+        let seen = std::fs::read_to_string(target.path().join("seen/events.jsonl")).unwrap_or_default();
+        assert!(!seen.contains("/status"), "{status}");
+        let (code, out, err) = fuzz(target.path(), &["replay", "seen", "--target", "./target.toml"]);
+        assert_eq!(code, Some(0), "{status}: {out}{err}");
+        assert!(out.contains("the same run, bit for bit"), "{status}: {out}");
+    }
+}

@@ -3,6 +3,7 @@
 //! A window's **features** say which kinds of events happened in which role, in which order on one node, what
 //! followed a message on its receiver, what happened concurrently on two nodes, and how the nodes see
 //! themselves. They speak of roles, never of node numbers: nodes that play the same part must not multiply what is seen.
+//! Roles are what nodes say of themselves, or else who sends to all others.
 //! How the nodes **stand** to each other at its end is told besides.
 //!
 //! Everything here is a function of the timeline and the window. Owner of the roles of the nodes as of the
@@ -14,11 +15,12 @@ mod kinds;
 mod node;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod window;
 
 pub use coverage::CoverageMap;
 pub use feature::{CLASSES, CLUSTER, CONCURRENT, Dictionary, ORDERS, class_of};
-pub use node::{LEADS, Standing};
+pub use node::{FOLLOWS, LEADS, Standing};
 
 use crate::event::{Event, EventKind, HostId};
 use crate::timeline::Timeline;
@@ -28,6 +30,7 @@ use node::Cluster;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use traffic::Traffic;
 use window::Window;
 
 /// Events of a window that are looked at for features; later ones only change the roles and faults that hold
@@ -49,6 +52,7 @@ pub struct WindowSummary {
 /// Summarises the windows of one run, in order.
 pub struct Summarizer {
     cluster: Cluster,
+    traffic: Traffic,
     kinds: Kinds,
     /// Number of the (role, kind) of every event before `ids.len()`.
     ids: Vec<u16>,
@@ -69,6 +73,7 @@ impl Summarizer {
     pub fn with_dictionary(nodes: usize, dictionary: Dictionary) -> Self {
         Self {
             cluster: Cluster::new(nodes),
+            traffic: Traffic::new(nodes),
             kinds: Kinds::default(),
             ids: Vec::new(),
             faults: BTreeMap::new(),
@@ -86,6 +91,7 @@ impl Summarizer {
             self.ids.clear();
             self.faults.clear();
             self.cluster.forget();
+            self.traffic.forget();
         }
         for index in self.ids.len()..end {
             let id = self.kinds.of(timeline, index, self.cluster.role(timeline.events()[index].host));
@@ -122,6 +128,8 @@ impl Summarizer {
 
     fn follow(&mut self, event: &Event) {
         self.cluster.follow(event);
+        self.traffic.follow(event);
+        self.cluster.suppose(self.traffic.leader());
         if let EventKind::Fault { label, on } = &event.kind {
             let key = (event.host, label.clone());
             if *on {
@@ -135,6 +143,12 @@ impl Summarizer {
                 }
             }
         }
+    }
+
+    /// The node that leads by what was sent until the end of the last window, where no node says what it is.
+    #[must_use]
+    pub fn supposed_leader(&self) -> Option<usize> {
+        self.traffic.leader().filter(|_| !self.cluster.is_told())
     }
 
     /// What a feature means, if the dictionary still had room for it.

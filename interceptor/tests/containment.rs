@@ -85,7 +85,7 @@ fn nothing_gets_out_of_a_user_namespace() {
     let anybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&seen, anybody).expect("it is ours");
     let [guest, test] = [(guest, "contained"), (test, "test")].map(|(from, name)| {
-        std::fs::copy(from, place.path().join(name)).expect("it can be copied");
+        copy(&from, &place.path().join(name));
         place.path().join(name)
     });
     let ran = Command::new(test)
@@ -101,6 +101,15 @@ fn nothing_gets_out_of_a_user_namespace() {
         "{}{}",
         String::from_utf8_lossy(&ran.stdout),
         String::from_utf8_lossy(&ran.stderr)
+    );
+}
+
+/// By another process: a child that another test begins meanwhile would hold the copy open, and what is open for writing
+/// cannot be run.
+fn copy(from: &Path, to: &Path) {
+    assert!(
+        Command::new("cp").args([from, to]).status().expect("it starts").success(),
+        "{from:?} can be copied"
     );
 }
 

@@ -42,10 +42,10 @@ impl Connections {
         self.by_socket.insert(socket, slot);
     }
 
-    /// Starts the program of a slot anew, in place of the one it talked to.
-    pub fn converse(&mut self, sandbox: &mut Sandbox, slot: usize) -> Result<(), Error> {
+    /// Starts a client's program, by its position, anew, in place of the one that the slot talked to.
+    pub fn converse(&mut self, sandbox: &mut Sandbox, slot: usize, program: usize) -> Result<(), Error> {
         self.close(sandbox, slot);
-        let socket = sandbox.start_client(slot)?;
+        let socket = sandbox.start_client(program)?;
         self.by_slot.insert(slot, Connection { socket, is_up: true, unsent: Vec::new() });
         self.by_socket.insert(socket, slot);
         Ok(())

@@ -1,18 +1,16 @@
 //! The readiness gate: asks every node every question again and again until all answers are good and, where they
 //! speak of leaders, one knows its leader. A state machine without sockets, like the clients.
 
+use super::asker::{Answer, Asker, Pace, Question};
 use crate::target::ReadySpec;
 use crate::workload::Action;
-use crate::workload::http::{self, Response, Responses};
-use crate::workload::resp::{command, texts};
-use redis_protocol::resp2::decode::decode;
+use crate::workload::http::Response;
+use crate::workload::resp::texts;
 use redis_protocol::resp2::types::OwnedFrame;
 use serde_json::Value;
 
-/// Pause between two questions to one node.
-const EVERY_NS: u64 = 20_000_000;
-/// How long one question may take.
-const PATIENCE_NS: u64 = 500_000_000;
+/// Asked without haste, and without patience.
+const PACE: Pace = Pace { every: 20_000_000, patience: 500_000_000 };
 /// How much of an answer is shown.
 const SHOWN: usize = 120;
 
@@ -22,31 +20,7 @@ const SHOWN: usize = 120;
 pub(super) struct Gate {
     questions: Vec<ReadySpec>,
     nodes: usize,
-    slots: Vec<Asked>,
-}
-
-#[derive(Debug)]
-struct Asked {
-    link: Link,
-    replies: Replies,
-    /// When to ask next, or to stop waiting.
-    due_ns: u64,
-    is_waiting: bool,
-    last: Last,
-}
-
-/// What has come in and is no whole answer yet.
-#[derive(Debug)]
-enum Replies {
-    Http(Responses),
-    Resp(Vec<u8>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
-    Closed,
-    Connecting,
-    Up,
+    slots: Vec<(Asker, Last)>,
 }
 
 /// The last answer of a node.
@@ -62,21 +36,16 @@ enum Last {
 impl Gate {
     /// Asks `nodes` all `questions` from now on.
     pub fn new(questions: &[ReadySpec], nodes: usize, now_ns: u64) -> Self {
-        let slots = questions.iter().flat_map(|question| {
-            (0..nodes).map(|_| Asked {
-                link: Link::Closed,
-                replies: Replies::of(question),
-                due_ns: now_ns,
-                is_waiting: false,
-                last: Last::None("it was not reached"),
-            })
-        });
+        let slot = |question, node| {
+            (Asker::new(node, put(question), PACE, now_ns), Last::None("it was not reached"))
+        };
+        let slots = questions.iter().flat_map(|question| (0..nodes).map(move |node| slot(question, node)));
         Self { questions: questions.to_vec(), nodes, slots: slots.collect() }
     }
 
-    /// The node and the port that a slot asks.
-    pub fn place(&self, slot: usize) -> (usize, u16) {
-        (slot % self.nodes, self.question(slot).port)
+    /// The port that a slot asks.
+    pub fn port(&self, slot: usize) -> u16 {
+        self.question(slot).port
     }
 
     fn question(&self, slot: usize) -> &ReadySpec {
@@ -85,16 +54,16 @@ impl Gate {
 
     /// The cluster can be worked with.
     pub fn is_open(&self) -> bool {
-        let leaders: Option<Vec<Option<bool>>> = self.slots.iter().map(|asked| asked.last.leader()).collect();
+        let leaders: Option<Vec<Option<bool>>> = self.slots.iter().map(|(_, last)| last.leader()).collect();
         leaders.is_some_and(|leaders| leaders.contains(&Some(true)) || leaders.iter().all(Option::is_none))
     }
 
     /// The first node that is not ready, by position, and what it answered last.
     pub fn holdup(&self) -> (usize, String) {
-        match self.slots.iter().position(|asked| asked.last.leader().is_none()) {
+        match self.slots.iter().position(|(_, last)| last.leader().is_none()) {
             Some(slot) => {
-                let (name, last) = (name(self.question(slot)), self.slots[slot].last.text());
-                (slot % self.nodes, format!("{name}: {last}"))
+                let (asker, last) = &self.slots[slot];
+                (asker.node(), format!("{}: {}", name(self.question(slot)), last.text()))
             }
             None => (0, "no node knows a leader".to_owned()),
         }
@@ -102,100 +71,48 @@ impl Gate {
 
     /// When to wake it.
     pub fn deadline_ns(&self) -> Option<u64> {
-        self.slots.iter().map(|asked| asked.due_ns).min()
+        self.slots.iter().map(|(asker, _)| asker.due_ns()).min()
     }
 
     /// Time has passed. Actions are by slot; the place of [`Action::Connect`] is the node.
     pub fn on_time(&mut self, now_ns: u64) -> Vec<(usize, Action)> {
-        let mut actions = Vec::new();
-        for slot in 0..self.slots.len() {
-            let (node, ask) = (slot % self.nodes, bytes(self.question(slot)));
-            let asked = &mut self.slots[slot];
-            if asked.due_ns > now_ns {
-                continue;
-            }
-            if asked.is_waiting {
-                asked.last = Last::None("no answer");
-                asked.close(slot, &mut actions);
-            }
-            asked.is_waiting = true;
-            asked.due_ns = now_ns.saturating_add(PATIENCE_NS);
-            match asked.link {
-                Link::Up => actions.push((slot, Action::Send(ask))),
-                Link::Closed | Link::Connecting => {
-                    asked.link = Link::Connecting;
-                    actions.push((slot, Action::Connect(node)));
-                }
-            }
-        }
-        actions
+        (0..self.slots.len()).flat_map(|slot| self.with(slot, |asker| asker.on_time(now_ns))).collect()
     }
 
     /// A connection was made, or could not be.
     pub fn on_connected(&mut self, slot: usize, is_up: bool, now_ns: u64) -> Vec<(usize, Action)> {
-        let question = self.question(slot);
-        let (ask, is_enough) = (bytes(question), accepts(question));
-        let asked = &mut self.slots[slot];
-        if is_up {
-            asked.link = Link::Up;
-            if !is_enough {
-                return vec![(slot, Action::Send(ask))];
-            }
-            let mut actions = Vec::new();
-            asked.close(slot, &mut actions);
-            asked.answered(Last::Ready(None), now_ns);
-            return actions;
-        }
-        asked.failed("connection refused", now_ns);
-        Vec::new()
+        self.with(slot, |asker| asker.on_connected(is_up, now_ns))
     }
 
     /// Bytes arrived.
     pub fn on_bytes(&mut self, slot: usize, bytes: &[u8], now_ns: u64) -> Vec<(usize, Action)> {
-        let mut actions = Vec::new();
-        let question = self.questions[slot / self.nodes].clone();
-        let asked = &mut self.slots[slot];
-        match asked.replies.feed(bytes, &question) {
-            Ok(Some((last, keeps))) => {
-                if !keeps {
-                    asked.close(slot, &mut actions);
-                }
-                asked.answered(last, now_ns);
-            }
-            Ok(None) => {}
-            Err(why) => {
-                asked.close(slot, &mut actions);
-                asked.failed(why, now_ns);
-            }
-        }
-        actions
+        self.with(slot, |asker| asker.on_bytes(bytes, now_ns))
     }
 
     /// A connection has ended.
     pub fn on_closed(&mut self, slot: usize, now_ns: u64) -> Vec<(usize, Action)> {
-        let question = self.questions[slot / self.nodes].clone();
-        let asked = &mut self.slots[slot];
-        asked.link = Link::Closed;
-        match asked.replies.end(&question) {
-            Some(last) if asked.is_waiting => asked.answered(last, now_ns),
-            _ if asked.is_waiting => asked.failed("connection lost", now_ns),
-            _ => {}
+        self.with(slot, |asker| (Vec::new(), asker.on_closed(now_ns)))
+    }
+
+    fn with(
+        &mut self,
+        slot: usize,
+        happening: impl FnOnce(&mut Asker) -> (Vec<Action>, Option<Answer>),
+    ) -> Vec<(usize, Action)> {
+        let (actions, answer) = happening(&mut self.slots[slot].0);
+        if let Some(answer) = answer {
+            self.slots[slot].1 = judge(&answer, self.question(slot));
         }
-        asked.replies = Replies::of(&question);
-        Vec::new()
+        actions.into_iter().map(|action| (slot, action)).collect()
     }
 }
 
-/// Nothing is asked: it is enough that a connection is accepted.
-fn accepts(question: &ReadySpec) -> bool {
-    question.http.is_none() && question.command.is_none()
-}
-
-/// The question as it is sent.
-fn bytes(question: &ReadySpec) -> Vec<u8> {
+/// The question as it is put.
+fn put(question: &ReadySpec) -> Question {
     match (&question.http, &question.command) {
-        (Some(path), _) => http::request("GET", path, ""),
-        (None, words) => command(words.as_deref().unwrap_or_default()),
+        (Some(path), _) => Question::http("GET", path, ""),
+        (None, Some(words)) => Question::resp(words),
+        (None, None) => Question::Accepts,
     }
 }
 
@@ -208,41 +125,13 @@ fn name(question: &ReadySpec) -> String {
     }
 }
 
-impl Replies {
-    fn of(question: &ReadySpec) -> Self {
-        if question.http.is_some() { Self::Http(Responses::default()) } else { Self::Resp(Vec::new()) }
-    }
-
-    fn clear(&mut self) {
-        match self {
-            Self::Http(responses) => *responses = Responses::default(),
-            Self::Resp(buffer) => buffer.clear(),
-        }
-    }
-
-    /// Adds bytes; what they say once they are whole, and whether the connection can be used again.
-    fn feed(&mut self, bytes: &[u8], question: &ReadySpec) -> Result<Option<(Last, bool)>, &'static str> {
-        match self {
-            Self::Http(responses) => {
-                responses.feed(bytes);
-                let response = responses.take().map_err(|_| "its answer is not HTTP")?;
-                Ok(response.map(|response| (of_http(&response, question), response.keep_alive)))
-            }
-            Self::Resp(buffer) => {
-                buffer.extend_from_slice(bytes);
-                let whole = decode(buffer).map_err(|_| "its answer is not RESP")?;
-                let Some((frame, used)) = whole else { return Ok(None) };
-                buffer.drain(..used);
-                Ok(Some((of_resp(&frame, question), true)))
-            }
-        }
-    }
-
-    fn end(&mut self, question: &ReadySpec) -> Option<Last> {
-        match self {
-            Self::Http(responses) => responses.end().ok().flatten().map(|it| of_http(&it, question)),
-            Self::Resp(_) => None,
-        }
+fn judge(answer: &Answer, question: &ReadySpec) -> Last {
+    match answer {
+        Answer::Accepted => Last::Ready(None),
+        Answer::Http(response) => of_http(response, question),
+        Answer::Resp(frame) => of_resp(frame, question),
+        Answer::Text(text) => judged(String::from_utf8_lossy(text).into_owned(), question, None),
+        Answer::None(why) => Last::None(why),
     }
 }
 
@@ -271,29 +160,6 @@ fn judged(text: String, question: &ReadySpec, leader: Option<bool>) -> Last {
 
 fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect()
-}
-
-impl Asked {
-    fn answered(&mut self, last: Last, now_ns: u64) {
-        self.is_waiting = false;
-        self.due_ns = now_ns.saturating_add(EVERY_NS);
-        self.last = last;
-    }
-
-    fn failed(&mut self, why: &'static str, now_ns: u64) {
-        self.link = Link::Closed;
-        self.is_waiting = false;
-        self.due_ns = now_ns.saturating_add(EVERY_NS);
-        self.last = Last::None(why);
-    }
-
-    fn close(&mut self, slot: usize, actions: &mut Vec<(usize, Action)>) {
-        self.replies.clear();
-        if self.link != Link::Closed {
-            self.link = Link::Closed;
-            actions.push((slot, Action::Close));
-        }
-    }
 }
 
 impl Last {
@@ -336,7 +202,7 @@ mod tests {
         };
         let mut gate = Gate::new(&[http("/"), role], 1, 0);
         assert_eq!(gate.on_time(0), [(0, Action::Connect(0)), (1, Action::Connect(0))]);
-        assert_eq!((gate.place(0), gate.place(1)), ((0, 80), (0, 6379)));
+        assert_eq!((gate.port(0), gate.port(1)), (80, 6379));
         gate.on_connected(0, true, MS);
         assert_eq!(gate.on_connected(1, true, MS), [(1, Action::Send(b"*1\r\n$4\r\nROLE\r\n".to_vec()))]);
         gate.on_bytes(0, &answer(200, ""), 2 * MS);

@@ -4,6 +4,7 @@
 //! instants at which it stops are the same whether faults are chosen or replayed, and so is the order of what is
 //! done at one instant; therefore an executed schedule repeats the run that it came from, call by call.
 
+use super::census::{Census, Deed, Fill, News, Way};
 use super::connections::{Connections, Happening};
 use super::start::{pass_gate, start_nodes};
 use super::supervisor::Supervisor;
@@ -18,13 +19,15 @@ use crate::reproducer::sources::Sources;
 use crate::schedule::Schedule;
 use crate::state::Situation;
 use crate::tally::Tally;
-use crate::target::OracleSpec;
+use crate::target::{OracleSpec, Place};
 use crate::workload::{Action, Command, Workload};
 use agents::StateId;
-use interceptor::event::{EventKind, Exit, LogLine};
-use interceptor::sandbox::{Pause, Sandbox};
+use interceptor::event::{Event, EventKind, Exit, HostId, LogLine};
+use interceptor::room::data_of;
+use interceptor::sandbox::{Config, Pause, Sandbox, node_address};
 use interceptor::summary::Dictionary;
 use interceptor::time::{Instant, Span};
+use interceptor::timeline::key;
 use oracle::checker::sanitizer::Line;
 use oracle::{Call, Entry, Observations, Phase, Quiet, Verdict};
 use std::collections::VecDeque;
@@ -65,6 +68,11 @@ pub(super) struct Session {
     /// The target's directory.
     root: std::path::PathBuf,
     connections: Connections,
+    census: Census,
+    /// The connections that nodes are asked on.
+    asking: Connections,
+    /// How many clients are programs; those that ask come after them.
+    programs: usize,
     nemesis: Nemesis,
     supervisor: Supervisor,
     workload: Workload,
@@ -95,6 +103,7 @@ impl Session {
         let config = runner.config(input, options);
         let nodes = config.nodes.len();
         let hosts = nodes + config.clients;
+        let fill = filler(runner, &config);
         let mut sandbox = Sandbox::new(&runner.room, config)
             .map_err(|error| ExecutorError::SetUp { why: format!("cannot prepare the room: {error}") })?;
         if let Some(containers) = &runner.containers {
@@ -110,16 +119,22 @@ impl Session {
         sandbox.events().iter().for_each(|event| observer.take(event, sandbox.logs()));
         let ready = sandbox.now();
         let explorer = Explorer::of(input, runner.agent.clone(), &runner.bounds);
+        let lines = manifest.role_lines().unwrap_or_default();
+        let census = Census::new(&manifest.status, lines, nodes, ready.0, fill);
+        let has_programs = runner.offer.protocol.is_program();
         Ok(Self {
             root: runner.root.clone(),
             input: input.clone(),
             options,
             port: runner.port,
-            has_programs: runner.offer.protocol.is_program(),
+            has_programs,
             oracles: manifest.oracles.clone(),
             judges: manifest.judges(runner.offer.family(&input.workload)),
             probe_max: Span::from_millis(manifest.oracles.recovery_ms).max(PROBE_MIN),
             connections: Connections::default(),
+            census,
+            asking: Connections::default(),
+            programs: if has_programs { usize::from(input.workload.clients) } else { 0 },
             nemesis: Nemesis::new(nodes, ready, &input.steps),
             supervisor: Supervisor::new(nodes),
             workload: Workload::new(&input.workload, &runner.offer, nodes, input.seed, ready.0),
@@ -174,15 +189,19 @@ impl Session {
             Stage::SecondLook => Some(self.look_end),
         };
         let workload = self.workload.deadline_ns().map(Instant);
-        let all =
-            [Some(self.window_end), stage, workload, self.nemesis.deadline(), self.supervisor.deadline()];
-        all.into_iter().flatten().min().unwrap_or(self.window_end)
+        let census = self.census.deadline_ns().map(Instant);
+        let faults = [self.nemesis.deadline(), self.supervisor.deadline()];
+        let all = [Some(self.window_end), stage, workload, census].into_iter().chain(faults);
+        all.flatten().min().unwrap_or(self.window_end)
     }
 
     /// Takes in new events; steps that waited for one fire right after it.
     fn take_events(&mut self) -> Result<(), ExecutorError> {
         while let Some(event) = self.sandbox.events().get(self.taken).cloned() {
             self.taken += 1;
+            if is_about_asking(&event, hosts_of(&self.input)) {
+                continue;
+            }
             self.observer.take(&event, self.sandbox.logs());
             if let Some(explorer) = &mut self.explorer {
                 explorer.take(&event);
@@ -197,6 +216,16 @@ impl Session {
 
     fn take_client_events(&mut self) -> Result<(), ExecutorError> {
         while let Some(event) = self.sandbox.next_client_event() {
+            for (slot, happening) in self.asking.on_event(&mut self.sandbox, event) {
+                let now_ns = self.sandbox.now().0;
+                let (deeds, news) = match happening {
+                    Happening::Connected(is_up) => self.census.on_connected(slot, is_up, now_ns),
+                    Happening::Bytes(bytes) => self.census.on_bytes(slot, &bytes, now_ns),
+                    Happening::Closed => self.census.on_closed(slot, now_ns),
+                };
+                self.tell(news);
+                self.ask(deeds)?;
+            }
             for (client, happening) in self.connections.on_event(&mut self.sandbox, event) {
                 let now_ns = self.sandbox.now().0;
                 let commands = match happening {
@@ -210,6 +239,40 @@ impl Session {
         Ok(())
     }
 
+    /// Does what the census asks.
+    fn ask(&mut self, deeds: Vec<Deed>) -> Result<(), ExecutorError> {
+        let mut deeds = VecDeque::from(deeds);
+        while let Some((slot, action)) = deeds.pop_front() {
+            match (action, self.census.way(slot)) {
+                (Action::Connect(node), Way::Port(port)) => {
+                    let from = self.sandbox.client(usize::from(self.input.workload.clients));
+                    self.asking.connect(&mut self.sandbox, slot, from, node, port);
+                }
+                (Action::Connect(_), Way::Program(program)) => {
+                    let program = self.programs + program;
+                    self.asking.converse(&mut self.sandbox, slot, program).map_err(broken)?;
+                    deeds.extend(self.census.on_connected(slot, true, self.sandbox.now().0).0);
+                }
+                (Action::Send(bytes), _) if !self.asking.send(&mut self.sandbox, slot, &bytes) => {
+                    let (more, news) = self.census.on_closed(slot, self.sandbox.now().0);
+                    self.tell(news);
+                    deeds.extend(more);
+                }
+                (Action::Close, _) => self.asking.close(&mut self.sandbox, slot),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What a node has said of itself is an event of that node.
+    fn tell(&mut self, news: News) {
+        if let Some((node, report)) = news {
+            let host = HostId(u16::try_from(node).unwrap_or(u16::MAX));
+            self.sandbox.note(host, EventKind::Report(report));
+        }
+    }
+
     /// Does what clients ask.
     fn carry_out(&mut self, commands: Vec<Command>) -> Result<(), ExecutorError> {
         let mut commands = VecDeque::from(commands);
@@ -220,7 +283,7 @@ impl Session {
                     self.connections.connect(&mut self.sandbox, client, from, node, self.port);
                 }
                 Action::Connect(_) => {
-                    self.connections.converse(&mut self.sandbox, client).map_err(broken)?;
+                    self.connections.converse(&mut self.sandbox, client, client).map_err(broken)?;
                     commands.extend(self.workload.on_connected(client, true, self.sandbox.now().0));
                 }
                 Action::Send(bytes) => {
@@ -284,6 +347,8 @@ impl Session {
         if self.stage == Stage::Faults && now >= self.horizon {
             self.heal()?;
         }
+        let deeds = self.census.on_time(now.0);
+        self.ask(deeds)?;
         let commands = self.workload.on_time(now.0);
         self.carry_out(commands)?;
         self.go_on(now);
@@ -430,12 +495,19 @@ impl Session {
             // Who was never served was promised nothing.
             (verdict, None) => tally.in_vain().map_or(verdict, |why| Verdict::Unknown { why }),
         };
+        let hosts = hosts_of(&self.input);
         let detail = self.options.detail.then(|| {
             Box::new(Detail {
                 history: observations.history.clone(),
-                events: self.sandbox.events().to_vec(),
+                events: self
+                    .sandbox
+                    .events()
+                    .iter()
+                    .filter(|event| !is_about_asking(event, hosts))
+                    .cloned()
+                    .collect(),
                 logs: self.sandbox.logs().to_vec(),
-                hosts: self.sandbox.host_names().into_values().collect(),
+                hosts: self.sandbox.host_names().into_values().take(hosts).collect(),
                 calls: self.sandbox.log().entries().iter().map(ToString::to_string).collect(),
                 sources: Sources::of(self.sandbox.sources(), &self.root),
             })
@@ -472,6 +544,31 @@ impl Session {
         };
         (execution, self.observer.into_dictionary())
     }
+}
+
+/// How many hosts are nodes or clients; those behind them only ask nodes what they are.
+fn hosts_of(schedule: &Schedule) -> usize {
+    usize::from(schedule.nodes) + usize::from(schedule.workload.clients)
+}
+
+/// Whether an event has to do with a host behind the first so many: it is no part of what clients and nodes do.
+fn is_about_asking(event: &Event, hosts: usize) -> bool {
+    let is_behind = |host: HostId| usize::from(host.0) >= hosts;
+    is_behind(event.host) || key::peer(&event.kind).is_some_and(is_behind)
+}
+
+/// Fills in the placeholders of a node.
+fn filler(runner: &Runner, config: &Config) -> Fill {
+    let manifest = runner.manifest.clone();
+    let bin = runner.program.display().to_string();
+    let data: Vec<String> =
+        config.nodes.iter().map(|node| data_of(&node.name).display().to_string()).collect();
+    let ips: Vec<String> = (0..data.len()).map(|node| node_address(node).to_string()).collect();
+    Box::new(move |node, text| {
+        let id = u8::try_from(node + 1).unwrap_or(u8::MAX);
+        let place = Place { bin: &bin, id, ips: &ips, data: &data[node], bugs: &[] };
+        manifest.words(&[text.to_owned()], &place).remove(0)
+    })
 }
 
 /// What a node wrote, as oracles know it.

@@ -64,7 +64,7 @@ pub(super) fn pass_gate(
         while let Some((slot, action)) = actions.pop_front() {
             match action {
                 Action::Connect(node) => {
-                    connections.connect(sandbox, slot, from, node, gate.place(slot).1);
+                    connections.connect(sandbox, slot, from, node, gate.port(slot));
                 }
                 Action::Send(bytes) if !connections.send(sandbox, slot, &bytes) => {
                     actions.extend(gate.on_closed(slot, sandbox.now().0));

@@ -52,12 +52,15 @@ proptest::prop_compose! {
         command in (word(), mostly(&["-c", "{ip:2}"], &["{ip:3}", "a\0", "{peers}"])),
         beside in prop::option::weighted(0.3, word()),
         client in prop::option::weighted(0.5, word()),
+        asks in prop::option::weighted(0.2, word()),
         key in mostly(&["A", "A B"], &["A=B", "", "A\0"]),
         files in prop::collection::vec(file(0.5), 0..4),
         client_files in prop::collection::vec(file(0.05), 0..2),
         port in mostly(&[("http", 7000)], &[("http", 0), ("nonsense", 7000)]),
     ) -> String {
         let beside = beside.map(|word| format!("beside = [[{}]]\n", quoted(word))).unwrap_or_default();
+        let asks = asks.map(|word| format!("[[status]]\nprogram = [{}, \"{{ip}}\"]\nrole = \"/r\"\n", quoted(word)));
+        let asks = asks.unwrap_or_default();
         let table = |name: &str, files: &[String]| -> String {
             files.iter().map(|file| format!("[[{name}]]\n{file}")).collect()
         };
@@ -71,7 +74,7 @@ proptest::prop_compose! {
         };
         format!(
             "version = 1\nname = {}\nnodes = 2\n[build]\nbinary = {}\n[node]\ncommand = [{}, {}]\n{beside}env = {{ {} = \"{{id}}\" }}\n\
-             {}[[port]]\nport = {}\ndissector = {:?}\n{client}",
+             {}[[port]]\nport = {}\ndissector = {:?}\n{asks}{client}",
             quoted(name), quoted(binary), quoted(command.0), quoted(command.1), quoted(key),
             table("node.file", &files), port.1, port.0,
         )
@@ -107,7 +110,7 @@ fn what_the_check_accepts_can_be_set_up() {
         let room = Room::directory().unwrap();
         let ready = Runner::new(&target, &binary.path, &Launcher::Native, None, room).unwrap();
         let config = ready.config(&schedule, RunOptions::default());
-        let nodes = config.nodes.iter().chain(&config.client_programs);
+        let nodes = config.nodes.iter().chain(config.client_programs.iter().map(|(_, program)| program));
         // The binary is a copy in the room, under the name that nodes know.
         let named = nodes.flat_map(|node| &node.programs).filter(|one| one.program != ready.program);
         for program in named {

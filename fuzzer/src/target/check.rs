@@ -53,6 +53,10 @@ impl Manifest {
             self.check_command(&exec.command, &exec.env, &lengths)
                 .map_err(|why| format!("[client.exec] {why}"))?;
         }
+        for program in self.status.iter().filter_map(|status| status.program.as_ref()) {
+            self.check_command(program, &BTreeMap::new(), &lengths)
+                .map_err(|why| format!("[[status]] program: {why}"))?;
+        }
         self.check_build()?;
         if template::holds(&self.node.peer, "peers") {
             return Err("[node] peer must not hold {peers}: it is what {peers} is made of".into());
@@ -282,6 +286,7 @@ impl Manifest {
             }
         }
         self.role_lines()?;
+        self.check_status()?;
         let mut names = BTreeSet::from(["none"]);
         for bug in &self.bugs {
             if bug.name.is_empty() || bug.name.contains(',') || !names.insert(&bug.name) {

@@ -46,14 +46,17 @@ impl Target {
         for command in std::iter::once(&mut node.command).chain(&mut node.beside) {
             find(command, home, &files).map_err(|why| refuse(format!("[node] {why}")))?;
         }
+        // Clients live on the host, whatever nodes live in, and so does who asks.
+        let home = match home {
+            Home::Image => Home::Host(None),
+            home => home,
+        };
         if let Some(exec) = &mut manifest.client.exec {
-            // Clients live on the host, whatever nodes live in.
-            let home = match home {
-                Home::Image => Home::Host(None),
-                home => home,
-            };
             find(&mut exec.command, home, &client_files)
                 .map_err(|why| refuse(format!("[client.exec] {why}")))?;
+        }
+        for program in manifest.status.iter_mut().filter_map(|status| status.program.as_mut()) {
+            find(program, home, &client_files).map_err(|why| refuse(format!("[[status]] program: {why}")))?;
         }
         Ok(Prepared { manifest, files, client_files })
     }

@@ -144,6 +144,49 @@ fn protocols_questions_and_files_are_checked() {
 }
 
 #[test]
+fn questions_about_roles_are_checked() {
+    let refused = |lines: &str| refusal("[[ready]]", &format!("[[status]]\n{lines}\n[[ready]]"));
+    let refusals = [
+        refused("port = 1\nrole = '/r'"),
+        refused("http = '/'\ncommand = ['ROLE']\nport = 1\nrole = '/r'"),
+        refused("http = '/'\nrole = '/r'"),
+        refused("http = '/'\nport = 0\nrole = '/r'"),
+        refused("http = 'x'\nport = 1\nrole = '/r'"),
+        refused("http = '/'\nport = 1\nmethod = 'GET /'\nrole = '/r'"),
+        refused("command = []\nport = 1\nrole = '/r'"),
+        refused("command = ['X']\nport = 1\nbody = 'x'\nrole = '/r'"),
+        refused("program = []\nrole = '/r'"),
+        refused("program = ['{bin}', '{key}']\nrole = '/r'"),
+        refused("program = ['{bin}']\nport = 1\nrole = '/r'"),
+        refused("http = '/'\nport = 1"),
+        refused("http = '/'\nport = 1\nrole = 'r'"),
+        refused("http = '/'\nport = 1\nrole = '/r'\nterm = ['/t', 't']"),
+        refused("http = '/'\nport = 1\nrole = '/r'\nleader = { at = '/l', is = '/i' }"),
+        refused("http = '/'\nport = 1\nleader = { at = '/l', is = 'n{ID}{nod}' }"),
+        refused("http = '/'\nport = 1\nrole = '/r'\nevery_ms = 1"),
+    ];
+    assert_snapshot!(refusals.join("\n"), @"
+    target.toml: [[status]] asks by one of `http`, `command` and `program`; write one of them
+    target.toml: [[status]] asks by one of `http`, `command` and `program`; write one of them
+    target.toml: [[status]] has no port; write the one that nodes are asked at
+    target.toml: [[status]] has no port; write the one that nodes are asked at
+    target.toml: [[status]] http is no path; it begins with / and holds no spaces
+    target.toml: [[status]] method is none; write GET or POST
+    target.toml: [[status]] command is empty; write its name and arguments
+    target.toml: [[status]] method and body belong to `http`
+    target.toml: [[status]] program: `` names no program; write {bin}, a path, a name in PATH, or {data}/FILE
+    target.toml: [[status]] program: `{key}`: unknown placeholder {key}: known: bin, id, ip, ips, peers, data, bug, nodes
+    target.toml: [[status]] a program is asked at no port; leave it out
+    target.toml: [[status]] does not say where the role is; write role or leader, or [[role]] with a line
+    target.toml: [[status]] `r` is no place in an answer; write keys and positions, each after a `/`
+    target.toml: [[status]] `t` is no place in an answer; write keys and positions, each after a `/`
+    target.toml: [[status]] has both role and leader; write one
+    target.toml: [[status]] leader: `n{ID}{nod}`: unknown placeholder {nod}: did you mean `id`?
+    target.toml: [[status]] every_ms is out of range; 20 to 60000 are possible
+    ");
+}
+
+#[test]
 fn each_node_has_its_programs_and_files() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("lib")).unwrap();

@@ -6,6 +6,7 @@
 use super::http::{self, Response, Responses};
 use super::protocol::{Answer, Found};
 use crate::target::client::{Encoding, HttpRequest, HttpSpec};
+use crate::target::path::{self, find};
 use crate::target::template;
 use oracle::{Call, Function};
 use serde_json::Value;
@@ -149,27 +150,8 @@ pub(super) fn word(call: &Call, client: &str, seq: u64, name: &str) -> Option<St
     })
 }
 
-/// All values at a path.
-fn find<'a>(body: &'a Value, path: &str) -> Vec<&'a Value> {
-    let mut found = vec![body];
-    for part in path.split('/').skip(1) {
-        found = found
-            .into_iter()
-            .flat_map(|value| match (part, value) {
-                ("*", Value::Array(all)) => all.iter().collect(),
-                (_, Value::Array(all)) => {
-                    part.parse().ok().and_then(|n: usize| all.get(n)).into_iter().collect()
-                }
-                (_, value) => value.get(part).into_iter().collect::<Vec<_>>(),
-            })
-            .collect();
-    }
-    found.retain(|value| !value.is_null());
-    found
-}
-
 fn text_of(value: &Value, encoding: Option<Encoding>) -> Result<String, String> {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = path::text(value);
     match encoding {
         None => Ok(text),
         Some(Encoding::Base64) => template::from_base64(&text)

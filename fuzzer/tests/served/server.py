@@ -1,6 +1,7 @@
 """A store over HTTP for tests: registers and sets that are kept in a file, with a flaw that is asked for.
 
     GET /health                 200
+    GET /status                 200 {"me": "n1", "leader": "n1" or null, "state": "Leader" or "Follower", "term": 4}
     GET /v/KEY                  200 {"value": "..."}, or 404
     PUT /v/KEY {"value": "..."} 200
     GET /s/KEY                  200 {"elements": [...]}
@@ -9,8 +10,8 @@
 Usage: server.py IP PORT DIRECTORY FLAW
 
 `late`: it starts again by itself shortly before final reads, takes no change for a while, and answers from a snapshot
-without the last changes until something is changed. `lost`: so it stays. `crash`: it says why and ends. All flaws show
-without any fault.
+without the last changes until something is changed. `lost`: so it stays. `crash`: it says why and ends. `leads`: after a
+while it says that it leads. All flaws show without any fault.
 """
 
 import json
@@ -46,9 +47,14 @@ class Store:
                 threading.Timer(RESTART_S, lambda: os._exit(0)).start()
             if flaw == "crash":
                 threading.Timer(RESTART_S, self.crash).start()
+        self.leads = False
         if flaw == "leads":
-            threading.Timer(RESTART_S, lambda: print("info: became leader at term 4", flush=True)).start()
+            threading.Timer(RESTART_S, self.lead).start()
         self.file = open(self.log, "a")
+
+    def lead(self):
+        self.leads = True
+        print("info: became leader at term 4", flush=True)
 
     def crash(self):
         print("the store is out of ideas", flush=True)
@@ -88,6 +94,10 @@ class Handler(BaseHTTPRequestHandler):
         kind, _, key = self.path[1:].partition("/")
         if kind == "s":
             return self.answer(200, {"elements": self.server.store.elements(key)})
+        if kind == "status":
+            leads = self.server.store.leads
+            state = {"state": "Leader" if leads else "Follower", "leader": "n1" if leads else None, "me": "n1", "term": 4}
+            return self.answer(200, state)
         value = self.server.store.value(key)
         if kind == "health" or value is not None:
             return self.answer(200, {"value": value})

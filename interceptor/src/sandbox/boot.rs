@@ -92,12 +92,12 @@ impl Sandbox {
         self.prepare_program(thread)
     }
 
-    /// Starts the program of a client anew; the connection to its standard input and output.
+    /// Starts a client's program anew, by its position among them; the connection to its standard input and output.
     ///
     /// # Errors
     /// When it cannot be started at all.
-    pub fn start_client(&mut self, client: usize) -> Result<SocketId, Error> {
-        let node = self.config.nodes.len() + client;
+    pub fn start_client(&mut self, program: usize) -> Result<SocketId, Error> {
+        let node = self.config.nodes.len() + program;
         self.note_code_of_node(node);
         self.end_processes(node)?;
         let host = self.nodes[node].host;

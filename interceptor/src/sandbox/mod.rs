@@ -203,8 +203,8 @@ pub struct Config {
     pub nodes: Vec<NodeConfig>,
     /// Number of client hosts; client `j` has address `10.0.1.(j+1)`.
     pub clients: usize,
-    /// What the first of them run, where clients are programs.
-    pub client_programs: Vec<NodeConfig>,
+    /// What some of them run: which, and what.
+    pub client_programs: Vec<(usize, NodeConfig)>,
     /// Dissector of the messages to a port, by the manifest's notation; other ports are taken by shape.
     pub dissectors: Vec<(u16, String)>,
     /// Lines of nodes that tell their roles; they are reports.
@@ -340,7 +340,8 @@ impl Sandbox {
         system_files::prepare(&root)?;
         home::prepare(&root)?;
         // A program is found where it is, wherever that is.
-        let programs = config.nodes.iter().chain(&config.client_programs).flat_map(|node| &node.programs);
+        let clients = config.client_programs.iter().map(|(_, program)| program);
+        let programs = config.nodes.iter().chain(clients).flat_map(|node| &node.programs);
         let programs = programs.map(|program| program.program.clone());
         let shown: Vec<PathBuf> = config.shown.iter().cloned().chain(programs).collect();
         for (index, node) in config.nodes.iter().enumerate() {
@@ -350,9 +351,9 @@ impl Sandbox {
             nodes.push(node);
         }
         let clients: Vec<HostId> = (0..config.clients).map(|j| net.add_host(client_address(j))).collect();
-        for (j, program) in config.client_programs.iter().enumerate() {
-            let index = config.nodes.len() + j;
-            nodes.push(Node::new(room, config.seed, index, clients[j], program.clone(), (&time, &shown))?);
+        for (j, (client, program)) in config.client_programs.iter().enumerate() {
+            let (index, host) = (config.nodes.len() + j, clients[*client]);
+            nodes.push(Node::new(room, config.seed, index, host, program.clone(), (&time, &shown))?);
         }
         let mut dissectors = BTreeMap::new();
         for (port, spec) in &config.dissectors {

@@ -26,6 +26,9 @@ const LOG: [&str; 5] = ["last", "last_index", "log_len", "log", "length"];
 /// Roles of nodes that decide.
 pub const LEADS: [&str; 3] = ["leader", "primary", "master"];
 
+/// The role of the others, where one is supposed to lead.
+pub const FOLLOWS: &str = "follower";
+
 /// How the nodes of a cluster stand to each other, as far as they say so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -43,6 +46,10 @@ pub struct Standing {
 pub(super) struct Cluster {
     nodes: Vec<Node>,
     roles: Vec<String>,
+    /// A node has said what it is.
+    is_told: bool,
+    /// The node that is supposed to lead.
+    supposed: Option<usize>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -57,17 +64,19 @@ struct Node {
 impl Cluster {
     pub(super) fn new(nodes: usize) -> Self {
         let roles = ["node", "client", "other"].map(str::to_owned).to_vec();
-        Self { nodes: vec![Node::default(); nodes], roles }
+        Self { nodes: vec![Node::default(); nodes], roles, is_told: false, supposed: None }
     }
 
     /// Back to the beginning of the run.
     pub(super) fn forget(&mut self) {
         self.nodes.fill(Node::default());
+        (self.is_told, self.supposed) = (false, None);
     }
 
     /// The role of a host by number and name: that of its latest state report, or `node`, or `client`.
     pub(super) fn role(&self, host: HostId) -> (usize, &str) {
-        let role = self.nodes.get(usize::from(host.0)).map_or(CLIENT, |node| node.role);
+        let node = usize::from(host.0);
+        let role = if node < self.nodes.len() { self.role_of(node) } else { CLIENT };
         (role, &self.roles[role])
     }
 
@@ -81,6 +90,7 @@ impl Cluster {
             EventKind::Start => self.nodes[host] = Node::default(),
             EventKind::Exit(_) => self.nodes[host] = Node { down: true, ..Node::default() },
             EventKind::Report(report) if report.kind == STATE || report.kind == role_line::KIND => {
+                self.is_told |= report.text("role").is_some();
                 let role = report.text("role").map_or(self.nodes[host].role, |role| self.role_number(role));
                 let old = self.nodes[host];
                 self.nodes[host] = Node {
@@ -93,6 +103,28 @@ impl Cluster {
             }
             _ => {}
         }
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    /// Where no node says what it is: the others follow this one.
+    pub(super) fn suppose(&mut self, leader: Option<usize>) {
+        self.supposed = leader.filter(|_| !self.is_told);
+        if self.supposed.is_some() && !self.roles.iter().any(|role| role == FOLLOWS) {
+            self.role_number(LEADS[0]);
+            self.role_number(FOLLOWS);
+        }
+    }
+
+    /// The number of a node's role.
+    fn role_of(&self, node: usize) -> usize {
+        let Some(leader) = self.supposed.filter(|_| !self.nodes[node].down) else {
+            return self.nodes[node].role;
+        };
+        let name = if node == leader { LEADS[0] } else { FOLLOWS };
+        self.roles.iter().position(|role| role == name).unwrap_or(OTHER)
     }
 
     fn role_number(&mut self, role: &str) -> usize {
@@ -135,8 +167,10 @@ impl Cluster {
     pub(super) fn standing(&self) -> Standing {
         let front = self.front();
         let up = || self.nodes.iter().filter(|node| !node.down);
+        let roles =
+            || (0..self.nodes.len()).filter(|node| !self.nodes[*node].down).map(|node| self.role_of(node));
         let widest = |of: fn(&Node) -> Option<u64>, front| up().filter_map(|node| lag(of(node), front)).max();
-        let leaders = up().filter(|node| LEADS.contains(&self.roles[node.role].as_str()));
+        let leaders = roles().filter(|role| LEADS.contains(&self.roles[*role].as_str()));
         Standing {
             leaders: leaders.count(),
             down: self.nodes.iter().filter(|node| node.down).count(),
@@ -146,9 +180,11 @@ impl Cluster {
     }
 
     fn paint(&self, colour: impl Fn(&Node, &str) -> String) -> Vec<String> {
-        let paint =
-            |node: &Node| if node.down { "down".into() } else { colour(node, &self.roles[node.role]) };
-        let mut colours: Vec<String> = self.nodes.iter().map(paint).collect();
+        let paint = |(number, node): (usize, &Node)| match node.down {
+            true => "down".into(),
+            false => colour(node, &self.roles[self.role_of(number)]),
+        };
+        let mut colours: Vec<String> = self.nodes.iter().enumerate().map(paint).collect();
         colours.sort_unstable();
         colours
     }

@@ -84,6 +84,7 @@ fn summarize(timeline: &Timeline, window: usize) -> (Vec<WindowSummary>, Summari
 fn named(timeline: &Timeline) -> Vec<String> {
     let name = |index: usize| {
         let host = timeline.events()[index].host;
+        let supposed = supposed(timeline, index);
         let mut role = if host.0 < NODES { "node" } else { "client" }.to_owned();
         for event in timeline.events()[..index].iter().filter(|event| event.host == host) {
             match &event.kind {
@@ -92,11 +93,49 @@ fn named(timeline: &Timeline) -> Vec<String> {
                 _ => {}
             }
         }
+        let is_down = timeline.events()[..index].iter().rev().find_map(|event| match &event.kind {
+            EventKind::Exit(_) if event.host == host => Some(true),
+            EventKind::Start | EventKind::Report(_) if event.host == host => Some(false),
+            _ => None,
+        });
+        if let Some(leader) = supposed.filter(|_| host.0 < NODES && is_down != Some(true)) {
+            role = if leader == host.0 { "leader" } else { "follower" }.to_owned();
+        }
         let key = timeline.key(index);
         let key = if key.starts_with("fault") { key.rsplit_once(' ').unwrap().0 } else { key };
         format!("{role} {key}")
     };
     (0..timeline.len()).map(name).collect()
+}
+
+/// Who is supposed to lead when an event happens, where no node has said what it is: the last that sent to both others, all
+/// being up, if it was alone in that then, and has not ended since. All is recent in these runs.
+fn supposed(timeline: &Timeline, index: usize) -> Option<u16> {
+    let before = &timeline.events()[..index];
+    if before.iter().any(|event| matches!(event.kind, EventKind::Report(_)) && event.host.0 < NODES) {
+        return None;
+    }
+    let (mut leader, mut up) = (None, BTreeSet::from([0, 1, 2]));
+    let mut sent = BTreeSet::new();
+    for Event { host: HostId(host), kind, .. } in before.iter().filter(|event| event.host.0 < NODES) {
+        match kind {
+            EventKind::Start => drop(up.insert(*host)),
+            EventKind::Exit(_) => {
+                up.remove(host);
+                sent.retain(|(from, _)| from != host);
+                leader = leader.filter(|leader| leader != host);
+            }
+            EventKind::Send { peer, .. } if peer.0 < NODES => {
+                sent.insert((*host, peer.0));
+                let to_all = |from: u16| (0..NODES).all(|to| to == from || sent.contains(&(from, to)));
+                if up.len() == 3 && to_all(*host) {
+                    leader = Some(*host).filter(|_| (0..NODES).filter(|node| to_all(*node)).eq([*host]));
+                }
+            }
+            _ => {}
+        }
+    }
+    leader
 }
 
 /// The features about events and pairs of events, in words, by their definitions.
@@ -125,6 +164,54 @@ fn expected(timeline: &Timeline, from: usize, to: usize) -> BTreeSet<String> {
         }
     }
     expected
+}
+
+/// Sends of nodes, in order, none of which says what it is.
+fn silent(sends: &[(u16, u16)]) -> Timeline {
+    let step = |(from, to): &(u16, u16)| Step::Send { from: *from, to: *to, label: 0 };
+    run(&sends.iter().map(step).collect::<Vec<_>>(), [0, 1, 2, 3])
+}
+
+#[test]
+fn who_alone_sends_to_all_others_is_supposed_to_lead() {
+    let leader = |sends: &[(u16, u16)]| summarize(&silent(sends), sends.len().max(1)).1.supposed_leader();
+    assert_eq!(leader(&[(1, 0), (0, 1), (1, 2), (2, 1), (1, 3)]), Some(1));
+    assert_eq!(leader(&[(1, 0), (0, 1), (2, 1)]), None, "not to all");
+    assert_eq!(leader(&[(1, 0), (1, 2), (0, 1), (0, 2)]), None, "not alone");
+    // It stays what it is until another one does so too.
+    let sends = [(1, 0), (1, 2), (0, 1), (2, 1), (0, 2), (0, 1)];
+    let leaders = [1, 2, 4, 6].map(|end| leader(&sends[..end]));
+    assert_eq!(leaders, [None, Some(1), Some(1), None]);
+    let (summaries, summarizer) = summarize(&silent(&sends), 2);
+    assert_eq!(summaries.iter().map(|it| it.standing.leaders).collect::<Vec<_>>(), [1, 1, 0]);
+    let colours: Vec<String> =
+        summaries[1].features.iter().filter_map(|it| summarizer.explain(*it)).collect();
+    assert!(colours.iter().any(|text| text.contains("follower | follower | leader")), "{colours:?}");
+}
+
+#[test]
+fn what_was_sent_long_ago_says_nothing() {
+    let mut timeline = Timeline::new(usize::from(HOSTS));
+    let sends = [(0, 1, 0), (0, 1, 2), (450, 0, 1), (490, 1, 0), (900, 0, 1), (900, 0, 2)];
+    let leaders = sends.iter().enumerate().map(|(number, (at_ms, from, to))| {
+        let (message, label) = (MessageId(number as u32), "a".to_owned());
+        let kind = EventKind::Send { message, peer: HostId(*to), label, bytes: 1 };
+        timeline.push(Event { at: Instant(at_ms * 1_000_000), host: HostId(*from), kind });
+        summarize(&timeline, number + 1).1.supposed_leader()
+    });
+    assert_eq!(leaders.collect::<Vec<_>>(), [None, Some(1), Some(1), Some(1), Some(1), Some(0)]);
+}
+
+#[test]
+fn what_nodes_say_counts_more_than_what_they_send() {
+    let mut steps: Vec<Step> = [(1, 0), (1, 2)].map(|(from, to)| Step::Send { from, to, label: 0 }).into();
+    let timeline = run(&steps, [0, 1, 2, 3]);
+    assert_eq!(summarize(&timeline, 2).1.supposed_leader(), Some(1));
+    steps.push(Step::Exit(1));
+    assert_eq!(summarize(&run(&steps, [0, 1, 2, 3]), 3).1.supposed_leader(), None, "it is down");
+    steps[2] = Step::Report { node: 1, role: 1, term: 1, commit: 0 };
+    let (summaries, summarizer) = summarize(&run(&steps, [0, 1, 2, 3]), 3);
+    assert_eq!((summarizer.supposed_leader(), summaries[0].standing.leaders), (None, 0));
 }
 
 proptest! {

@@ -21,6 +21,7 @@ static void take(int processes, size_t mib, int flags) {
             p[at] = 1;
             if (at % (1 << 20) == 0) sched_yield();
         }
+        for (volatile long i = 0; i < 200000000; i++) {} /* long enough to be noticed */
         pause_ms(200);
         _exit(0);
     }
