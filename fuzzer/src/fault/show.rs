@@ -30,9 +30,9 @@ impl fmt::Display for Fault {
                     Loss::All => "all",
                     Loss::Prefix => "a tail",
                     Loss::Subset => "a part",
-                    Loss::Torn => "a tail, torn,",
+                    Loss::Torn => "a torn tail",
                 };
-                write!(f, "power off {node}, {lost} of its unsynced data lost, down for {}", Time(*down_ms))
+                write!(f, "power off {node}, losing {lost} of its unsynced data, down for {}", Time(*down_ms))
             }
             Self::Pause { node, for_ms } => write!(f, "pause {node} for {}", Time(*for_ms)),
             Self::ClockJump { node, by_ms } => {
@@ -113,7 +113,7 @@ mod tests {
         stall n1 -> n2 for 7ms
         reset n1 <-> n2
         kill n2, down for 300ms
-        power off n2, a tail, torn, of its unsynced data lost, down for 300ms
+        power off n2, losing a torn tail of its unsynced data, down for 300ms
         pause n2 for 300ms
         jump clock of n2 by -61s
         run clock of n2 at 50% for 300ms

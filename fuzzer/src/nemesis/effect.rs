@@ -91,17 +91,24 @@ pub(super) fn rate<'a>(faults: impl Iterator<Item = &'a Fault>) -> u32 {
 
 /// What a power loss took, for people.
 pub(super) fn took(lost: &Lost) -> Vec<String> {
+    let more = (lost.untold > 0).then(|| format!("and {} more", lost.untold));
+    let which: Vec<String> = lost.told.iter().cloned().chain(more).collect();
+    let writes = plural(lost.data_ops_undone, "unsynced write");
+    let torn = match (lost.torn, lost.data_ops_undone) {
+        (false, _) => "",
+        (true, 1) => ", in part",
+        (true, _) => ", one in part",
+    };
+    if let ([file], 0, 1..) = (&which[..], lost.name_ops_undone, lost.data_ops_undone) {
+        return vec![format!("{writes}{torn}: {file}")];
+    }
     let mut took = Vec::new();
     if lost.data_ops_undone > 0 {
-        let (bytes, writes) = (plural(lost.bytes, "byte"), plural(lost.data_ops_undone, "unsynced write"));
-        let torn = if lost.torn { ", one in part" } else { "" };
-        took.push(format!("{bytes} of {writes}{torn}"));
+        took.push(format!("{} of {writes}{torn}", plural(lost.bytes, "byte")));
     }
     if lost.name_ops_undone > 0 {
         took.push(format!("{} of names", plural(lost.name_ops_undone, "unsynced change")));
     }
-    let more = (lost.untold > 0).then(|| format!("and {} more", lost.untold));
-    let which: Vec<String> = lost.told.iter().cloned().chain(more).collect();
     if let Some(last) = took.last_mut().filter(|_| !which.is_empty()) {
         last.push_str(&format!(" ({})", which.join("; ")));
     }
@@ -150,6 +157,9 @@ mod tests {
         let lost = Lost { data_ops_undone: 1, bytes: 5, told, untold: 3, ..Lost::default() };
         let told = ["5 bytes of 1 unsynced write (log/ is gone with all in it; a lost 5 bytes; and 3 more)"];
         assert_eq!(took(&lost), told);
+        let told = vec!["log lost 48 bytes".to_owned()];
+        let lost = Lost { data_ops_undone: 1, torn: true, bytes: 48, told, ..Lost::default() };
+        assert_eq!(took(&lost), ["1 unsynced write, in part: log lost 48 bytes"]);
     }
 
     #[test]

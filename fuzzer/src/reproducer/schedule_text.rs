@@ -57,7 +57,7 @@ keys = 3
 when = { at_ms = 1500 }
 fault = { kind = "partition", side = ["n1"], direction = "outbound", for_ms = 2000 }
 
-# on 3rd send:append of n2: power off n2, a tail, torn, of its unsynced data lost, down for 300ms
+# on 3rd send:append of n2: power off n2, losing a torn tail of its unsynced data, down for 300ms
 [[step]]
 when = { event = "send:append", node = "n2", nth = 3 }
 fault = { kind = "power-loss", node = "n2", loss = "torn", down_ms = 300 }

@@ -159,7 +159,7 @@ fn faults_say_what_they_took_away_and_when_they_were_cut_short() {
     let power = Fault::PowerLoss { node, loss: Default::default(), down_ms: 500 };
     assert_eq!(
         told(power, 9, 2_000_000_000, &["90 bytes of 2 unsynced writes", "1 unsynced changes of names"]),
-        "1. 2.000000  fault: power off n1, all of its unsynced data lost, down for 500ms (gone: 90 bytes of 2 unsynced \
+        "1. 2.000000  fault: power off n1, losing all of its unsynced data, down for 500ms (gone: 90 bytes of 2 unsynced \
          writes, 1 unsynced changes of names)"
     );
     assert_eq!(
