@@ -16,7 +16,7 @@ pub enum Domain {
 }
 
 /// The type of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// `SOCK_STREAM`.
     Stream,

@@ -1,7 +1,7 @@
 //! A host of the room as its network stack sees it: addresses, ports in use, `AF_UNIX` names.
 
 use super::SocketId;
-use super::address::{Endpoint, UnixName, fit};
+use super::address::{Endpoint, Kind, UnixName, fit};
 use crate::time::{Instant, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,7 +19,8 @@ pub(super) struct Host {
     pub up: bool,
     pub tcp: Ports,
     pub udp: Ports,
-    pub names: BTreeMap<UnixName, SocketId>,
+    /// By [`super::unix::key`].
+    pub names: BTreeMap<(UnixName, Option<Kind>), SocketId>,
     pub next_autobind: u32,
 }
 
@@ -56,7 +57,7 @@ impl Host {
     pub fn forget(&mut self) {
         self.tcp.clear();
         self.udp.clear();
-        self.names.retain(|name, _| matches!(name, UnixName::Path(_)));
+        self.names.retain(|(name, _), _| matches!(name, UnixName::Path(_)));
     }
 }
 

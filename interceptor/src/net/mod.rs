@@ -200,15 +200,17 @@ impl Net {
         }
     }
 
-    /// A datagram socket forgets its peer: connect(2) with `AF_UNSPEC`.
+    /// A socket forgets its peer, which is told of it where there is a connection: connect(2) with `AF_UNSPEC`.
     ///
     /// # Errors
-    /// `EOPNOTSUPP` for streams, `EBADF`.
-    pub fn disconnect(&mut self, id: SocketId) -> Result<(), Errno> {
+    /// `EINVAL` for connections of `AF_UNIX`, `EBADF`.
+    pub fn disconnect(&mut self, id: SocketId, now: Instant) -> Result<(), Errno> {
+        self.now = self.now.max(now);
         match self.family(id)? {
             Family::Udp => self.udp_disconnect(id),
             Family::Unix if self.sockets.open(id)?.kind == Kind::Dgram => self.unix_disconnect(id),
-            Family::Tcp | Family::Unix => return Err(Errno::EOPNOTSUPP),
+            Family::Tcp => self.tcp_disconnect(id, now),
+            Family::Unix => return Err(Errno::EINVAL),
         }
         Ok(())
     }

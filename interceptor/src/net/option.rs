@@ -265,7 +265,7 @@ impl Net {
             (libc::IPPROTO_TCP, libc::TCP_CONGESTION) if socket.family() == Family::Tcp => {
                 return Ok(socket.kept((level, name), b"cubic\0\0\0\0\0\0\0\0\0\0\0"));
             }
-            (libc::IPPROTO_TCP, libc::TCP_INFO) => {
+            (libc::IPPROTO_TCP, libc::TCP_INFO) if socket.has_level(level) => {
                 return self.sockets.tcp(id).map(|tcp| self.tcp_info(tcp)).ok_or(Errno::ENOPROTOOPT);
             }
             _ => {

@@ -111,6 +111,12 @@ impl Net {
         match item {
             // Nobody will read it: the sender must learn that (RFC 2525, 2.17).
             Item::Data(_) if tcp.orphan => self.abort(to, at),
+            // Nor will a program that has shut both directions.
+            Item::Data(_) if tcp.receive.shut && tcp.send.fin => {
+                let (host, there, connection) = (tcp.host, tcp.peer_host, tcp.connection);
+                self.send_reset(host, there, from, connection, at);
+                self.fail(to, Errno::ECONNRESET, at);
+            }
             Item::Data(data) => {
                 tcp.receive.push(data);
                 self.edge(to, Ready::IN);
@@ -348,6 +354,31 @@ impl Net {
 
     /// Sends a reset and forgets the connection.
     pub(super) fn abort(&mut self, id: SocketId, now: Instant) {
+        self.reset_peer(id, now);
+        self.remove(id);
+    }
+
+    /// Dissolves the connection; the socket is as new.
+    pub(super) fn tcp_disconnect(&mut self, id: SocketId, now: Instant) {
+        match self.sockets.tcp(id).map(|tcp| tcp.state) {
+            None | Some(State::Closed) => return,
+            Some(State::Listen) => return self.tcp_unlisten(id, now),
+            Some(_) => self.reset_peer(id, now),
+        }
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        let domain = socket.domain;
+        let Body::Tcp(tcp) = &mut socket.body else { return };
+        let (port, bound) = (tcp.local.port, tcp.bound);
+        tcp.renew(domain);
+        if !bound && let Some(ports) = self.ports(id) {
+            ports.release(port, id);
+        }
+        let ready = self.readiness(id);
+        self.edge(id, ready);
+    }
+
+    /// Tells the other end of a connection that it is over.
+    fn reset_peer(&mut self, id: SocketId, now: Instant) {
         let Some(tcp) = self.sockets.tcp(id) else { return };
         let (from, to, peer, connection) = (tcp.host, tcp.peer_host, tcp.peer, tcp.connection);
         let not_before = tcp.send.last_arrival;
@@ -357,7 +388,6 @@ impl Net {
                 None => self.unanswered(peer, now),
             }
         }
-        self.remove(id);
     }
 
     pub(super) fn send_reset(

@@ -82,9 +82,9 @@ impl Unix {
         self.state == State::Listening
     }
 
-    /// Bytes of the stream, or of the first message.
+    /// Bytes of the connection, or of the first datagram.
     pub fn available(&self) -> usize {
-        if self.kind == Kind::Stream { self.bytes } else { self.queue.front().map_or(0, |m| m.data.len()) }
+        if self.kind == Kind::Dgram { self.queue.front().map_or(0, |m| m.data.len()) } else { self.bytes }
     }
 
     /// Less than a quarter of the buffer is unread: what Linux asks for before it reports OUT.
@@ -97,11 +97,16 @@ impl Unix {
     }
 }
 
+/// What a name is known by: an abstract one is each kind of socket's own, a file is one for all.
+pub(super) fn key(name: &UnixName, kind: Kind) -> (UnixName, Option<Kind>) {
+    (name.clone(), matches!(name, UnixName::Abstract(_)).then_some(kind))
+}
+
 impl Net {
     /// The file that names an `AF_UNIX` socket is gone: nobody reaches the socket by it, and it may be bound
     /// again. Until then it stays taken even when its socket is closed, as on Linux.
     pub fn unlink(&mut self, host: HostId, path: &[u8]) {
-        self.hosts[usize::from(host.0)].names.remove(&UnixName::Path(path.to_vec()));
+        self.hosts[usize::from(host.0)].names.remove(&key(&UnixName::Path(path.to_vec()), Kind::Stream));
     }
 
     pub(super) fn make_unix(&mut self, host: HostId, kind: Kind, open: bool) -> SocketId {
@@ -145,7 +150,8 @@ impl Net {
 
     pub(super) fn unix_bind(&mut self, id: SocketId, address: &Address) -> Result<(), Errno> {
         let Address::Unix(name) = address else { return Err(Errno::EINVAL) };
-        let host = self.sockets.open(id)?.host;
+        let socket = self.sockets.open(id)?;
+        let (host, kind) = (socket.host, socket.kind);
         if self.sockets.unix(id).is_none_or(|unix| unix.name != UnixName::Unnamed) {
             return Err(Errno::EINVAL);
         }
@@ -154,14 +160,14 @@ impl Net {
         while name == UnixName::Unnamed {
             let chosen = UnixName::Abstract(format!("{:05x}", host.next_autobind).into_bytes());
             host.next_autobind += 1;
-            if !host.names.contains_key(&chosen) {
+            if !host.names.contains_key(&key(&chosen, kind)) {
                 name = chosen;
             }
         }
-        if host.names.contains_key(&name) {
+        if host.names.contains_key(&key(&name, kind)) {
             return Err(Errno::EADDRINUSE);
         }
-        host.names.insert(name.clone(), id);
+        host.names.insert(key(&name, kind), id);
         if let Some(unix) = self.sockets.unix_mut(id) {
             unix.name = name;
         }
@@ -183,8 +189,8 @@ impl Net {
     }
 
     /// Who is bound to `name`: `ENOENT` for a file that names no socket, `ECONNREFUSED` for a closed one.
-    fn unix_find(&self, host: HostId, name: &UnixName) -> Result<SocketId, Errno> {
-        match (self.hosts[usize::from(host.0)].names.get(name), name) {
+    fn unix_find(&self, host: HostId, name: &UnixName, kind: Kind) -> Result<SocketId, Errno> {
+        match (self.hosts[usize::from(host.0)].names.get(&key(name, kind)), name) {
             (Some(&id), _) if self.sockets.get(id).is_some() => Ok(id),
             (None, UnixName::Path(_)) => Err(Errno::ENOENT),
             (_, UnixName::Unnamed) => Err(Errno::EINVAL),
@@ -203,7 +209,7 @@ impl Net {
             _ => {}
         }
         let own_name = unix.name.clone();
-        let target = self.unix_find(host, name)?;
+        let target = self.unix_find(host, name, kind)?;
         let there = self.sockets.unix_mut(target).ok_or(Errno::ECONNREFUSED)?;
         if there.kind != kind {
             return Err(Errno::EPROTOTYPE);
@@ -306,7 +312,7 @@ impl Net {
             return Err(Errno::EMSGSIZE);
         }
         let target = match (kind, destination) {
-            (Kind::Dgram, Some(Address::Unix(name))) => self.unix_find(host, name)?,
+            (Kind::Dgram, Some(Address::Unix(name))) => self.unix_find(host, name, kind)?,
             (Kind::Dgram, Some(_)) => return Err(Errno::EINVAL),
             (_, _) => peer.ok_or(Errno::ENOTCONN)?,
         };
@@ -352,6 +358,12 @@ impl Net {
         if unix.is_connection() && unix.state != State::Connected {
             return Err(if unix.kind == Kind::Stream { Errno::EINVAL } else { Errno::ENOTCONN });
         }
+        // What was sent in messages before a reset is lost; a stream is read to its end first.
+        if unix.kind == Kind::SeqPacket
+            && let Some(error) = socket.error.take()
+        {
+            return Err(error);
+        }
         if unix.queue.is_empty() {
             return match socket.error.take() {
                 Some(error) => Err(error),
@@ -364,7 +376,7 @@ impl Net {
         }
         let dgram = unix.kind == Kind::Dgram;
         let Some(first) = unix.queue.front() else { return Err(Errno::EAGAIN) };
-        let from = dgram.then(|| Address::Unix(first.from.clone()));
+        let from = Some(Address::Unix(first.from.clone()));
         let bytes = first.data[..max.min(first.data.len())].to_vec();
         let truncated_len = first.data.len() - bytes.len();
         if !peek && let Some(message) = unix.queue.pop_front() {
@@ -380,6 +392,7 @@ impl Net {
     fn unix_receive_stream(&mut self, id: SocketId, max: usize, peek: bool) -> Received {
         let Some(unix) = self.sockets.unix_mut(id) else { return Received::default() };
         let wanted = max.min(unix.bytes);
+        let from = unix.queue.front().map(|first| Address::Unix(first.from.clone()));
         let mut bytes = Vec::with_capacity(wanted);
         let mut start = unix.offset;
         for message in &unix.queue {
@@ -408,7 +421,7 @@ impl Net {
                 self.unix_free(sender, wanted);
             }
         }
-        Received { bytes, ..Received::default() }
+        Received { bytes, from, ..Received::default() }
     }
 
     /// `cost` bytes of `sender` are no longer unread.
@@ -469,8 +482,9 @@ impl Net {
         }
         if let UnixName::Abstract(_) = unix.name {
             let names = &mut self.hosts[usize::from(socket.host.0)].names;
-            if names.get(&unix.name) == Some(&id) {
-                names.remove(&unix.name);
+            let name = key(&unix.name, unix.kind);
+            if names.get(&name) == Some(&id) {
+                names.remove(&name);
             }
         }
         if let Some(peer) = unix.peer.filter(|_| unix.kind != Kind::Dgram)

@@ -1,8 +1,9 @@
 //! What descriptors are ready for, who is told when that changes, and what closing the last one means.
 
+use super::epoll::Noted;
 use super::files::{Description, DescriptionId, FilesId, Kind, Pipe, PipeId};
 use super::guest::Trouble;
-use super::task::{Key, ThreadId};
+use super::task::{Key, State, ThreadId};
 use super::timers::Due;
 use super::{ClockKind, Deadline, Sandbox};
 use crate::event::{EventKind, LogLine, Report};
@@ -80,10 +81,18 @@ impl Sandbox {
         let mut queue = vec![(id, bits)];
         while let Some((id, bits)) = queue.pop() {
             self.wake(Key::Description(id));
+            let threads = &self.threads;
+            let is_awaited = |id| {
+                let key = Key::Description(id);
+                threads.values().any(|it| matches!(&it.state, State::Parked(keys) if keys.contains(&key)))
+            };
+            let mut others = true;
             for (outer, epoll) in self.files.epolls() {
-                if epoll.notify(id, bits) {
+                let noted = epoll.notify(id, bits, others);
+                if noted != Noted::Nothing {
                     queue.push((outer, IN));
                 }
+                others &= noted != Noted::Exclusively || !is_awaited(outer);
             }
         }
     }

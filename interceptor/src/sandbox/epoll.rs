@@ -28,6 +28,33 @@ pub struct Epoll {
 const ALWAYS: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
 const EDGE: u32 = libc::EPOLLET as u32;
 const ONE_SHOT: u32 = libc::EPOLLONESHOT as u32;
+const EXCLUSIVE: u32 = libc::EPOLLEXCLUSIVE as u32;
+/// What may be asked for together with `EPOLLEXCLUSIVE` (epoll_ctl(2)).
+const BESIDE_EXCLUSIVE: u32 =
+    (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLWAKEUP) as u32 | ALWAYS | EDGE | EXCLUSIVE;
+
+/// Whether anything new stands on the ready list of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Noted {
+    /// Nothing does.
+    Nothing,
+    /// Something does.
+    Something,
+    /// Something does by an interest with `EPOLLEXCLUSIVE`.
+    Exclusively,
+}
+
+/// Whether these events can be asked for; those of an instance cannot be exclusive.
+#[must_use]
+pub fn can_be_added(events: u32, of_instance: bool) -> bool {
+    !is_exclusive(events) || (!of_instance && events & !BESIDE_EXCLUSIVE == 0)
+}
+
+/// Whether these events are asked for exclusively.
+#[must_use]
+pub fn is_exclusive(events: u32) -> bool {
+    events & EXCLUSIVE != 0
+}
 
 impl Epoll {
     /// Adds an interest; `false`: there is one already.
@@ -42,6 +69,12 @@ impl Epoll {
     /// What it watches.
     pub fn watched(&self) -> impl Iterator<Item = DescriptionId> {
         self.interests.keys().map(|target| target.1)
+    }
+
+    /// Whether an interest is an exclusive one, which cannot be changed.
+    #[must_use]
+    pub fn is_exclusive(&self, target: Target) -> bool {
+        self.interests.get(&target).is_some_and(|interest| is_exclusive(interest.events))
     }
 
     /// Changes an interest; `false`: there is none.
@@ -67,18 +100,19 @@ impl Epoll {
         self.interests.retain(|target, _| target.1 != description);
     }
 
-    /// Something happened to `description`: `bits` just became true (again). Returns whether anything new
-    /// stands on the ready list.
-    pub fn notify(&mut self, description: DescriptionId, bits: u32) -> bool {
-        let mut added = false;
+    /// Something happened to `description`: `bits` just became true (again). Interests that are exclusive learn of it if
+    /// `exclusive`: of several instances that have some, it is enough that one learns of it for which somebody waits.
+    pub fn notify(&mut self, description: DescriptionId, bits: u32, exclusive: bool) -> Noted {
+        let mut noted = Noted::Nothing;
         for (&target, interest) in &self.interests {
             let wanted = target.1 == description && bits & (interest.events | ALWAYS) != 0;
-            if wanted && !interest.disabled && !self.ready.contains(&target) {
+            let is_exclusive = is_exclusive(interest.events);
+            if wanted && !interest.disabled && (exclusive || !is_exclusive) && !self.ready.contains(&target) {
                 self.ready.push_back(target);
-                added = true;
+                noted = noted.max(if is_exclusive { Noted::Exclusively } else { Noted::Something });
             }
         }
-        added
+        noted
     }
 
     /// Takes up to `max` events off the ready list, asking `readiness` what is true now. What is level
@@ -133,8 +167,8 @@ mod tests {
     #[test]
     fn level_triggered_events_come_until_they_are_false() {
         let mut epoll = epoll(IN);
-        assert!(epoll.notify(A.1, IN));
-        assert!(!epoll.notify(A.1, IN), "already on the list");
+        assert_ne!(epoll.notify(A.1, IN, true), Noted::Nothing);
+        assert_eq!(epoll.notify(A.1, IN, true), Noted::Nothing, "already on the list");
         assert_eq!(epoll.take(8, |_| IN), [(IN, 10)]);
         assert_eq!(epoll.take(8, |_| IN), [(IN, 10)]);
         assert_eq!(epoll.take(8, |_| 0), []);
@@ -144,30 +178,42 @@ mod tests {
     #[test]
     fn edge_triggered_events_come_once_an_edge() {
         let mut epoll = epoll(IN | EDGE);
-        epoll.notify(A.1, IN);
+        epoll.notify(A.1, IN, true);
         assert_eq!(epoll.take(8, |_| IN), [(IN, 10)]);
         assert_eq!(epoll.take(8, |_| IN), []);
-        epoll.notify(A.1, IN);
+        epoll.notify(A.1, IN, true);
         assert_eq!(epoll.take(8, |_| IN), [(IN, 10)]);
     }
 
     #[test]
     fn one_shot_events_come_once_until_modified() {
         let mut epoll = epoll(IN | ONE_SHOT);
-        epoll.notify(A.1, IN);
+        epoll.notify(A.1, IN, true);
         assert_eq!(epoll.take(8, |_| IN), [(IN, 10)]);
-        assert!(!epoll.notify(A.1, IN));
+        assert_eq!(epoll.notify(A.1, IN, true), Noted::Nothing);
         assert!(epoll.modify(A, IN, 11));
-        assert!(epoll.notify(A.1, IN));
+        assert_ne!(epoll.notify(A.1, IN, true), Noted::Nothing);
         assert_eq!(epoll.take(8, |_| IN), [(IN, 11)]);
+    }
+
+    #[test]
+    fn exclusive_interests_are_told_apart() {
+        let mut epoll = epoll(IN | EXCLUSIVE);
+        epoll.add(B, IN, 20);
+        assert!(epoll.is_exclusive(A) && !epoll.is_exclusive(B));
+        assert_eq!(epoll.notify(A.1, IN, false), Noted::Nothing);
+        assert_eq!(epoll.notify(A.1, IN, true), Noted::Exclusively);
+        assert_eq!(epoll.notify(B.1, IN, false), Noted::Something);
+        assert!(can_be_added(IN | EDGE | EXCLUSIVE, false) && can_be_added(IN | ONE_SHOT, true));
+        assert!(!can_be_added(IN | EXCLUSIVE, true) && !can_be_added(IN | ONE_SHOT | EXCLUSIVE, false));
     }
 
     #[test]
     fn a_short_wait_is_fair() {
         let mut epoll = epoll(IN);
         epoll.add(B, IN, 20);
-        epoll.notify(A.1, IN);
-        epoll.notify(B.1, IN);
+        epoll.notify(A.1, IN, true);
+        epoll.notify(B.1, IN, true);
         let order: Vec<u64> = (0..4).map(|_| epoll.take(1, |_| IN)[0].1).collect();
         assert_eq!(order, [10, 20, 10, 20]);
     }
@@ -175,7 +221,7 @@ mod tests {
     #[test]
     fn hang_up_is_reported_unasked_and_a_closed_description_is_forgotten() {
         let mut epoll = epoll(0);
-        assert!(epoll.notify(A.1, libc::EPOLLHUP as u32));
+        assert_ne!(epoll.notify(A.1, libc::EPOLLHUP as u32, true), Noted::Nothing);
         assert!(epoll.is_ready(|_| libc::EPOLLHUP as u32));
         epoll.forget(A.1);
         assert!(!epoll.is_ready(|_| libc::EPOLLHUP as u32));

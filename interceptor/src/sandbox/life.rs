@@ -3,7 +3,7 @@
 use super::boot::SHARED;
 use super::log::What;
 use super::syscalls::LIMITS;
-use super::task::{Key, Process, ProcessId, State, Thread, ThreadId};
+use super::task::{Key, Process, ProcessId, SentSignal, State, Thread, ThreadId};
 use super::{Error, Sandbox};
 use crate::event::{EventKind, Exit};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -137,6 +137,8 @@ impl Sandbox {
                 session: vpid,
                 has_run: true,
                 oom_score: 0,
+                dumpable: true,
+                parent_death: 0,
                 threads: BTreeSet::new(),
                 files,
                 memory: process,
@@ -284,15 +286,17 @@ impl Sandbox {
         self.leave_files(self.processes[&id].files);
         self.cancel_process_timers(id);
         self.end_aio(id)?;
-        for process in self.processes.values_mut() {
+        let mut orphans = Vec::new();
+        for (&child, process) in &mut self.processes {
             if process.parent == Some(id) {
                 process.parent = None;
+                orphans.push((child, process.parent_death));
             }
         }
         let process = self.processes.get_mut(&id).expect("a process that ends is known");
         process.ended = Some(status);
         self.watchdog.gone(process.tid);
-        let (node, parent) = (process.node, process.parent);
+        let (node, parent, vpid) = (process.node, process.parent, process.vpid);
         if self.nodes[node].roots.contains(&id) {
             self.nodes[node].roots.clear();
             self.flush_output(node);
@@ -304,6 +308,12 @@ impl Sandbox {
             // What it left running goes with it, as with a container.
             self.end_processes(node)?;
             self.net.host_killed(self.nodes[node].host, self.now);
+        }
+        // Where the whole node ends nobody is told.
+        if !self.nodes[node].roots.is_empty() {
+            for (child, signal) in orphans.into_iter().filter(|(_, signal)| *signal != 0) {
+                self.send(child, None, SentSignal { signal, code: libc::SI_USER, sender: vpid, value: 0 })?;
+            }
         }
         match parent {
             Some(parent) if self.processes.contains_key(&parent) => {

@@ -248,7 +248,10 @@ impl Sandbox {
         Ok(match name {
             "maps" => self.maps_of(of.node, &String::from_utf8_lossy(&kernel(name)?)).into_bytes(),
             "stat" => self.stat_of(of, path, &kernel("comm").unwrap_or_default()).into_bytes(),
-            "status" => self.status_of(of, path, &kernel("comm").unwrap_or_default()).into_bytes(),
+            "status" => {
+                let (comm, status) = (kernel("comm").unwrap_or_default(), kernel(name).unwrap_or_default());
+                self.status_of(of, path, (&comm, &status)).into_bytes()
+            }
             "fdinfo" => b"pos:\t0\nflags:\t02\nmnt_id:\t1\n".to_vec(),
             "clear_refs" => Vec::new(),
             OOM_SCORE => format!("{}\n", of.oom_score).into_bytes(),
@@ -354,8 +357,14 @@ impl Sandbox {
         )
     }
 
-    fn status_of(&self, of: &Process, path: &Path, comm: &[u8]) -> String {
-        let comm = String::from_utf8_lossy(comm);
+    /// What the kernel knows better is its: whose the process is, and what it does with signals.
+    fn status_of(&self, of: &Process, path: &Path, (comm, kernel): (&[u8], &[u8])) -> String {
+        let (comm, kernel) = (String::from_utf8_lossy(comm), String::from_utf8_lossy(kernel));
+        let told = |names: [&str; 3]| -> String {
+            let is_told = |line: &&str| names.iter().any(|name| line.starts_with(name));
+            kernel.lines().filter(is_told).flat_map(|line| [line, "\n"]).collect()
+        };
+        let (whose, signals) = (told(["Uid:", "Gid:", "Groups:"]), told(["SigBlk:", "SigIgn:", "SigCgt:"]));
         let (vpid, parent, threads) = (of.vpid, self.parent_of(of), of.threads.len().max(1));
         let state = match self.state_of(of, path) {
             'Z' => "Z (zombie)",
@@ -365,9 +374,9 @@ impl Sandbox {
             _ => "R (running)",
         };
         format!(
-            "Name:\t{}\nUmask:\t0022\nState:\t{state}\nTgid:\t{vpid}\nNgid:\t0\nPid:\t{vpid}\nPPid:\t{parent}\nTracerPid:\t0\n\
+            "Name:\t{}\nUmask:\t0022\nState:\t{state}\nTgid:\t{vpid}\nNgid:\t0\nPid:\t{vpid}\nPPid:\t{parent}\nTracerPid:\t0\n{whose}\
              VmPeak:\t   10000 kB\nVmSize:\t   10000 kB\nVmHWM:\t   10000 kB\nVmRSS:\t   10000 kB\nVmSwap:\t       0 kB\n\
-             Threads:\t{threads}\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed_list:\t0\n",
+             Threads:\t{threads}\n{signals}Cpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed_list:\t0\n",
             comm.trim_end()
         )
     }

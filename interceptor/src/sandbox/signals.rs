@@ -299,14 +299,14 @@ impl Sandbox {
             return Ok(());
         }
         let flags = self.process_of(id).actions.get(&signal).map_or(0, |a| a.flags);
-        self.store_rest_of_sleep(id, &call)?;
+        let told = self.store_rest_of_sleep(id, &call);
         let moved = self.thread(id).progress;
         let outcome = if moved > 0 {
             Outcome::Return(moved as i64)
         } else if flags & libc::SA_RESTART as u64 != 0 && restartable(&call) {
             Outcome::Restart
         } else {
-            Outcome::Return(-i64::from(libc::EINTR))
+            Outcome::Return(-i64::from(told.err().map_or(libc::EINTR, |errno| errno as i32)))
         };
         self.finish_call(id, &call, outcome)
     }

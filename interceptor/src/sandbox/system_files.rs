@@ -53,6 +53,8 @@ const FILES: &[(&str, &str)] = &[
     ("proc/sys/fs/pipe-max-size", "1048576\n"),
     ("proc/sys/kernel/cap_last_cap", "40\n"),
     ("proc/sys/kernel/core_pattern", "core\n"),
+    // A place for the node's own.
+    ("proc/sys/kernel/hostname", "\n"),
     ("proc/sys/kernel/msgmax", "8192\n"),
     ("proc/sys/kernel/ngroups_max", "65536\n"),
     ("proc/sys/kernel/numa_balancing", "0\n"),

@@ -177,6 +177,10 @@ pub struct Process {
     pub has_run: bool,
     /// What it said of its memory (`/proc/PID/oom_score_adj`).
     pub oom_score: i32,
+    /// `PR_SET_DUMPABLE`: kept, and nothing comes of it.
+    pub dumpable: bool,
+    /// The signal it gets when its parent ends, or 0 (`PR_SET_PDEATHSIG`).
+    pub parent_death: i32,
     /// Its threads that have not ended.
     pub threads: BTreeSet<ThreadId>,
     /// Its descriptors.

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -18,6 +20,7 @@
 #include <linux/capability.h>
 #include <linux/futex.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 /* Addresses that nothing can be read from: the last byte of all, and a page that is not there. */
 #define LAST ((void *)-1)
@@ -126,16 +129,28 @@ static void scheduling(void) {
     FAILS("unknown random bytes", getrandom(&byte, 1, 0x80), EINVAL);
 }
 
+static void hears(int signal) {
+    (void)signal;
+}
+
 static void clocks(void) {
     struct timespec t = {0}, wrong = {0, 1000000000};
     struct itimerspec old, never = {{0}, {1, -1}};
     struct itimerval clock = {{0}, {0, LONG_MAX}};
     timer_t timer;
     FAILS("resolution of an unknown clock", clock_getres(99, &t), EINVAL);
+    FAILS("no clock of the processor", clock_getres(-1, &t), EINVAL);
+    FAILS("the clock of a process that is not there", clock_gettime(~0x3ffff0 * 8 | 2, &t), EINVAL);
+    EQUAL("one's own", clock_gettime(~getpid() * 8 | 2, &t), 0);
+    t = (struct timespec){0};
     FAILS("an unknown clock", clock_gettime(99, &t), EINVAL);
     FAILS("sleep by an unknown clock", CALL(clock_nanosleep, 99, 0, &t, NULL), EINVAL);
     FAILS("sleep by one's own processor time", CALL(clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0, &t, NULL), EOPNOTSUPP);
     FAILS("sleep of too many nanoseconds", CALL(nanosleep, &wrong, NULL), EINVAL);
+    struct sigaction heard = {.sa_handler = hears};
+    sigaction(SIGALRM, &heard, NULL);
+    setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 5000}, NULL);
+    FAILS("the rest of a sleep nowhere", CALL(nanosleep, &(struct timespec){100, 0}, NOWHERE), EFAULT);
     FAILS("an unknown interval timer", CALL(getitimer, 9, &clock), EINVAL);
     FAILS("an unknown interval timer to set", CALL(setitimer, 9, &clock, NULL), EINVAL);
     FAILS("more microseconds than there are", CALL(setitimer, ITIMER_REAL, &clock, NULL), EINVAL);
@@ -182,6 +197,14 @@ static void descriptors(void) {
     FAILS("an event of what is no instance", epoll_ctl(ends[0], EPOLL_CTL_ADD, ends[1], &event), EINVAL);
     FAILS("an event of nothing", epoll_ctl(epoll, EPOLL_CTL_ADD, 999, &event), EBADF);
     FAILS("an unknown operation", epoll_ctl(epoll, 9, ends[0], &event), EINVAL);
+    event.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLONESHOT;
+    FAILS("an exclusive event once", epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event), EINVAL);
+    event.events = EPOLLIN | EPOLLEXCLUSIVE;
+    FAILS("an exclusive event of an instance", epoll_ctl(epoll, EPOLL_CTL_ADD, epoll_create1(0), &event), EINVAL);
+    EQUAL("an exclusive event", epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event), 0);
+    event.events = EPOLLIN;
+    FAILS("stays that", epoll_ctl(epoll, EPOLL_CTL_MOD, ends[0], &event), EINVAL);
+    EQUAL("until it is removed", epoll_ctl(epoll, EPOLL_CTL_DEL, ends[0], &event), 0);
     FAILS("an event of a path", epoll_ctl(epoll, EPOLL_CTL_ADD, open(".", O_PATH), &event), EBADF);
     int chain[6];
     for (int i = 0; i < 6; i++) chain[i] = epoll_create1(0);
@@ -202,6 +225,15 @@ static void descriptors(void) {
     huge[0].iov_len = (size_t)-1;
     FAILS("a buffer of negative length", readv(ends[0], huge, 1), EINVAL);
     FAILS("a negative count of buffers", CALL(readv, ends[0], &vector, -1L), EINVAL);
+    FAILS("a negative count of buffers of nothing", CALL(readv, 999, &vector, -1L), EBADF);
+    long halves[2] = {1, 1};
+    struct iovec half[2] = {{halves, 4}, {halves, 4}}, whole[1] = {{halves, 8}};
+    int counter = eventfd(0, EFD_NONBLOCK), told = signalfd(-1, &none, SFD_NONBLOCK);
+    FAILS("a number in two halves", writev(counter, half, 2), EINVAL);
+    EQUAL("in one", writev(counter, whole, 1), 8);
+    FAILS("a signal in too little room", read(told, halves, sizeof halves), EINVAL);
+    FAILS("bytes to standard input", write(0, halves, 1), EBADF);
+    close(counter), close(told);
     FAILS("buffers nowhere", writev(ends[1], NOWHERE, 1), EFAULT);
     char byte = 0;
     FAILS("a write from nowhere", write(ends[1], NOWHERE, 1), EFAULT);
@@ -211,6 +243,14 @@ static void descriptors(void) {
     FAILS("advice on a pipe", CALL(fadvise64, ends[0], 0L, 0L, POSIX_FADV_NORMAL), ESPIPE);
     FAILS("advice on nothing", CALL(fadvise64, 999, 0L, 0L, POSIX_FADV_NORMAL), EBADF);
     FAILS("reading ahead of nothing", CALL(readahead, 999, 0L, 1L), EBADF);
+    int path = open("/tmp", O_PATH), null = open("/dev/null", O_RDWR), count = 0;
+    FAILS("reading ahead of a path", CALL(readahead, path, 0L, 1L), EBADF);
+    FAILS("a request to a path", ioctl(path, FIONREAD, &count), EBADF);
+    FAILS("a device that is never synced", fsync(null), EINVAL);
+    EQUAL("two bytes", write(ends[1], "ab", 2), 2);
+    EQUAL("are seen at both ends", ioctl(ends[1], FIONREAD, &count) == 0 && count >= 2, 1);
+    EQUAL("and taken", read(ends[0], halves, 2), 2);
+    close(path), close(null);
     FAILS("reading ahead of a pipe", CALL(readahead, ends[0], 0L, 1L), EINVAL);
     EQUAL("a pipe of another size", fcntl(ends[1], F_SETPIPE_SZ, 5000), 8192);
     EQUAL("has it at both ends", fcntl(ends[0], F_GETPIPE_SZ), 8192);
@@ -337,10 +377,13 @@ static void sockets(void) {
     FAILS("a peer nowhere", CALL(connect, tcp, NOWHERE, 16), EFAULT);
     FAILS("a caller of who does not listen", accept(tcp, NULL, NULL), EINVAL);
     FAILS("a caller of who cannot listen", accept(udp, NULL, NULL), EOPNOTSUPP);
+    FAILS("whose name finds no room", CALL(accept, udp, &here, NULL), EOPNOTSUPP);
     FAILS("a caller with unknown flags", accept4(tcp, NULL, NULL, 1), EINVAL);
     FAILS("who cannot listen", listen(udp, 1), EOPNOTSUPP);
     FAILS("a peer that is none", getpeername(tcp, (void *)&here, &len), ENOTCONN);
     FAILS("a name in negative room", getsockname(tcp, (void *)&here, &negative), EINVAL);
+    FAILS("a name to nowhere", CALL(getsockname, tcp, NULL, &len), EFAULT);
+    FAILS("a name without room", CALL(getsockname, tcp, &here, NULL), EFAULT);
     FAILS("a name in room nowhere", CALL(getsockname, tcp, &here, NOWHERE), EFAULT);
     FAILS("bytes from nobody", recv(tcp, &value, 1, 0), ENOTCONN);
     FAILS("an end that is none", shutdown(tcp, 9), EINVAL);
@@ -353,6 +396,7 @@ static void sockets(void) {
     FAILS("an option in negative room", getsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &value, &negative), EINVAL);
     FAILS("an option to nowhere", CALL(getsockopt, tcp, SOL_SOCKET, SO_REUSEADDR, NOWHERE, &len), EFAULT);
     FAILS("an unknown option to ask for", getsockopt(tcp, SOL_SOCKET, 9999, &value, &len), ENOPROTOOPT);
+    FAILS("what is told of a stream only", getsockopt(udp, IPPROTO_TCP, TCP_INFO, &value, &len), EOPNOTSUPP);
     int local = socket(AF_UNIX, SOCK_STREAM, 0);
     len = sizeof value;
     FAILS("an option of an unknown level to ask for", getsockopt(tcp, 500, 1, &value, &len), EOPNOTSUPP);
@@ -361,6 +405,11 @@ static void sockets(void) {
     FAILS("bytes out of band where there are none", sendto(udp, &value, 1, MSG_OOB, (void *)&here, sizeof here), EOPNOTSUPP);
     FAILS("a pair of the network", socketpair(AF_INET, SOCK_STREAM, 0, ends), EOPNOTSUPP);
     FAILS("a pair nowhere", CALL(socketpair, AF_UNIX, SOCK_STREAM, 0, NOWHERE), EFAULT);
+    struct msghdr many = {.msg_iovlen = 1025};
+    FAILS("a message of too many buffers", sendmsg(udp, &many, 0), EMSGSIZE);
+    FAILS("a message into too many buffers", recvmsg(udp, &many, 0), EMSGSIZE);
+    struct mmsghdr messages = {.msg_hdr = {.msg_iovlen = 0}};
+    FAILS("messages for no time", CALL(recvmmsg, udp, &messages, 1, 0, &(struct timespec){0, -1}), EINVAL);
     FAILS("a message nowhere", CALL(sendmsg, udp, NOWHERE, 0), EFAULT);
     FAILS("a message to nowhere", CALL(recvmsg, udp, NOWHERE, 0), EFAULT);
     close(tcp), close(udp);
@@ -370,6 +419,16 @@ static void words(void) {
     _Alignas(8) int word[2] = {0};
     char *odd = (char *)word + 1;
     struct timespec wrong = {0, -1};
+    long context = 0;
+    FAILS("more requests than can be counted", CALL(io_setup, -1, &context), EINVAL);
+    FAILS("no requests", CALL(io_setup, 0, &context), EINVAL);
+    unsigned char there[2] = {0};
+    char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    page[0] = 1;
+    FAILS("where half a page is", mincore(page + 1, 4096, there), EINVAL);
+    FAILS("where no page is", mincore((void *)4096, 4096, there), ENOMEM);
+    FAILS("told nowhere", mincore(page, 4096, NOWHERE), EFAULT);
+    EQUAL("a page that is there", mincore(page, 4096, there) == 0 && there[0] == 1 && there[1] == 0, 1);
     FAILS("a word across words", CALL(futex, odd, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0), EINVAL);
     FAILS("a word nowhere", CALL(futex, NOWHERE, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0), EFAULT);
     FAILS("no bits to wait for", CALL(futex, word, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, 0), EINVAL);
@@ -392,6 +451,8 @@ static void words(void) {
 int main(void) {
     unsigned char drawn;
     EQUAL("what the seed decides", getrandom(&drawn, 1, 0), 1);
+    FAILS("a call that is none", syscall(-1), ENOSYS);
+    EQUAL("by flags of 32 bits", CALL(getrandom, &drawn, 1, 1L << 32), 1);
     addresses();
     numbers();
     scheduling();

@@ -57,6 +57,10 @@ int main(void) {
     EQUAL("uname", uname(&name) == 0 && strcmp(name.sysname, "Linux") == 0 && strcmp(name.machine, "x86_64") == 0, 1);
     char host[65] = {0};
     EQUAL("gethostname", gethostname(host, 64) == 0 && strcmp(host, name.nodename) == 0, 1);
+    char called[66] = {0};
+    fd = open("/proc/sys/kernel/hostname", O_RDONLY);
+    CHECK("/proc/sys/kernel/hostname", read(fd, called, 65) > 1 && strcmp(strtok(called, "\n"), host) == 0);
+    close(fd);
     struct sysinfo info;
     EQUAL("sysinfo", sysinfo(&info) == 0 && info.totalram > 0, 1);
     cpu_set_t set;

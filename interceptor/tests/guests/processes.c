@@ -1,6 +1,10 @@
 /* Processes: making, replacing, ending and awaiting them. With an argument it is its own child. */
 #include "check.h"
+#include <sched.h>
 #include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 
 extern char **environ;
 
@@ -243,6 +247,66 @@ static void orphans(void) {
     (void)me;
 }
 
+/* A child that is its parent's sibling, and one that hears of its parent's end. */
+static void relations(void) {
+    int p[2], got = -1;
+    if (pipe(p)) exit(1);
+    pid_t me = getpid(), child = fork();
+    if (child == 0) {
+        pid_t sibling = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, 0L);
+        if (sibling == 0) _exit(getppid() == me ? 5 : 6);
+        if (write(p[1], &sibling, sizeof sibling) != sizeof sibling) _exit(1);
+        errno = 0;
+        _exit(wait(NULL) == -1 && errno == ECHILD ? 0 : 1);
+    }
+    pid_t sibling = 0;
+    EQUAL("a sibling", read(p[0], &sibling, sizeof sibling), sizeof sibling);
+    EQUAL("it is nobody's but ours", status_of(sibling), 5);
+    EQUAL("who made it", status_of(child), 0);
+
+    child = fork();
+    if (child == 0) {
+        if (fork() == 0) {
+            sigset_t one;
+            sigemptyset(&one), sigaddset(&one, SIGUSR1), sigprocmask(SIG_BLOCK, &one, NULL);
+            prctl(PR_SET_PDEATHSIG, SIGUSR1);
+            if (fork() == 0) _exit(prctl(PR_GET_PDEATHSIG, &got) == 0 && got == 0 ? 0 : 1);
+            int status = -1;
+            wait(&status);
+            char told = status == 0 && prctl(PR_GET_PDEATHSIG, &got) == 0 && got == SIGUSR1 ? 'r' : 'n';
+            if (write(p[1], &told, 1) != 1 || sigwait(&one, &got) || write(p[1], "d", 1) != 1) _exit(1);
+            _exit(0);
+        }
+        char told;
+        _exit(read(p[0], &told, 1) == 1 && told == 'r' ? 0 : 1);
+    }
+    EQUAL("the parent", status_of(child), 0);
+    char told = 0;
+    EQUAL("of its end", read(p[0], &told, 1), 1);
+    EQUAL("it is told", told, 'd');
+    close(p[0]), close(p[1]);
+
+    EQUAL("dumpable", prctl(PR_GET_DUMPABLE), 1);
+    EQUAL("and not", prctl(PR_SET_DUMPABLE, 0) + prctl(PR_GET_DUMPABLE), 0);
+    prctl(PR_SET_DUMPABLE, 1);
+
+    child = fork();
+    if (child == 0) _exit(0);
+    siginfo_t info;
+    struct rlimit limit = {0};
+    EQUAL("an end that is left", waitid(P_PID, child, &info, WEXITED | WNOWAIT), 0);
+    EQUAL("has limits still", prlimit(child, RLIMIT_NOFILE, NULL, &limit) == 0 && limit.rlim_cur > 0, 1);
+    EQUAL("until it is taken", status_of(child), 0);
+
+    char status[4096] = {0}, whose[64];
+    int fd = open("/proc/self/status", O_RDONLY);
+    CHECK("what there is of a process", read(fd, status, sizeof status - 1) > 0);
+    snprintf(whose, sizeof whose, "\nUid:\t%d\t%d\t", getuid(), geteuid());
+    CHECK("names whose it is", strstr(status, whose) != NULL);
+    CHECK("and what it blocks", strstr(status, "\nSigBlk:\t0000000000000000\n") != NULL);
+    close(fd);
+}
+
 static void many(void) {
     int sum = 0, pids = 0;
     for (int i = 0; i < 20; i++) {
@@ -283,6 +347,7 @@ int main(int argc, char **argv) {
     scores();
     groups();
     orphans();
+    relations();
     many();
     return 0;
 }

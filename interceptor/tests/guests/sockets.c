@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
@@ -357,6 +358,37 @@ static void readiness(void) {
     close(s[0]), close(s[1]);
 }
 
+static int exclusive_pipe[2], exclusive_waits, exclusive_woken;
+
+static void *waits_exclusively(void *arg) {
+    (void)arg;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE};
+    int ep = epoll_create1(0);
+    epoll_ctl(ep, EPOLL_CTL_ADD, exclusive_pipe[0], &event);
+    __atomic_add_fetch(&exclusive_waits, 1, __ATOMIC_SEQ_CST);
+    if (epoll_wait(ep, &event, 1, 60000) == 1) __atomic_add_fetch(&exclusive_woken, 1, __ATOMIC_SEQ_CST);
+    close(ep);
+    return NULL;
+}
+
+static void exclusively(void) {
+    enum { WAITERS = 3 };
+    pthread_t threads[WAITERS];
+    CHECK("a pipe for several", pipe(exclusive_pipe) == 0);
+    for (int i = 0; i < WAITERS; i++) pthread_create(&threads[i], NULL, waits_exclusively, NULL);
+    while (__atomic_load_n(&exclusive_waits, __ATOMIC_SEQ_CST) < WAITERS) pause_ms(1);
+    pause_ms(100);
+    for (int i = 1; i <= WAITERS; i++) {
+        char c;
+        if (write(exclusive_pipe[1], "x", 1) != 1) break;
+        for (int ms = 0; __atomic_load_n(&exclusive_woken, __ATOMIC_SEQ_CST) < i && ms < 20000; ms++) pause_ms(1);
+        EQUAL("one is woken for one event", __atomic_load_n(&exclusive_woken, __ATOMIC_SEQ_CST), i);
+        if (read(exclusive_pipe[0], &c, 1) != 1) break;
+    }
+    for (int i = 0; i < WAITERS; i++) pthread_join(threads[i], NULL);
+    close(exclusive_pipe[0]), close(exclusive_pipe[1]);
+}
+
 static void *drain(void *arg) {
     static char buffer[10000];
     long total = 0;
@@ -378,6 +410,75 @@ static void long_write(void) {
     close(s[1]);
 }
 
+/* How connections are given up, and what becomes of bytes that nobody reads. */
+static void partings(const char *ip) {
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    struct sockaddr_in a = address(ip, 0);
+    int l = listener(&a), client = socket(AF_INET, SOCK_STREAM, 0), s[2];
+    char c[8] = "xxxxxxx";
+    EQUAL("a peer that is none is forgotten", connect(client, &nobody, sizeof nobody), 0);
+    EQUAL("a peer", connect(client, (void *)&a, sizeof a), 0);
+    int server = accept(l, NULL, NULL);
+    EQUAL("is forgotten", connect(client, &nobody, sizeof nobody), 0);
+    EQUAL("which it learns", wait_for(server, POLLIN) & POLLERR, POLLERR);
+    FAILS("by a reset", read(server, c, 1), ECONNRESET);
+    close(server), close(client);
+    client = socket(AF_INET, SOCK_STREAM, 0);
+    EQUAL("another", connect(client, (void *)&a, sizeof a), 0);
+    EQUAL("asks", wait_for(l, POLLIN), POLLIN);
+    FAILS("whose name finds no room", syscall(SYS_accept, l, &a, NULL), EFAULT);
+    close(client), close(l);
+
+    pair(ip, s);
+    FAILS("nothing of what is not there", recv(s[1], c, 0, MSG_DONTWAIT), EAGAIN);
+    EQUAL("but read", read(s[1], c, 0), 0);
+    EQUAL("three bytes", write(s[0], "abc", 3), 3);
+    EQUAL("come", wait_for(s[1], POLLIN), POLLIN);
+    EQUAL("nothing of them", recv(s[1], c, 0, 0), 0);
+    EQUAL("two that are thrown away", recv(s[1], c, 2, MSG_TRUNC) == 2 && c[0] == 'x', 1);
+    EQUAL("the last", read(s[1], c, 8) == 1 && c[0] == 'c', 1);
+    EQUAL("both directions shut", shutdown(s[0], SHUT_RDWR), 0);
+    EQUAL("is an end", read(s[1], c, 8), 0);
+    EQUAL("bytes to who reads no more", send(s[1], "a", 1, MSG_NOSIGNAL), 1);
+    EQUAL("are answered", wait_for(s[1], 0) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+    FAILS("by a reset, too", send(s[1], "a", 1, MSG_NOSIGNAL), EPIPE);
+    close(s[0]), close(s[1]);
+}
+
+static void locals_apart(void) {
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    struct sockaddr_un hidden = {.sun_family = AF_UNIX, .sun_path = "\0kinds"}, name;
+    socklen_t len = offsetof(struct sockaddr_un, sun_path) + 6, size = sizeof name;
+    int stream = socket(AF_UNIX, SOCK_STREAM, 0), datagrams = socket(AF_UNIX, SOCK_DGRAM, 0), count = 0, s[2];
+    char c[8];
+    FAILS("a local stream forgets no peer", connect(stream, &nobody, sizeof nobody), EINVAL);
+    EQUAL("an abstract name", bind(stream, (void *)&hidden, len), 0);
+    EQUAL("is each kind's own", bind(datagrams, (void *)&hidden, len), 0);
+    int other = socket(AF_UNIX, SOCK_DGRAM, 0);
+    EQUAL("and is found by kind", sendto(other, "hi", 2, 0, (void *)&hidden, len), 2);
+    EQUAL("from nobody", recvfrom(datagrams, c, 8, 0, (void *)&name, &size) == 2 && size == 0, 1);
+    close(stream), close(datagrams), close(other);
+    stream = socket(AF_UNIX, SOCK_STREAM, 0), other = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct sockaddr_un caller = {.sun_family = AF_UNIX, .sun_path = "\0caller"};
+    EQUAL("a listener", bind(stream, (void *)&hidden, len) + listen(stream, 1), 0);
+    EQUAL("a caller of a name", bind(other, (void *)&caller, len + 1) + connect(other, (void *)&hidden, len), 0);
+    int server = accept(stream, NULL, NULL);
+    EQUAL("who sends", write(other, "hi", 2), 2);
+    size = sizeof name;
+    EQUAL("is named", recvfrom(server, c, 1, 0, (void *)&name, &size) == 1 && size == len + 1, 1);
+    FAILS("but not without room", syscall(SYS_recvfrom, server, c, 1, 0, &name, NULL), EFAULT);
+    close(stream), close(other), close(server);
+    EQUAL("messages in order", socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s), 0);
+    EQUAL("two", write(s[0], "abc", 3) + write(s[0], "de", 2), 5);
+    EQUAL("so many bytes", ioctl(s[1], FIONREAD, &count) == 0 && count == 5, 1);
+    EQUAL("one back", write(s[1], "f", 1), 1);
+    close(s[1]);
+    FAILS("a reset comes first", read(s[0], c, 8), ECONNRESET);
+    EQUAL("then what was sent", read(s[0], c, 8), 1);
+    FAILS("nobody is there", send(s[0], "a", 1, MSG_NOSIGNAL), EPIPE);
+    close(s[0]);
+}
+
 int main(void) {
     streams("127.0.0.1");
     streams(getenv("ADDRESS"));
@@ -385,7 +486,11 @@ int main(void) {
     addresses();
     datagrams();
     local();
+    partings("127.0.0.1");
+    partings(getenv("ADDRESS"));
+    locals_apart();
     readiness();
+    exclusively();
     long_write();
     return 0;
 }

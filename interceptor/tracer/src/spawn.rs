@@ -75,7 +75,9 @@ fn fork_behind_gate(launch: &Launch<'_>) -> Result<(Tid, OwnedFd), Error> {
         len: launch.filter.0.len() as u16,
         filter: launch.filter.0.as_ptr().cast_mut().cast(),
     };
-    let null = open_null().map_err(|e| failed("opening /dev/null", e))?;
+    let [input, null] = [libc::O_RDONLY, libc::O_RDWR].map(open_null);
+    let input = input.map_err(|e| failed("opening /dev/null", e))?;
+    let null = null.map_err(|e| failed("opening /dev/null", e))?;
     let (gate_read, gate_write) =
         nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|e| failed("making a pipe", e))?;
 
@@ -91,6 +93,7 @@ fn fork_behind_gate(launch: &Launch<'_>) -> Result<(Tid, OwnedFd), Error> {
             arguments: &arguments,
             environment: &environment,
             program: &program,
+            input: input.as_raw_fd(),
             null: null.as_raw_fd(),
             gate: gate_read.as_raw_fd(),
             opener: gate_write.as_raw_fd(),
@@ -150,6 +153,7 @@ struct Prepared<'a> {
     arguments: &'a [*const libc::c_char],
     environment: &'a [*const libc::c_char],
     program: &'a libc::sock_fprog,
+    input: i32,
     null: i32,
     gate: i32,
     /// The other end of the gate, which is the tracer's alone: should it end, the gate reads as closed.
@@ -214,7 +218,7 @@ unsafe fn become_guest(p: &Prepared<'_>) -> ! {
             fail(2);
         }
         for fd in 0..3 {
-            if libc::dup2(p.null, fd) < 0 {
+            if libc::dup2(if fd == 0 { p.input } else { p.null }, fd) < 0 {
                 fail(3);
             }
         }
@@ -240,9 +244,9 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
-fn open_null() -> Result<OwnedFd, Errno> {
+fn open_null(access: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: a constant path; a descriptor of our own comes back.
-    let fd = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+    let fd = unsafe { libc::open(c"/dev/null".as_ptr(), access | libc::O_CLOEXEC) };
     if fd < 0 {
         return Err(Errno::last());
     }

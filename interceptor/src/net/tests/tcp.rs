@@ -326,14 +326,14 @@ fn options_are_echoed_and_unknown_ones_refused() {
     assert_eq!(room.net.timeout(client, false), Some(Span::from_millis(2_500)));
     assert_eq!(room.net.timeout(client, true), None);
     assert_eq!(room.net.option(client, libc::IPPROTO_TCP, libc::TCP_INFO).unwrap()[0], 1);
-    let unknown = Errno::ENOPROTOOPT;
-    for (level, name, read) in [
-        (libc::SOL_SOCKET, libc::SO_ZEROCOPY, unknown),
-        (libc::IPPROTO_TCP, libc::TCP_FASTOPEN, unknown),
-        (284, 1, Errno::EOPNOTSUPP), // Linux tells reading and setting of a level that is not there apart
+    for (level, name, unknown) in [
+        (libc::SOL_SOCKET, libc::SO_ZEROCOPY, Errno::ENOPROTOOPT),
+        (libc::IPPROTO_TCP, libc::TCP_FASTOPEN, Errno::ENOPROTOOPT),
+        // Of a level that it does not have Linux says so by another number when it is asked.
+        (284, 1, Errno::EOPNOTSUPP),
     ] {
-        assert_eq!(room.net.set_option(client, level, name, &[1, 0, 0, 0]), Err(unknown));
-        assert_eq!(room.net.option(client, level, name), Err(read));
+        assert_eq!(room.net.set_option(client, level, name, &[1, 0, 0, 0]), Err(Errno::ENOPROTOOPT));
+        assert_eq!(room.net.option(client, level, name), Err(unknown));
     }
     assert_eq!(room.net.set_option(client, libc::SOL_SOCKET, libc::SO_KEEPALIVE, &[1]), Err(Errno::EINVAL));
 }
@@ -352,4 +352,28 @@ fn large_writes_reach_the_reader_in_pieces() {
         room.edges();
     }
     assert!(sizes.len() > 5 && sizes.contains(&5_000), "{sizes:?}");
+}
+
+#[test]
+fn a_connection_that_is_dissolved_is_reset_and_its_socket_is_as_new() {
+    let mut room = Room::new();
+    let (client, server) = room.connected();
+    let now = room.now;
+    room.net.disconnect(client, now).unwrap();
+    assert_eq!(room.net.peer(client), Err(Errno::ENOTCONN));
+    room.settle();
+    assert_eq!(room.recv(server), Err(Errno::ECONNRESET));
+}
+
+#[test]
+fn bytes_to_who_has_shut_both_directions_are_answered_with_a_reset() {
+    let mut room = Room::new();
+    let (client, server) = room.connected();
+    let now = room.now;
+    room.net.shutdown(client, true, true, now).unwrap();
+    room.settle();
+    assert_eq!(room.recv(server), Ok(vec![]));
+    assert_eq!(room.send(server, b"a"), Ok(1));
+    room.settle();
+    assert_eq!(room.send(server, b"a"), Err(Errno::EPIPE));
 }

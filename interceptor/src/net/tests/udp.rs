@@ -45,7 +45,7 @@ fn a_connected_socket_hears_its_peer_only() {
     }
     assert_eq!(receive(&mut room, client).unwrap().0, b"ok");
     assert_eq!(receive(&mut room, client), Err(Errno::EAGAIN));
-    room.net.disconnect(client).unwrap();
+    room.net.disconnect(client, room.now).unwrap();
     assert_eq!(room.net.local(client), Ok(inet("0.0.0.0:1000")));
 }
 

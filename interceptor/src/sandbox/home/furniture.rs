@@ -171,6 +171,7 @@ impl Storage {
             own("/run", "run", Use::Memory),
             own(super::PASSING, "passing", Use::Passing),
             own("/etc/hostname", "hostname", Use::Fixed),
+            own("/proc/sys/kernel/hostname", "hostname", Use::Fixed),
         ]
     }
 }

@@ -16,6 +16,8 @@ use crate::time::Span;
 use nix::errno::Errno;
 use rand::RngExt;
 
+/// Events beyond which the kernel does not look at how many there may be (fs/aio.c, `ioctx_alloc`).
+const COUNT_MAX: u64 = 0x1000_0000 / 32;
 /// Requests that all contexts together may hold (`/proc/sys/fs/aio-max-nr`).
 const REQUESTS_MAX: u64 = 65_536;
 /// `IOCB_FLAG_RESFD` (linux/aio_abi.h).
@@ -92,6 +94,9 @@ impl Sandbox {
         let [count, at, ..] = call.args;
         let count = u64::from(count as u32);
         if count == 0 || self.thread(id).tid.read_u64(at)? != 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        if u64::from((count as u32).wrapping_mul(2)) > COUNT_MAX {
             return Err(Errno::EINVAL.into());
         }
         if count > REQUESTS_MAX {

@@ -93,6 +93,7 @@ impl Sandbox {
         let from = self.placed(id, fd, at)?;
         let max = total(vector);
         let bytes = match self.way(from) {
+            Way::Socket if max == 0 => return returns(0),
             Way::Socket => return self.recvfrom(id, fd, vector, 0, (0, 0)),
             Way::PipeRead(pipe) => match self.read_pipe(pipe, max) {
                 Some(bytes) => bytes,
@@ -145,7 +146,9 @@ impl Sandbox {
                 self.write_pipe(id, to, pipe, &bytes)
             }
             Way::Event => {
-                let bytes: [u8; 8] = self.gather(id, vector)?.try_into().map_err(|_| Errno::EINVAL)?;
+                // Each buffer is a write of its own (writev(2)).
+                let first = vector.get(..1).unwrap_or_default();
+                let bytes: [u8; 8] = self.gather(id, first)?.try_into().map_err(|_| Errno::EINVAL)?;
                 self.write_event(to, u64::from_le_bytes(bytes))
             }
             Way::Disk => {

@@ -264,6 +264,11 @@ impl Sandbox {
                 }
                 _ => returns(0),
             },
+            Some(Kind::Host { path })
+                if self.home_of(id).own(path).is_some_and(|own| own.what == PlaceUse::Device) =>
+            {
+                Err(Errno::EINVAL.into())
+            }
             Some(Kind::Host { .. } | Kind::Output { .. }) => returns(0),
             Some(_) => Err(Errno::EINVAL.into()),
             None => Err(Errno::EBADF.into()),
@@ -313,7 +318,8 @@ impl Sandbox {
         let description = self.files.get(self.description(id, fd)?).ok_or(Errno::EBADF)?;
         let is_file = matches!(description.kind, Kind::Disk { .. } | Kind::Host { .. });
         if call.number == libc::SYS_readahead {
-            if description.flags & libc::O_ACCMODE == libc::O_WRONLY {
+            if description.flags & libc::O_ACCMODE == libc::O_WRONLY || description.flags & libc::O_PATH != 0
+            {
                 return Err(Errno::EBADF.into());
             }
             return if is_file { returns(0) } else { Err(Errno::EINVAL.into()) };

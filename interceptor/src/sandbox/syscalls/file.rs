@@ -406,6 +406,7 @@ impl Sandbox {
     pub(super) fn ioctl(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [fd, request, argument, ..] = call.args;
         let description = self.description(id, fd)?;
+        self.files.get(description).filter(|d| d.flags & libc::O_PATH == 0).ok_or(Errno::EBADF)?;
         let files = self.files_of(id);
         match request {
             libc::FIONBIO => {
@@ -434,7 +435,7 @@ impl Sandbox {
             libc::FIONREAD => {
                 let count = match self.files.get(description).map(|d| &d.kind) {
                     Some(Kind::Socket(socket)) => self.net.available(*socket),
-                    Some(Kind::PipeRead(pipe)) => self.files.pipes[pipe].bytes.len(),
+                    Some(Kind::PipeRead(pipe) | Kind::PipeWrite(pipe)) => self.files.pipes[pipe].bytes.len(),
                     _ => return self.native(id),
                 };
                 self.store(id, argument, &(count as u32).to_le_bytes())?;

@@ -17,6 +17,8 @@ const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
 impl Sandbox {
     pub(super) fn getrandom(&mut self, id: ThreadId, to: u64, len: u64, flags: u64) -> Handled {
         let (random, insecure) = (u64::from(libc::GRND_RANDOM), u64::from(libc::GRND_INSECURE));
+        // The kernel takes 32 bits of them.
+        let flags = flags & 0xffff_ffff;
         let known = u64::from(libc::GRND_NONBLOCK) | random | insecure;
         if flags & !known != 0 || flags & (random | insecure) == random | insecure {
             return Err(Errno::EINVAL.into());
@@ -78,8 +80,23 @@ impl Sandbox {
         match call.args[0] as i32 {
             libc::PR_SET_PDEATHSIG if call.args[1] > 64 => Err(Errno::EINVAL.into()),
             libc::PR_SET_DUMPABLE if call.args[1] > 1 => Err(Errno::EINVAL.into()),
-            // The counter stays ours; who dies with whom is the sandbox's business.
-            libc::PR_SET_TSC | libc::PR_SET_PDEATHSIG | libc::PR_SET_DUMPABLE | libc::PR_SET_TIMERSLACK => {
+            libc::PR_SET_PDEATHSIG => {
+                self.process_of_mut(id).parent_death = call.args[1] as i32;
+                returns(0)
+            }
+            libc::PR_GET_PDEATHSIG => {
+                self.store(id, call.args[1], &self.process_of(id).parent_death.to_le_bytes())?;
+                returns(0)
+            }
+            libc::PR_SET_DUMPABLE => {
+                self.process_of_mut(id).dumpable = call.args[1] != 0;
+                returns(0)
+            }
+            libc::PR_GET_DUMPABLE => returns(i64::from(self.process_of(id).dumpable)),
+            // The counter stays ours.
+            libc::PR_SET_TSC => returns(0),
+            libc::PR_GET_TSC => {
+                self.store(id, call.args[1], &libc::PR_TSC_ENABLE.to_le_bytes())?;
                 returns(0)
             }
             libc::PR_SET_SECCOMP | libc::PR_SET_CHILD_SUBREAPER => Err(Errno::EPERM.into()),

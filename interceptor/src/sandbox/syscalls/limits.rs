@@ -36,15 +36,14 @@ pub(in crate::sandbox) const LIMITS: Limits = [
 const KEPT: [u32; 4] = [libc::RLIMIT_DATA, libc::RLIMIT_STACK, libc::RLIMIT_NOFILE, libc::RLIMIT_AS];
 
 impl Sandbox {
-    /// A process of the caller's node, by its number; 0 is the caller's own.
+    /// A process of the caller's node, by its number; 0 is the caller's own. One that has ended is there until it is awaited.
     pub(super) fn process_numbered(&self, id: ThreadId, number: i32) -> Result<ProcessId, Errno> {
         let thread = self.thread(id);
         if number == 0 || number == thread.vtid {
             return Ok(thread.process);
         }
-        let is_it = |process: &crate::sandbox::task::Process| {
-            process.node == thread.node && process.vpid == number && process.ended.is_none()
-        };
+        let is_it =
+            |process: &crate::sandbox::task::Process| process.node == thread.node && process.vpid == number;
         self.processes.iter().find(|(_, process)| is_it(process)).map(|(&id, _)| id).ok_or(Errno::ESRCH)
     }
 

@@ -36,6 +36,22 @@ impl Sandbox {
         self.native(id)
     }
 
+    /// mincore(2). The kernel looks at the arguments; which pages it has in memory is the host's, and is told to nobody.
+    pub(super) fn mincore(&mut self, id: ThreadId, call: &Call) -> Handled {
+        let [_, len, to, ..] = call.args;
+        let outcome = self.native(id)?;
+        if matches!(outcome, Outcome::Ran(0)) {
+            let mut left = len.div_ceil(PAGE);
+            let mut at = to;
+            while left > 0 {
+                let count = left.min(PAGE);
+                self.store(id, at, &vec![1; count as usize])?;
+                (at, left) = (at + count, left - count);
+            }
+        }
+        Ok(outcome)
+    }
+
     /// msync(2). The kernel looks at the arguments; what is durable is the journal's.
     pub(super) fn msync(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [address, len, flags, ..] = call.args;

@@ -49,6 +49,8 @@ pub(super) fn handle(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handle
         // As a kernel that does not know of such registers.
         Some(Policy::AllowCommon) => Err(nix::errno::Errno::EINVAL.into()),
         Some(Policy::Emulate) => dispatch(sandbox, id, call),
+        // No kernel will ever have it, and some ask for that.
+        None if call.number < 0 => Err(nix::errno::Errno::ENOSYS.into()),
         None => unknown(sandbox, id, call),
     }
 }
@@ -74,17 +76,17 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         // data.rs
         libc::SYS_read => s.read(id, call, &[(b, c as usize)], None),
         libc::SYS_pread64 => s.read(id, call, &[(b, c as usize)], Some(d)),
-        libc::SYS_readv => s.load_vector(id, b, c).and_then(|v| s.read(id, call, &v, None)),
+        libc::SYS_readv => s.vector_of(id, call).and_then(|v| s.read(id, call, &v, None)),
         libc::SYS_preadv | libc::SYS_preadv2 => {
             let at = (call.number == libc::SYS_preadv || d as i64 != -1).then_some(d);
-            s.load_vector(id, b, c).and_then(|v| s.read(id, call, &v, at))
+            s.vector_of(id, call).and_then(|v| s.read(id, call, &v, at))
         }
         libc::SYS_write => s.write(id, call, &[(b, c as usize)], None),
         libc::SYS_pwrite64 => s.write(id, call, &[(b, c as usize)], Some(d)),
-        libc::SYS_writev => s.load_vector(id, b, c).and_then(|v| s.write(id, call, &v, None)),
+        libc::SYS_writev => s.vector_of(id, call).and_then(|v| s.write(id, call, &v, None)),
         libc::SYS_pwritev | libc::SYS_pwritev2 => {
             let at = (call.number == libc::SYS_pwritev || d as i64 != -1).then_some(d);
-            s.load_vector(id, b, c).and_then(|v| s.write(id, call, &v, at))
+            s.vector_of(id, call).and_then(|v| s.write(id, call, &v, at))
         }
         libc::SYS_sendfile => s.sendfile(id, call),
         libc::SYS_lseek => s.lseek(id, call),
@@ -98,6 +100,7 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_fadvise64 | libc::SYS_readahead => s.advise(id, call),
         // mapping.rs
         libc::SYS_msync => s.msync(id, call),
+        libc::SYS_mincore => s.mincore(id, call),
         // aio.rs
         libc::SYS_io_setup => s.io_setup(id, call),
         libc::SYS_io_destroy => s.io_destroy(id, call),
@@ -294,6 +297,13 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
 }
 
 impl Sandbox {
+    /// The buffers of a call that reads or writes a descriptor, which must be there first.
+    fn vector_of(&self, id: ThreadId, call: &Call) -> Result<Vec<(u64, usize)>, super::guest::Trouble> {
+        let [fd, address, count, ..] = call.args;
+        self.description(id, fd)?;
+        self.load_vector(id, address, count)
+    }
+
     /// Runs a call as it is, and looks at nothing but its result.
     fn native(&mut self, id: ThreadId) -> Handled {
         Ok(self.run_call(id)?.map_or(Outcome::Gone, Outcome::Ran))

@@ -1,6 +1,6 @@
 //! Waiting for readiness: poll, select, epoll; and the descriptors made to be waited for.
 
-use crate::sandbox::epoll::Epoll;
+use crate::sandbox::epoll::{self, Epoll, Noted};
 use crate::sandbox::files::{DescriptionId, Kind, TimerDescriptor};
 use crate::sandbox::guest::{Handled, Outcome, Trouble, returns};
 use crate::sandbox::task::{Call, Key, ThreadId};
@@ -186,6 +186,10 @@ impl Sandbox {
             return Err(Errno::EPERM.into());
         }
         let target = (fd as i32, watched);
+        let is_instance = matches!(self.files.get(watched).map(|d| &d.kind), Some(Kind::Epoll(_)));
+        if operation as i32 == libc::EPOLL_CTL_ADD && !epoll::can_be_added(events, is_instance) {
+            return Err(Errno::EINVAL.into());
+        }
         if operation as i32 == libc::EPOLL_CTL_ADD {
             self.check_nesting(instance, watched)?;
         }
@@ -193,6 +197,9 @@ impl Sandbox {
             return Err(Errno::EINVAL.into());
         };
         match operation as i32 {
+            libc::EPOLL_CTL_MOD if state.is_exclusive(target) || epoll::is_exclusive(events) => {
+                return Err(Errno::EINVAL.into());
+            }
             libc::EPOLL_CTL_ADD if !state.add(target, events, data) => return Err(Errno::EEXIST.into()),
             libc::EPOLL_CTL_MOD if !state.modify(target, events, data) => return Err(Errno::ENOENT.into()),
             libc::EPOLL_CTL_DEL if !state.remove(target) => return Err(Errno::ENOENT.into()),
@@ -203,7 +210,8 @@ impl Sandbox {
         let bits = self.readiness(watched);
         let mut ready = false;
         if let Some(Kind::Epoll(state)) = self.files.get_mut(instance).map(|d| &mut d.kind) {
-            ready = operation as i32 != libc::EPOLL_CTL_DEL && state.notify(watched, bits);
+            ready = operation as i32 != libc::EPOLL_CTL_DEL
+                && state.notify(watched, bits, true) != Noted::Nothing;
         }
         if ready {
             self.notify(instance, crate::sandbox::descriptors::IN);

@@ -15,6 +15,7 @@ const CLONE_VM: u64 = libc::CLONE_VM as u64;
 const CLONE_VFORK: u64 = libc::CLONE_VFORK as u64;
 const CLONE_FILES: u64 = libc::CLONE_FILES as u64;
 const CLONE_THREAD: u64 = libc::CLONE_THREAD as u64;
+const CLONE_PARENT: u64 = libc::CLONE_PARENT as u64;
 const CLONE_PARENT_SETTID: u64 = libc::CLONE_PARENT_SETTID as u64;
 const CLONE_CHILD_SETTID: u64 = libc::CLONE_CHILD_SETTID as u64;
 const CLONE_CHILD_CLEARTID: u64 = libc::CLONE_CHILD_CLEARTID as u64;
@@ -29,8 +30,7 @@ const CLONE_REFUSED: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_PIDFD
-    | libc::CLONE_PTRACE
-    | libc::CLONE_PARENT) as u64;
+    | libc::CLONE_PTRACE) as u64;
 
 impl Sandbox {
     pub(super) fn clone_task(&mut self, id: ThreadId, call: &Call) -> Handled {
@@ -43,6 +43,10 @@ impl Sandbox {
         let flags = args[0];
         if flags & CLONE_REFUSED != 0 {
             return Err(Errno::EPERM.into());
+        }
+        // The parent of who has none among the guests is ours.
+        if flags & CLONE_PARENT != 0 && self.process_of(id).parent.is_none() {
+            return Err(Errno::EINVAL.into());
         }
         let node = self.thread(id).node;
         if self.threads_of_node(node) >= self.config.limits.threads_max {
@@ -165,11 +169,13 @@ impl Sandbox {
             tid: child,
             vpid,
             node: origin.node,
-            parent: Some(parent_id),
+            parent: if flags & CLONE_PARENT != 0 { origin.parent } else { Some(parent_id) },
             group: origin.group,
             session: origin.session,
             has_run: false,
             oom_score: origin.oom_score,
+            dumpable: origin.dumpable,
+            parent_death: 0,
             threads: BTreeSet::new(),
             files,
             memory: if flags & CLONE_VM != 0 { origin.memory } else { id },
@@ -263,6 +269,7 @@ impl Sandbox {
         state.files = files;
         state.has_run = true;
         state.memory = process;
+        state.dumpable = true;
         state.actions.retain(|_, action| action.handler == 1);
         let thread = self.thread_mut(id);
         thread.vtid = vpid;

@@ -13,6 +13,8 @@ const SI_TKILL: i32 = -6;
 const SIG_IGN: u64 = 1;
 /// What a set of signals takes, in bytes.
 const SIGNALS_BYTES: u64 = 8;
+/// What a signal descriptor tells of one signal, in bytes (signalfd(2)).
+const RECORD_BYTES: usize = 128;
 
 /// A call says how large its set of signals is.
 pub(in crate::sandbox) fn check_signals(size: u64) -> Result<(), Errno> {
@@ -162,7 +164,7 @@ impl Sandbox {
         Ok(Outcome::Park(Vec::new()))
     }
 
-    /// signalfd: takes queued signals as 128-byte records.
+    /// signalfd: takes a queued signal as a record.
     pub(super) fn read_signals(
         &mut self,
         id: ThreadId,
@@ -171,6 +173,9 @@ impl Sandbox {
         mask: u64,
         vector: &super::data::Vector,
     ) -> Handled {
+        if super::data::total(vector) < RECORD_BYTES {
+            return Err(Errno::EINVAL.into());
+        }
         let pending = self.pending_signals(id) & mask;
         if pending == 0 {
             if self.files.get(from).is_none_or(|d| d.nonblocking) {
@@ -190,14 +195,14 @@ impl Sandbox {
         let mut info: [u8; 128] = self.load(id, scratch + 64, 128)?.try_into().expect("as asked for");
         self.correct_signal_info(id, signal, &mut info);
         // signalfd_siginfo: signal, errno, code, pid, uid; status at 40, value at 44 and 48.
-        let mut record = [0_u8; 128];
+        let mut record = [0_u8; RECORD_BYTES];
         record[0..12].copy_from_slice(&info[0..12]);
         record[12..20].copy_from_slice(&info[16..24]);
         record[40..44].copy_from_slice(&info[24..28]);
         record[44..48].copy_from_slice(&info[24..28]);
         record[48..56].copy_from_slice(&info[24..32]);
         self.scatter(id, vector, &record)?;
-        self.set_result(id, 128)?;
-        Ok(Outcome::Ran(128))
+        self.set_result(id, RECORD_BYTES as i64)?;
+        Ok(Outcome::Ran(RECORD_BYTES as i64))
     }
 }

@@ -16,7 +16,7 @@ use std::path::Path;
 
 const NONBLOCK: u64 = libc::SOCK_NONBLOCK as u64;
 const CLOEXEC: u64 = libc::SOCK_CLOEXEC as u64;
-/// Messages in one call of the `mmsg` family (the kernel's own bound).
+/// Messages in one call of the `mmsg` family, and buffers of one message (the kernel's own bounds).
 const MESSAGES_MAX: u64 = 1024;
 
 /// What a call that receives finds.
@@ -114,7 +114,10 @@ impl Sandbox {
             Err(Errno::EAGAIN) => return self.would_block(description),
             other => other?,
         };
-        self.store_address(id, address, len, &peer)?;
+        if let Err(trouble) = self.store_address(id, address, len, &peer) {
+            self.net.close(accepted, self.now);
+            return Err(trouble);
+        }
         self.place(id, call, Kind::Socket(accepted), flags & (NONBLOCK | CLOEXEC))
     }
 
@@ -133,7 +136,7 @@ impl Sandbox {
             };
         }
         if self.load(id, address, 2)? == (libc::AF_UNSPEC as u16).to_le_bytes() {
-            self.net.disconnect(socket)?;
+            self.net.disconnect(socket, self.now)?;
             return returns(0);
         }
         self.check_family(id, socket, address, len)?;
@@ -300,20 +303,32 @@ impl Sandbox {
         {
             return self.wait_for_socket(id, description, socket, flags, false).map(Arrival::None);
         }
+        // Nothing is to be read, but only where there is something (recv(2)); read(2) does not come here.
+        let is_over =
+            self.net.readiness(socket).intersects(crate::net::Ready::RDHUP | crate::net::Ready::ERR);
+        if stream && max == 0 && self.net.available(socket) == 0 && !is_over {
+            return self.wait_for_socket(id, description, socket, flags, false).map(Arrival::None);
+        }
         let received = match self.net.recv(socket, max, peek, self.now) {
             Err(Errno::EAGAIN) => {
                 return self.wait_for_socket(id, description, socket, flags, false).map(Arrival::None);
             }
             other => other?,
         };
-        self.scatter(id, vector, &received.bytes)?;
+        // Of a TCP stream they are thrown away (tcp(7)).
+        let is_dropped = inet && stream && flags as i32 & libc::MSG_TRUNC != 0;
+        if !is_dropped {
+            self.scatter(id, vector, &received.bytes)?;
+        }
         self.moved ^= crate::sandbox::log::checksum(&received.bytes);
         if !peek {
             self.capture_received(socket, received.bytes.len());
         }
-        if let Some(address) = &received.from {
+        if let Some(address) =
+            received.from.as_ref().filter(|from| **from != Address::Unix(UnixName::Unnamed))
+        {
             self.store_address(id, from.0, from.1, address)?;
-        } else if from.1 != 0 && from.0 != 0 {
+        } else if from.0 != 0 {
             self.address_room(id, from.1)?;
             self.store(id, from.1, &0_u32.to_le_bytes())?;
         }
@@ -326,11 +341,16 @@ impl Sandbox {
     pub(super) fn sendmsg(&mut self, id: ThreadId, fd: u64, message: u64, flags: u64) -> Handled {
         let header = self.load(id, message, 56)?;
         let word = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("eight bytes"));
-        let vector = self.load_vector(id, word(16), word(24))?;
+        let vector = self.message_vector(id, word(16), word(24))?;
         if word(40) >= 16 && word(32) != 0 && self.is_passing_descriptors(id, word(32))? {
             return Err(Errno::EOPNOTSUPP.into());
         }
         self.sendto(id, fd, &vector, flags, word(0), word(8) & 0xffff_ffff)
+    }
+
+    /// The buffers of a message: too many of them are another error than elsewhere (sendmsg(2)).
+    fn message_vector(&self, id: ThreadId, at: u64, count: u64) -> Result<Vec<(u64, usize)>, Trouble> {
+        if count > MESSAGES_MAX { Err(Errno::EMSGSIZE.into()) } else { self.load_vector(id, at, count) }
     }
 
     fn is_passing_descriptors(&self, id: ThreadId, control: u64) -> Result<bool, Trouble> {
@@ -342,7 +362,7 @@ impl Sandbox {
     pub(super) fn recvmsg(&mut self, id: ThreadId, fd: u64, message: u64, flags: u64) -> Handled {
         let header = self.load(id, message, 56)?;
         let word = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("eight bytes"));
-        let vector = self.load_vector(id, word(16), word(24))?;
+        let vector = self.message_vector(id, word(16), word(24))?;
         let len = if word(0) == 0 { 0 } else { message + 8 };
         match self.receive(id, fd, &vector, flags, (word(0), len))? {
             Arrival::None(outcome) => Ok(outcome),
@@ -366,6 +386,10 @@ impl Sandbox {
     /// message comes, those that are there have to do.
     pub(super) fn recvmmsg(&mut self, id: ThreadId, call: &Call) -> Handled {
         let [fd, messages, count, flags, timeout, _] = call.args;
+        if timeout != 0 {
+            let (seconds, nanoseconds) = self.load_pair(id, timeout)?;
+            super::span(seconds, nanoseconds)?;
+        }
         let waits = timeout == 0 && flags as i32 & libc::MSG_WAITFORONE == 0;
         self.each_message(id, messages, count, waits, |s, message| s.recvmsg(id, fd, message, flags))
     }
@@ -431,7 +455,7 @@ impl Sandbox {
         let [fd, to, len, ..] = call.args;
         let (_, socket) = self.socket_of(id, fd)?;
         let address = if peer { self.net.peer(socket)? } else { self.net.local(socket)? };
-        self.store_address(id, to, len, &address)?;
+        self.put_address(id, to, len, &address)?;
         returns(0)
     }
 
@@ -492,9 +516,11 @@ impl Sandbox {
 
     /// Writes a `sockaddr` into a buffer whose size stands at `len`, and its true size there.
     fn store_address(&self, id: ThreadId, at: u64, len: u64, address: &Address) -> Result<(), Trouble> {
-        if at == 0 || len == 0 {
-            return Ok(());
-        }
+        if at == 0 { Ok(()) } else { self.put_address(id, at, len, address) }
+    }
+
+    /// Writes a `sockaddr` and how long it is.
+    fn put_address(&self, id: ThreadId, at: u64, len: u64, address: &Address) -> Result<(), Trouble> {
         let bytes = layout(address);
         let room = self.address_room(id, len)?;
         self.store(id, at, &bytes[..bytes.len().min(room)])?;

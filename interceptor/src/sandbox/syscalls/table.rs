@@ -84,7 +84,7 @@ const TABLE: &[(Sysno, Policy)] = &[
     (Sysno::sched_yield, Emulate),
     (Sysno::mremap, Allow),
     (Sysno::msync, Emulate),
-    (Sysno::mincore, Refuse(ENOSYS)),
+    (Sysno::mincore, Emulate),
     (Sysno::madvise, Allow),
     (Sysno::shmget, Refuse(ENOSYS)),
     (Sysno::shmat, Refuse(ENOSYS)),

@@ -63,14 +63,29 @@ impl Sandbox {
     /// Processor time is the time since the room was switched on: guests are told they were always busy.
     fn reading(&self, id: ThreadId, clock: u64) -> Result<u64, Errno> {
         match clock as i32 {
-            // Negative numbers are the processor clocks of threads and processes (clock_getcpuclockid(3)).
-            libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID | ..0 => Ok(self.now.0),
+            libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID => Ok(self.now.0),
+            number @ ..0 if self.is_processor_clock(id, number) => Ok(self.now.0),
             _ => clock_kind(clock).map(|kind| self.shown(id, kind)),
         }
     }
 
-    /// A relative sleep is interrupted: what is left of it is told, if somebody asked (nanosleep(2)).
-    pub(in crate::sandbox) fn store_rest_of_sleep(&self, id: ThreadId, call: &Call) -> Result<(), Error> {
+    /// Whether a negative number is the processor clock of a thread of the caller's process, or of a process of its node: the
+    /// complement of whose it is, and three bits, of which one says that it is a thread's (clock_getcpuclockid(3)).
+    fn is_processor_clock(&self, id: ThreadId, clock: i32) -> bool {
+        let (number, of_thread, which) = (!(clock >> 3), clock & 4 != 0, clock & 3);
+        let own = self.thread(id).process;
+        which != 3
+            && (number == 0
+                || if of_thread {
+                    self.threads.values().any(|thread| thread.process == own && thread.vtid == number)
+                } else {
+                    self.process_numbered(id, number).is_ok()
+                })
+    }
+
+    /// A relative sleep is interrupted: what is left of it is told, if somebody asked (nanosleep(2)). An address that is not
+    /// there is told to the caller.
+    pub(in crate::sandbox) fn store_rest_of_sleep(&self, id: ThreadId, call: &Call) -> Result<(), Errno> {
         let [first, flags, _, last, ..] = call.args;
         let to = match call.number {
             libc::SYS_nanosleep => flags,
@@ -79,9 +94,7 @@ impl Sandbox {
         };
         let Some(Deadline { clock, ns }) = self.thread(id).until.filter(|_| to != 0) else { return Ok(()) };
         let rest = ns.saturating_sub(self.shown(id, clock));
-        // An address that is not there is the guest's mistake: it is told of the interruption all the same.
-        let _stored = self.store_words(id, to, &[rest / SECOND, rest % SECOND]);
-        Ok(())
+        self.store_words(id, to, &[rest / SECOND, rest % SECOND]).map_err(|_| Errno::EFAULT)
     }
 
     pub(super) fn clock_gettime(&mut self, id: ThreadId, clock: u64, to: u64) -> Handled {
