@@ -10,6 +10,7 @@ pub mod dissector;
 mod elf;
 pub mod event;
 pub mod net;
+mod rdpid;
 mod rdrand;
 pub mod rng;
 pub mod role_line;

@@ -1,7 +1,7 @@
 //! What is in the code of programs and libraries that the sandbox has to know. A file that has not changed is searched once.
 
 use crate::elf::Elf;
-use crate::rdrand;
+use crate::{rdpid, rdrand};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -20,6 +20,8 @@ type Identity = (u64, u64, u64, i64, i64);
 pub struct Scan {
     /// It may draw random numbers from the processor.
     pub may_draw: bool,
+    /// It may ask the processor which core it runs on.
+    pub may_ask_core: bool,
     /// How far from the program's first instruction the calls lie that [`vdso::CALL_INSTEAD`] can take the place of.
     pub sleeps: Vec<i64>,
 }
@@ -57,6 +59,7 @@ fn scan(file: &File) -> io::Result<Scan> {
     for segment in &elf.code {
         let bytes = segment.read(file)?;
         found.may_draw = found.may_draw || rdrand::holds(&bytes);
+        found.may_ask_core = found.may_ask_core || rdpid::holds(&bytes);
         let last = vdso::SLEEP.len() - vdso::CALL_INSTEAD.len();
         let at = |start: usize| segment.address.wrapping_add((start + last) as u64);
         let sleeps = memchr::memmem::find_iter(&bytes, &vdso::SLEEP);

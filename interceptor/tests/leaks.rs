@@ -1,4 +1,4 @@
-//! Code that may draw random numbers from the processor is told by name, where it is mapped and nowhere else.
+//! Code that may ask the processor for random numbers, or which core it runs on, is told by name, where it is mapped and nowhere else.
 
 mod support;
 
@@ -18,6 +18,7 @@ fn leaks(program: &Path, arguments: &[&str]) -> Vec<String> {
 fn a_program_is_told_whether_it_uses_it_or_not() {
     let guest = compiled("rdrand.c");
     assert_eq!(leaks(&guest, &[]), ["rdrand may use RDRAND"]);
+    assert_eq!(leaks(&compiled("rdpid.c"), &[]), ["rdpid may use RDPID"]);
     assert_eq!(leaks(&compiled("identity.c"), &[]), [""; 0]);
 }
 

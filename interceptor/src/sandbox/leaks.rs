@@ -1,5 +1,5 @@
 //! What guests could tell two runs apart by and the sandbox does not own, by name: files of the host that they read, and
-//! programs and libraries that may draw random numbers from the processor.
+//! programs and libraries that may ask the processor for random numbers or its own.
 
 use super::Sandbox;
 use super::task::{Process, ProcessId};
@@ -14,7 +14,7 @@ impl Sandbox {
     #[must_use]
     pub fn leaks(&self) -> BTreeSet<String> {
         let living = self.processes.values().filter(|process| process.ended.is_none());
-        let code = living.flat_map(|process| self.code_that_may_draw(self.living_thread(process)));
+        let code = living.flat_map(|process| self.code_that_may_ask(self.living_thread(process)));
         self.leaks.iter().cloned().chain(code).collect()
     }
 
@@ -47,7 +47,7 @@ impl Sandbox {
         let Some(tid) = self.processes.get(&process).map(|process| self.living_thread(process)) else {
             return;
         };
-        let found = self.code_that_may_draw(tid);
+        let found = self.code_that_may_ask(tid);
         self.leaks.extend(found);
     }
 
@@ -65,18 +65,20 @@ impl Sandbox {
         living.map_or(process.tid, |thread| thread.tid)
     }
 
-    fn code_that_may_draw(&self, tid: Tid) -> Vec<String> {
+    fn code_that_may_ask(&self, tid: Tid) -> Vec<String> {
         let mut scans = self.scans.lock().expect("no scan panics");
-        let mut may_draw = |path: &str| {
-            // As the process sees it, in whatever container it is. What cannot be read any more is not told of.
-            File::open(format!("/proc/{tid}/root{path}"))
-                .and_then(|file| scans.of(&file))
-                .is_ok_and(|scan| scan.may_draw)
+        // As the process sees it, in whatever container it is. What cannot be read any more is not told of.
+        let mut scan = |path: &str| {
+            File::open(format!("/proc/{tid}/root{path}")).and_then(|file| scans.of(&file)).unwrap_or_default()
         };
         let Ok(maps) = std::fs::read_to_string(format!("/proc/{tid}/maps")) else { return Vec::new() };
         let mapped: BTreeSet<&str> = maps.lines().filter_map(code_of).collect();
-        let drawing = mapped.into_iter().filter(|path| may_draw(path));
-        drawing.map(|path| format!("{path} may use RDRAND")).collect()
+        let asks = mapped.into_iter().flat_map(|path| {
+            let found = scan(path);
+            let all = [(found.may_draw, "RDRAND"), (found.may_ask_core, "RDPID")];
+            all.into_iter().filter(|(may, _)| *may).map(move |(_, what)| format!("{path} may use {what}"))
+        });
+        asks.collect()
     }
 }
 
