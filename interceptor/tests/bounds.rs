@@ -31,14 +31,17 @@ fn processes_with(mark: &str) -> Vec<String> {
     numbered.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(has_it).collect()
 }
 
-/// The process whose command line ends with these words.
-fn process_called(words: &str) -> Option<String> {
-    let entries = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
-    let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.find(|pid| {
+/// The process of a run of ours for this purpose whose command ends in these words.
+fn process_called(what: &str, words: &str) -> Option<String> {
+    processes_with(&mark(what)).into_iter().find(|pid| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).ends_with(words)
     })
+}
+
+/// By this variable of their environment the guests of a run are told from those of any other.
+fn mark(what: &str) -> String {
+    format!("GUEST_OF=bounds-{}-{what}", std::process::id())
 }
 
 /// Runs a greedy guest next to a modest one; why the run was stopped.
@@ -53,7 +56,7 @@ fn stopped_with(arguments: &[&str], first: impl FnOnce(&mut Sandbox)) -> String 
     let modest = compiled("cluster.c");
     let room = Room::directory().expect("a room for the test");
     let mut config = cluster(&[(&modest, &["ticker"]), (&greedy, arguments)], 3, small(what));
-    let mark = format!("GUEST_OF=bounds-{}-{what}", std::process::id());
+    let mark = mark(what);
     for node in &mut config.nodes {
         let (name, value) = mark.split_once('=').expect("it has one");
         node.environment.push((name.into(), value.into()));
@@ -131,7 +134,7 @@ fn waiting_in_a_call_of_the_host() {
 fn killed_from_outside() {
     let why = stopped_with(&["rest"], |sandbox| {
         support::run_until_ms(sandbox, 10);
-        let victim = process_called("greedy\0rest\0").expect("the guest runs");
+        let victim = process_called("rest", "greedy\0rest\0").expect("the guest runs");
         let victim = tracer::Tid(victim.parse().expect("a number"));
         victim.send_process_signal(libc::SIGKILL).expect("the guest can be killed");
     });
