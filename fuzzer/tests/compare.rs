@@ -225,7 +225,7 @@ fn experiments_that_are_shown_can_be_read() {
     let ours = fuzzer::compare::Experiment::parse(&text, "uniform").unwrap();
     let target = fuzzer::target::Target::load(&targets.join("target.toml")).unwrap();
     let bugs: Vec<&String> = ours.problems.iter().flat_map(|it| &it.bugs).map(|bug| bug.get_ref()).collect();
-    assert_eq!(target.manifest.bugs_named(&bugs).unwrap().len(), 10);
+    assert_eq!(target.manifest.bugs_named(&bugs).unwrap().len(), 14);
     let arms: Vec<&str> = ours.arms.iter().map(|arm| arm.name.as_str()).collect();
     assert_eq!(arms, ["learned", "uniform", "fixed", "swarm", "periodic", "off"]);
     assert!(ours.problems.iter().all(|problem| problem.budget.seeds.len() >= 30));

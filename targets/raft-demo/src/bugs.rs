@@ -32,20 +32,50 @@ pub enum Bug {
     SnapshotDropsSessions,
     /// A late snapshot replaces a newer log.
     SnapshotOverNewer,
+    /// The term of the snapshot is not there again after a restart.
+    ///
+    /// A log that ends where the snapshot does then looks older than any other, until the next entry. Three steps: a
+    /// node falls behind; the leader goes; the third one restarts while its log is empty, and votes for the first.
+    /// With the leader there an entry mends it, without the restart the term is known, and who is not behind does no
+    /// harm. So it was in NuRaft (eBay/NuRaft#668) and in the library of RedisRaft (RedisLabs/raft#14).
+    SnapshotTermLost,
     /// Membership changes are taken before the last one is committed.
     EarlyMembership,
     /// Entries are acknowledged before they are durable.
     AckBeforeFsync,
+    /// A follower makes an entry durable when it learns that it is committed, not when it acknowledges it.
+    ///
+    /// Three steps: a node falls behind; the leader goes after it has counted the third one's copy, and before it has
+    /// told so; the third one loses power. Its copy and the leader's were the majority. While the leader is there it
+    /// feeds the entry again, who is not behind has a copy more, and a restart without loss keeps the page cache.
+    /// Redpanda's "Why fsync(): losing unsynced data on a single node leads to global data loss" (2022) tells this
+    /// of Kafka, and sebadob/hiqlite#361 of a Raft.
+    FsyncAtCommit,
     /// A failed fsync is only a warning.
     FsyncErrorIgnored,
     /// Renames are not made durable.
     RenameNotSynced,
     /// Recovery does not verify checksums.
     TornTailTrusted,
+    /// Recovery stops at a torn record, and the log goes on behind it.
+    ///
+    /// Three steps: a slow disk keeps a batch in flight; power is lost and tears it; after more entries, and before
+    /// the next snapshot takes a new file, the node restarts. It stops at the same record, and all behind it is lost,
+    /// however often it was fsynced. With a quick disk there is hardly ever a batch in flight, untorn it leaves
+    /// nothing to stop at, and without a second restart nobody reads it. So it was in pmcfadin/cqlite#1390,
+    /// HarperFast/rocksdb-js#614 and amelielabs/amelie#17.
+    TornTailKept,
     /// The leader's lease runs on the wall clock.
     LeaseWallClock,
     /// Reads are served without confirming leadership.
     StaleRead,
+    /// Probe numbers begin again with each reign, but answers to those of an earlier one are remembered.
+    ///
+    /// Three steps: a leader is deposed; its successor is too, and it leads again; it is cut off once more before it
+    /// has asked as often as in its first reign. Till then its reads pass for confirmed. In a first reign there is
+    /// nothing to remember, and while nobody else leads nothing is stale. etcd had stale reads by answers that were
+    /// meant for an earlier request of the same number (etcd-io/etcd#20418).
+    ProbeNumbersRepeat,
     /// Duplicates are filtered when proposed, not when applied.
     RetryTwice,
     /// A lost append frame never gives its credit back.
@@ -72,7 +102,7 @@ const fn planted(bug: Bug, name: &'static str, level: u8, story: &'static str) -
 }
 
 /// Every planted bug, in the order of the protocol: voting, replication, snapshots, storage, clients.
-pub const CATALOG: [Planted; 22] = [
+pub const CATALOG: [Planted; 26] = [
     planted(
         Bug::VoteNotPersisted,
         "vote-not-persisted",
@@ -146,6 +176,12 @@ pub const CATALOG: [Planted; 22] = [
         "a snapshot that arrives late is installed over a log that is already ahead of it",
     ),
     planted(
+        Bug::SnapshotTermLost,
+        "snapshot-term-lost",
+        3,
+        "after a restart a snapshot counts as of term 0, so a node with nothing after it votes for outdated ones",
+    ),
+    planted(
         Bug::EarlyMembership,
         "early-membership",
         1,
@@ -156,6 +192,12 @@ pub const CATALOG: [Planted; 22] = [
         "ack-before-fsync",
         1,
         "entries are acknowledged once written and fsynced up to a second later, for throughput",
+    ),
+    planted(
+        Bug::FsyncAtCommit,
+        "fsync-at-commit",
+        3,
+        "a follower acknowledges entries once written and fsyncs them when it hears that they are committed",
     ),
     planted(
         Bug::FsyncErrorIgnored,
@@ -176,6 +218,12 @@ pub const CATALOG: [Planted; 22] = [
         "recovery trusts record lengths and skips checksums, so a half-written entry becomes an empty one",
     ),
     planted(
+        Bug::TornTailKept,
+        "torn-tail-kept",
+        3,
+        "recovery stops at a torn record and leaves it there, and what is written behind it is never read again",
+    ),
+    planted(
         Bug::LeaseWallClock,
         "lease-wall-clock",
         2,
@@ -186,6 +234,12 @@ pub const CATALOG: [Planted; 22] = [
         "stale-read",
         1,
         "a leader answers reads from memory without asking anyone whether it still is the leader",
+    ),
+    planted(
+        Bug::ProbeNumbersRepeat,
+        "probe-numbers-repeat",
+        3,
+        "probe numbers begin again with each reign, and answers of the last one still count",
     ),
     planted(
         Bug::RetryTwice,

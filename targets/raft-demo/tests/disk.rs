@@ -171,3 +171,40 @@ fn a_disk_that_cannot_be_written_is_an_error_with_its_name() {
     let error = Store::open(&file.join("node"), Bugs::NONE).unwrap_err().to_string();
     assert!(error.starts_with("cannot create") && error.contains("file/node"), "{error}");
 }
+
+#[test]
+fn what_is_written_behind_a_torn_record_is_lost_only_by_mistake() {
+    for (bugs, left) in [(Bugs::NONE, 3), (Bugs::only(Bug::TornTailKept), 1)] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        write_batches(dir.path(), &[&[entry(1, 1)], &[entry(2, 1)]]);
+        let whole = fs::read(&log).unwrap();
+        fs::write(&log, &whole[..whole.len() - 1]).unwrap();
+        let (mut store, disk) = Store::open(dir.path(), bugs).unwrap();
+        assert_eq!(disk.entries, [entry(1, 1)]);
+        for index in 2..=3 {
+            store.append(&entry(index, 2));
+            store.sync(0).unwrap();
+        }
+        drop(store);
+        assert_eq!(Store::open(dir.path(), bugs).unwrap().1.entries.len(), left);
+    }
+}
+
+#[test]
+fn entries_wait_in_the_page_cache_for_their_commit_only_by_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), Bugs::only(Bug::FsyncAtCommit)).unwrap().0;
+    let unsynced = |store: &mut Store, index, commit| {
+        store.append(&entry(index, 1));
+        store.sync_committed(commit, 0).unwrap();
+        store.first_unsynced()
+    };
+    assert_eq!(unsynced(&mut store, 1, 0), Some(1));
+    assert_eq!(unsynced(&mut store, 2, 0), Some(1));
+    assert_eq!(unsynced(&mut store, 3, 1), None);
+    assert_eq!(unsynced(&mut store, 4, 3), Some(4));
+    store.append(&entry(5, 1));
+    store.sync(0).unwrap();
+    assert_eq!(store.first_unsynced(), None);
+}

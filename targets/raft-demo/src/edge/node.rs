@@ -180,7 +180,11 @@ impl Node {
         if let Some((term, vote)) = meta {
             self.store.save_meta(term, vote)?;
         }
-        self.store.sync(now.mono_ns)?;
+        if self.bugs.has(Bug::FsyncAtCommit) && self.raft.role() != Role::Leader {
+            self.store.sync_committed(self.raft.commit(), now.mono_ns)?;
+        } else {
+            self.store.sync(now.mono_ns)?;
+        }
         self.publish();
         let sent_at = self.origin + Duration::from_nanos(now.mono_ns);
         for (to, frame) in frames {

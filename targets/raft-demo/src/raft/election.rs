@@ -61,6 +61,9 @@ impl Raft {
         self.leader = Some(self.settings.id);
         self.heartbeat_at_ns = self.now.mono_ns + self.settings.heartbeat_ns;
         self.reads.clear();
+        if self.bugs.has(Bug::ProbeNumbersRepeat) {
+            self.reads.renumber();
+        }
         self.start_progress();
         // Nothing of an earlier term counts as committed until something of this one is.
         self.propose(None, Command::Noop);
@@ -83,7 +86,9 @@ impl Raft {
             for token in self.reads.clear() {
                 self.reply(token, Reply::NotLeader(leader));
             }
-            self.progress.clear();
+            if !self.bugs.has(Bug::ProbeNumbersRepeat) {
+                self.progress.clear();
+            }
             self.heartbeat_due = false;
         }
         self.role = Role::Follower;

@@ -79,7 +79,9 @@ impl Raft {
     /// A node that starts with what its disk had; `seed` decides its election timeouts.
     pub fn new(settings: Settings, disk: Recovered, seed: u64, now: Now) -> Raft {
         let bugs = settings.bugs;
-        let (base_index, base_term) = disk.snapshot.as_ref().map_or((0, 0), |snap| (snap.index, snap.term));
+        let term_of = |snap: &Snapshot| if bugs.has(Bug::SnapshotTermLost) { 0 } else { snap.term };
+        let (base_index, base_term) =
+            disk.snapshot.as_ref().map_or((0, 0), |snap| (snap.index, term_of(snap)));
         let members =
             disk.snapshot.as_ref().map_or_else(|| settings.members.clone(), |snap| snap.members.clone());
         let mut raft = Raft {

@@ -56,7 +56,11 @@ impl Raft {
     pub(super) fn start_progress(&mut self) {
         let next = self.log.last_index() + 1;
         let now_ns = self.now.mono_ns;
-        self.progress = self.others().into_iter().map(|id| (id, Progress::new(next, now_ns))).collect();
+        // Empty, but for a planted bug.
+        let last_reign = std::mem::take(&mut self.progress);
+        let answered = |id| last_reign.get(&id).map_or(0, |peer: &Progress| peer.probe);
+        let begin = |id| (id, Progress { probe: answered(id), ..Progress::new(next, now_ns) });
+        self.progress = self.others().into_iter().map(begin).collect();
     }
 
     /// A heartbeat interval is over: step down if nobody answers, else say that we are here.

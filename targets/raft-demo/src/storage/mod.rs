@@ -64,6 +64,7 @@ impl Store {
         let snapshot = directory.read_snapshot()?;
         let base = snapshot.as_ref().map_or(0, |snapshot| snapshot.index);
         let mut entries = log_file::recover(&directory, bugs)?;
+        let read = entries.len();
         // If the log reaches back under the snapshot, the crash came before it was replaced. What follows the
         // snapshot is kept if it was built on it.
         let replaced = entries.first().is_none_or(|entry| entry.index > base);
@@ -75,7 +76,12 @@ impl Store {
             let why = format!("it begins at entry {}, but the snapshot ends at {base}", first.index);
             return Err(StoreError::Damaged { path: directory.path("log"), why });
         }
-        let log = LogFile::replace(&directory, &entries)?;
+        let goes_on = bugs.has(Bug::TornTailKept) && !entries.is_empty() && entries.len() == read;
+        let log = if goes_on {
+            LogFile::reopen(&directory, &entries)?
+        } else {
+            LogFile::replace(&directory, &entries)?
+        };
         Ok((Store { directory, log, bugs }, Recovered { term, vote, snapshot, entries }))
     }
 
@@ -99,6 +105,18 @@ impl Store {
         self.directory.write_snapshot(snapshot)?;
         self.log = LogFile::replace(&self.directory, entries)?;
         Ok(())
+    }
+
+    /// The first entry that was written and is not durable; after a [`Store::sync`] there is none.
+    pub fn first_unsynced(&self) -> Option<Index> {
+        self.log.first_unsynced()
+    }
+
+    /// Makes everything appended durable if an entry up to `commit` is not: what a planted bug does instead of
+    /// [`Store::sync`].
+    pub fn sync_committed(&mut self, commit: Index, now_ns: u64) -> Result<(), StoreError> {
+        self.log.write()?;
+        if self.first_unsynced().is_some_and(|first| first <= commit) { self.sync(now_ns) } else { Ok(()) }
     }
 
     /// Makes everything appended durable. `now_ns` is monotonic.

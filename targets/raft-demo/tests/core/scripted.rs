@@ -21,6 +21,23 @@ fn check(bug: Bug, story: fn(&mut World) -> bool) {
     }
 }
 
+/// A story in steps, of which the one with this number is left out: it ends badly only if all are there.
+fn check_steps(bug: Bug, steps: usize, story: fn(&mut World, Option<usize>) -> bool) {
+    let left_out = (0..steps).map(|step| (Bugs::only(bug), Some(step)));
+    for (bugs, without) in left_out.chain([(Bugs::NONE, None), (Bugs::only(bug), None)]) {
+        for seed in 0..5 {
+            let mut world = World::new(3, bugs, seed);
+            let bad = bugs == Bugs::only(bug) && without.is_none();
+            assert_eq!(
+                story(&mut world, without),
+                bad,
+                "{bugs:?} without {without:?}, seed {seed}: {:?}",
+                world.invariants.broken()
+            );
+        }
+    }
+}
+
 /// A leader, then its two followers.
 fn lead(world: &mut World) -> [NodeId; 3] {
     let leader = world.wait_for_leader();
@@ -233,6 +250,42 @@ fn snapshot_over_newer() {
 }
 
 #[test]
+fn snapshot_term_lost() {
+    check_steps(Bug::SnapshotTermLost, 3, |world, without| {
+        let [leader, voter, behind] = lead(world);
+        // One falls behind.
+        if without != Some(0) {
+            world.isolate(behind);
+        }
+        // There are writes until the voter has a snapshot and nothing after it.
+        for writes in 1.. {
+            let token = world.put(leader, "k", "v");
+            assert_eq!(world.wait_for(token), DONE);
+            world.run_ms(250);
+            let log = world.node(voter).log();
+            if log.base_index() > 0 && log.base_index() == log.last_index() {
+                break;
+            }
+            assert!(writes < 20, "no snapshot");
+        }
+        // The leader goes.
+        if without != Some(1) {
+            world.kill(leader);
+        }
+        // Another one restarts with a snapshot and no log.
+        if without != Some(2) {
+            world.kill(voter);
+            world.start(voter);
+        }
+        world.heal();
+        world.run_ms(3000);
+        let leader = world.wait_for_leader();
+        let token = world.get(leader, "k");
+        world.wait_for(token) == Reply::Value(None)
+    });
+}
+
+#[test]
 fn early_membership() {
     check(Bug::EarlyMembership, |world| {
         let [old, ..] = lead(world);
@@ -265,6 +318,33 @@ fn ack_before_fsync() {
     });
 }
 
+#[test]
+fn fsync_at_commit() {
+    check_steps(Bug::FsyncAtCommit, 3, |world, without| {
+        let [leader, voter, behind] = lead(world);
+        // One falls behind.
+        if without != Some(0) {
+            world.isolate(behind);
+        }
+        let token = world.put(leader, "k", "v");
+        assert_eq!(world.wait_for(token), DONE);
+        // The leader goes before it tells that the entry is committed.
+        if without != Some(1) {
+            world.kill(leader);
+        }
+        // The other one that has it loses power.
+        if without != Some(2) {
+            world.cut_power(voter);
+            world.start(voter);
+        }
+        world.heal();
+        world.run_ms(3000);
+        let leader = world.wait_for_leader();
+        let token = world.get(leader, "k");
+        world.wait_for(token) == Reply::Value(None)
+    });
+}
+
 /// Cuts the leader off, has its successor write, and asks the old one: is the read stale?
 fn read_from_deposed(world: &mut World, before: fn(&mut World, NodeId)) -> bool {
     let [old, ..] = lead(world);
@@ -283,6 +363,42 @@ fn read_from_deposed(world: &mut World, before: fn(&mut World, NodeId)) -> bool 
 #[test]
 fn stale_read() {
     check(Bug::StaleRead, |world| read_from_deposed(world, |_, _| {}));
+}
+
+#[test]
+fn probe_numbers_repeat() {
+    check_steps(Bug::ProbeNumbersRepeat, 3, |world, without| {
+        let [old, ..] = lead(world);
+        world.run_ms(5000);
+        // The leader is deposed.
+        if without != Some(0) {
+            world.isolate(old);
+            world.run_until("another leader", |world| world.leader() != Some(old));
+            world.heal();
+            world.run_ms(1500);
+        }
+        // So is its successor, until the old one leads again.
+        while without != Some(1) && world.leader() != Some(old) {
+            let other = world.wait_for_leader();
+            world.isolate(other);
+            world.run_until("another leader", |world| world.leader() != Some(other));
+            world.heal();
+            world.run_ms(1500);
+        }
+        let leader = world.wait_for_leader();
+        world.run_ms(300);
+        // It is deposed once more.
+        if without != Some(2) {
+            world.isolate(leader);
+            world.run_until("another leader", |world| world.leader() != Some(leader));
+        }
+        let new = world.wait_for_leader();
+        let token = world.put(new, "k", "v");
+        assert_eq!(world.wait_for(token), DONE);
+        let token = world.get(leader, "k");
+        world.run_ms(50);
+        world.replies.get(&token) == Some(&Reply::Value(None))
+    });
 }
 
 #[test]

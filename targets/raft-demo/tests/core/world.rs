@@ -310,6 +310,10 @@ impl World {
         let mut sends = Vec::new();
         let disk = self.disks.entry(id).or_default();
         let mut synced = !self.bugs.has(Bug::AckBeforeFsync);
+        if self.bugs.has(Bug::FsyncAtCommit) && raft.role() != Role::Leader {
+            let durable = disk.durable.entries.last().map_or(0, |entry| entry.index);
+            synced = raft.commit() > durable;
+        }
         for output in outputs {
             match output {
                 Output::SaveMeta { term, vote } => {
