@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod compose;
+pub mod draw;
 pub mod fault;
 pub mod nearest;
 pub mod plain;

@@ -109,6 +109,38 @@ fn only_the_campaign_names_libafl() {
     assert_eq!(elsewhere, Vec::<String>::new());
 }
 
+/// `fuzzer/src/readers.rs` is a library of some of our modules: these use no others, or CI cannot build it.
+#[test]
+fn what_reads_for_users_needs_nothing_but_other_readers() {
+    let source = root().join("fuzzer/src");
+    let text = fs::read_to_string(source.join("readers.rs")).expect("the library is there");
+    let modules: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert!(modules.contains("target"), "{modules:?}");
+    for module in &modules {
+        let files = sources(&source).into_iter().filter(|path| {
+            let path = relative(path);
+            let is_of = |prefix: &str| path.starts_with(&format!("fuzzer/src/{prefix}"));
+            is_of(&format!("{module}.rs"))
+                || is_of(&format!("{module}/"))
+                || is_of(&format!("reproducer/{module}.rs"))
+        });
+        for file in files {
+            let text = fs::read_to_string(&file).expect("sources are text");
+            let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+            let is_test = file.file_name().is_some_and(|name| name == "tests.rs");
+            for used in text[..if is_test { 0 } else { tests }].split("crate::").skip(1) {
+                let name: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                assert!(
+                    modules.contains(&*name),
+                    "{} uses crate::{name}, which is no reader",
+                    relative(&file)
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn only_the_tracer_has_unsafe_code() {
     let code =

@@ -33,7 +33,7 @@ fn each_bug_has_a_witness_and_no_step_of_three_can_be_left_out() {
         reproducer::load(&witness).unwrap_or_else(|error| panic!("{bug}: {error}")).schedule
     };
     for bug in &target.manifest.bugs {
-        assert_eq!(read(&bug.name).bugs, [bug.name.clone()]);
+        assert_eq!(read(&bug.name).bugs, std::slice::from_ref(&bug.name));
     }
 
     let room = Room::directory().unwrap();
