@@ -18,11 +18,14 @@ def main():
         connection = http.client.HTTPConnection(asked["node"], PORT, timeout=PATIENCE_S)
         try:
             connection.request("POST", "/", json.dumps({"f": f, "key": key, "value": value}))
-            done = json.loads(connection.getresponse().read())["value"]
+            response = connection.getresponse()
+            done = json.loads(response.read()).get("value")
             answer = {"type": "ok", "value": done}
-            if f == "transfer" and "refused" in done:
+            if response.status != 200:
+                answer = {"type": "fail", "error": f"status {response.status}"}
+            elif f == "transfer" and "refused" in done:
                 answer = {"type": "fail", "error": "not enough money"}
-            if f == "watch" and done["events"]:
+            elif f == "watch" and done["events"]:
                 places[key] = done["events"][-1][0] + 1
         except (OSError, http.client.HTTPException) as error:
             answer = {"type": "info", "error": str(error)}

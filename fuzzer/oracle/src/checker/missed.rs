@@ -31,7 +31,7 @@ pub fn missed(observations: &Observations, config: &Config) -> Vec<Missed> {
     }
     let is_bad = |asked: &named::Asked| {
         let judgement = named::check(observations, asked, config.steps_max);
-        judgement.violations.iter().any(|violation| violation.signature.contains("lost"))
+        judgement.violations.iter().any(|violation| named::is_undecided(&violation.signature))
             || (asked.final_reads && !judgement.violations.is_empty())
     };
     if config.checks.iter().any(is_bad) {

@@ -23,18 +23,62 @@ pub struct Asked {
     pub final_reads: bool,
 }
 
+/// What reads show too little of is late or lost, and one read does not tell which. The first of each pair is what a check
+/// says of it, the second what it is if those that were asked again show too little, too.
+const LATE_OR_LOST: [(&str, &str); 1] = [("counter/too-low", "counter/lost-increment")];
+
+/// Whether final reads are to be asked again before it is said what this is.
+pub(super) fn is_undecided(signature: &str) -> bool {
+    signature.contains("lost") || LATE_OR_LOST.iter().any(|(late, _)| *late == signature)
+}
+
 /// Judges the operations of other families.
 ///
 /// A check that is not there, or does not understand the history, leaves it undecided.
 #[must_use]
 pub fn check(observations: &Observations, asked: &Asked, steps_max: u64) -> Judgement {
+    let mut judgement = judge(observations, asked, steps_max);
+    if observations.again_from_ns.is_some() {
+        let last = Asked { final_reads: true, ..asked.clone() };
+        for violation in &mut judgement.violations {
+            let Some((_, lost)) = LATE_OR_LOST.iter().find(|(late, _)| *late == violation.signature) else {
+                continue;
+            };
+            let again = judge(observations, &last, steps_max);
+            match again.violations.into_iter().find(|other| other.signature == violation.signature) {
+                Some(again) => {
+                    violation.signature = (*lost).to_owned();
+                    if again.summary != violation.summary {
+                        let line = format!("asked again, after a change and a rest: {}", again.summary);
+                        violation.evidence.lines.push(line);
+                    }
+                    violation.evidence.entries.extend(again.evidence.entries);
+                    violation.evidence.entries.sort_by_key(|entry| entry.index);
+                    violation.evidence.entries.dedup();
+                }
+                None => {
+                    let line = "asked again, after a change and a rest, nothing was missing: it was late";
+                    violation.evidence.lines.push(line.to_owned());
+                }
+            }
+        }
+    }
+    judgement
+}
+
+fn judge(observations: &Observations, asked: &Asked, steps_max: u64) -> Judgement {
     let Some(check) = check::named(&asked.check) else {
         let mut judgement = Judgement::new(&asked.check);
         judgement.unknown("there is no such check; `fuzz check --list` shows all");
         return judgement;
     };
     let entries = entries(observations, asked.final_reads);
-    let options = Options { steps_max, settings: asked.settings.clone() };
+    let mut options = Options { steps_max, settings: asked.settings.clone() };
+    if check.options.iter().any(|setting| setting.name == "final-from") {
+        let from_ns = observations.again_from_ns.or(observations.final_from_ns).unwrap_or(u64::MAX);
+        let from = observations.history.iter().find(|entry| entry.at_ns >= from_ns);
+        options.settings.extend(from.map(|entry| ("final-from".to_owned(), entry.index.to_string())));
+    }
     let mut judgement = match check.judge(&mut entries.into_iter().map(Ok), &options) {
         Ok(judgement) => judgement,
         Err(error) => {
@@ -153,6 +197,34 @@ mod tests {
         let found =
             |final_reads| check(&observations, &asked("counter", final_reads), 1_000).violations.len();
         assert_eq!((found(false), found(true)), (1, 0));
+    }
+
+    #[test]
+    fn what_a_counter_lacks_is_late_or_lost() {
+        use Function::{Increment, Read};
+        for (last, signature, line) in [
+            (
+                3,
+                "counter/too-low",
+                "asked again, after a change and a rest, nothing was missing: it was late",
+            ),
+            (
+                1,
+                "counter/lost-increment",
+                "asked again, after a change and a rest: 1 of \"k\" was read, at least 3",
+            ),
+        ] {
+            let script = [(Increment, 2), (Read, 0), (Increment, 1), (Read, last)];
+            let mut observations = observed(&script);
+            observations.final_from_ns = Some(1_000_000);
+            observations.again_from_ns = Some(3_000_000);
+            let Verdict::Violation(found) = check(&observations, &asked("counter", false), 1_000).verdict()
+            else {
+                panic!("nothing was found")
+            };
+            assert_eq!(found.signature, signature);
+            assert!(found.evidence.lines.iter().any(|told| told.starts_with(line)), "{found:?}");
+        }
     }
 
     #[test]

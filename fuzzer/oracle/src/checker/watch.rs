@@ -7,6 +7,7 @@
 //! | `two-values` | one revision has two values: those who watch, or who wrote, were told different things |
 //! | `repeated-change` | a value is at more revisions than it was written times |
 //! | `unwritten-change` | an answer holds a value that nobody had written until then, or whose writing had failed |
+//! | `lost-change` | an answer that must be whole (see `final-from`) ends before a change that was acknowledged |
 //! | `revision-went-back` | a write began after another had been acknowledged and was given a lower revision |
 //!
 //! Operations: `write` of a value, each written once, whose `ok` value is `[revision value]` (any other leaves the
@@ -15,13 +16,13 @@
 //! after a lost connection asks from the revision after the last that it saw, so nothing falls between two answers.
 //!
 //! What was changed is known from acknowledged writes and from all answers; a write whose end is unknown may have been
-//! made or not. How soon a change is told is not judged: one behind the last event of every answer is noted. n log n in
-//! the number of events. Source: etcd's "KV API guarantees" for watches: ordered, unique, reliable, atomic, resumable.
+//! made or not. How soon a change is told is not judged, but for watches that were asked in the end, from the entry
+//! `final-from` on: they tell all that had been acknowledged before they were asked. n log n in the number of events. Source: etcd's "KV API guarantees" for watches: ordered, unique, reliable, atomic, resumable.
 
 use super::shape::{
     at_ns, by_key, elements, evidence, int, is_ok, not_understood, of_key, some, wrong_value,
 };
-use crate::check::{Check, Holds};
+use crate::check::{Check, Holds, Options, Setting};
 use crate::example::Example;
 use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
@@ -47,21 +48,26 @@ pub const CHECK: Check = Check {
         ],
         finds: "watch/missed-change",
     },
-    options: &[],
+    options: &[Setting {
+        name: "final-from",
+        about: "the index of an entry: watches asked from there on must tell all that was acknowledged before them",
+    }],
     holds: Holds::History,
-    run: |source, _| judge(&ops(source)?),
+    run: |source, options| judge(&ops(source)?, options),
 };
 
 /// Judges watches and writes.
 ///
 /// # Errors
-/// An operation is of another kind, or its value of another shape.
-pub fn judge(ops: &[Op]) -> Result<Judgement, Error> {
+/// An operation is of another kind, or its value of another shape; a setting cannot be read.
+pub fn judge(ops: &[Op], options: &Options) -> Result<Judgement, Error> {
+    let final_from = options.number("final-from")?.unwrap_or(u64::MAX);
     let mut judgement = Judgement::new(CHECK.name);
     for (key, ops) in by_key(ops) {
         let changes = Changes::of(key, &ops)?;
         changes.origins(&mut judgement);
         changes.answers(&mut judgement);
+        changes.ends(final_from, &mut judgement);
         changes.times(&mut judgement);
         let told = changes.seen.values().filter(|seen| seen.told.is_some()).count();
         let note = format!("{} changes{}, {told} of them told", changes.seen.len(), of_key(key));
@@ -227,6 +233,29 @@ impl<'a> Changes<'a> {
         }
     }
 
+    /// Final answers against all that had been acknowledged.
+    fn ends(&self, final_from: u64, judgement: &mut Judgement) {
+        let of_key = of_key(self.key);
+        for Answer { op, from, events } in self.answers.iter().filter(|answer| answer.op.invoke >= final_from)
+        {
+            let Some(from) = *from else { continue };
+            let end = events.last().map_or(from, |(revision, _)| revision.saturating_add(1)).max(from);
+            let is_due = |write: &Op| write.complete < Some(op.invoke);
+            let lost = self.placed.iter().filter(|(revision, write)| *revision >= end && is_due(write));
+            let Some((revision, written)) = lost.clone().min_by_key(|(revision, _)| *revision) else {
+                continue;
+            };
+            let what = format!(
+                "revision {revision}{of_key}, which is {}, was acknowledged, and {} was not told it in the end",
+                written.asked,
+                op.who()
+            );
+            let revisions: BTreeSet<i64> = lost.map(|(revision, _)| *revision).collect();
+            let all = format!("not told: {}", some(&revisions));
+            judgement.violation("lost-change", at_ns(op), what, evidence(&[written, op], [all]));
+        }
+    }
+
     /// Revisions against real time.
     fn times(&self, judgement: &mut Judgement) {
         let mut begun: Vec<(i64, &Op)> = self.placed.clone();
@@ -303,6 +332,33 @@ mod tests {
         let unsure = [(5, '=', 2), (7, '?', 0), (9, '=', 4)];
         let both = [told(Some(1), &[[2, 5], [3, 7]]), told(Some(1), &[[2, 5], [4, 9]])];
         assert_eq!(judged(&unsure, &both), ["missed-change"]);
+    }
+
+    #[test]
+    fn in_the_end_all_that_was_acknowledged_is_told() {
+        let steps = |second: &[[i64; 2]]| {
+            let mut steps = Vec::new();
+            for (process, value) in [(0, 5), (1, 7)] {
+                steps.push((process, '+', "write", Value::Int(value)));
+                steps.push((process, '=', "write", list(&[value, value])));
+            }
+            for answer in [told(Some(1), &[[5, 5]]), told(Some(6), second)] {
+                steps.push((50, '+', "watch", Value::Nil));
+                steps.push((50, '=', "watch", answer));
+            }
+            script(&steps)
+        };
+        // Entries 4 and 6 ask for a watch.
+        for (second, from, expected) in [
+            (&[[7, 7]][..], "4", &["lost-change"][..]),
+            (&[[7, 7]][..], "6", &[][..]),
+            (&[][..], "6", &["lost-change"][..]),
+            (&[][..], "7", &[][..]),
+        ] {
+            let found = kinds(&CHECK, &steps(second), &[("final-from", from)]);
+            assert_eq!(found, expected, "{second:?} from {from}");
+        }
+        assert!(error(&CHECK, &steps(&[]), &[("final-from", "soon")]).contains("final-from"));
     }
 
     #[test]
