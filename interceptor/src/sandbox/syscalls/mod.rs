@@ -3,8 +3,9 @@
 mod aio;
 mod arity;
 mod data;
+mod descriptor;
+mod directory;
 mod disk;
-mod file;
 mod futex;
 mod identity;
 mod ids;
@@ -12,6 +13,7 @@ mod limits;
 mod locks;
 mod mapping;
 mod names;
+mod open;
 mod pipe;
 mod poll;
 mod process;
@@ -107,20 +109,23 @@ fn dispatch(s: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
         libc::SYS_io_submit => s.io_submit(id, call),
         libc::SYS_io_getevents => s.io_getevents(id, call),
         libc::SYS_io_cancel => s.io_cancel(id, call),
-        // file.rs
+        // open.rs
         libc::SYS_open => s.openat(id, call, here(0), b),
         libc::SYS_creat => {
             s.openat(id, call, here(0), (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64)
         }
         libc::SYS_openat => s.openat(id, call, at(1), c),
+        libc::SYS_memfd_create => s.memfd(id, call),
+        // descriptor.rs
         libc::SYS_close => s.close(id, call),
         libc::SYS_close_range => s.close_range(id, call),
         libc::SYS_dup | libc::SYS_dup2 | libc::SYS_dup3 => s.dup(id, call),
         libc::SYS_fcntl => s.fcntl(id, call),
         libc::SYS_ioctl => s.ioctl(id, call),
         libc::SYS_pipe | libc::SYS_pipe2 => s.pipe(id, call),
-        libc::SYS_memfd_create => s.memfd(id, call),
+        // directory.rs
         libc::SYS_getdents | libc::SYS_getdents64 => s.getdents(id, call),
+        // locks.rs
         libc::SYS_flock => s.flock(id, call),
         // names.rs
         libc::SYS_rename => s.rename(id, call, here(0), here(1), 0),
