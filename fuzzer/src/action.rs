@@ -19,8 +19,8 @@ use agents::{ActionId, ActionInfo, ActionSpace};
 use deed::{Aim, Deed, Role, Way};
 use interceptor::rng::{Rng, split};
 use rand::RngExt;
-use rand::seq::IndexedRandom;
-use seen::{ANSWER, SYNC};
+use rand::seq::{IndexedRandom, IteratorRandom};
+use seen::{ANSWER, REPORT, SYNC};
 use std::collections::BTreeSet;
 
 /// Time between the restarts of nodes that were taken down together, in milliseconds.
@@ -114,7 +114,7 @@ fn actions() -> Vec<Action> {
     };
     let aimed = |role| [D::Kill(role), D::PowerLoss(role), D::Pause(role), D::Isolate(role, both)];
     let aimed = [Leader, Follower].into_iter().flat_map(aimed);
-    let aims = [Aim::Sync, Aim::Send, Aim::Receive, Aim::Answer];
+    let aims = [Aim::Sync, Aim::Send, Aim::Receive, Aim::Answer, Aim::Report];
     let event = |deed| aims.map(|aim| Action { deed, length: Medium, aim });
     at_instants.into_iter().flat_map(instant).chain(aimed.flat_map(event)).collect()
 }
@@ -224,6 +224,7 @@ impl Action {
             Aim::Send => !view.seen.keys(*node, "send").is_empty(),
             Aim::Receive => !view.seen.keys(*node, "receive").is_empty(),
             Aim::Answer => view.seen.count(None, ANSWER) > 0,
+            Aim::Report => view.seen.count(None, REPORT) > 0,
         });
         victims
     }
@@ -238,6 +239,11 @@ impl Action {
             Aim::Send => (one_of("send", rng)?, Some(victim)),
             Aim::Receive => (one_of("receive", rng)?, Some(victim)),
             Aim::Answer => (ANSWER.to_owned(), None),
+            Aim::Report => {
+                let keys: BTreeSet<&str> =
+                    view.nodes().flat_map(|node| view.seen.keys(node, REPORT)).collect();
+                (keys.into_iter().choose(rng)?.to_owned(), Some(victim))
+            }
         };
         let ahead = u32::try_from(log_uniform(1, AIMED_MAX, rng)).unwrap_or(1);
         let nth = view.seen.count(node, &event).saturating_add(ahead);

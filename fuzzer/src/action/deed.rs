@@ -23,6 +23,9 @@ pub(super) enum Aim {
     Receive,
     /// Right after one of the next answers that clients get.
     Answer,
+    /// Right after one of the victim's next reports, of a kind that any node has made before: that it leads, or has taken a
+    /// snapshot.
+    Report,
 }
 
 impl Aim {
@@ -33,6 +36,7 @@ impl Aim {
             Self::Send => " after-send",
             Self::Receive => " after-receive",
             Self::Answer => " after-answer",
+            Self::Report => " after-report",
         }
     }
 }

@@ -10,6 +10,9 @@ pub(super) const ANSWER: &str = "client:ok";
 /// The key of all syncs.
 pub(super) const SYNC: &str = "fsync";
 
+/// With what the keys of all reports begin.
+pub(super) const REPORT: &str = "report";
+
 /// How often each kind of event happened, since the cluster was ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
