@@ -544,3 +544,29 @@ fn findings_of_other_oracles_are_told() {
     let (code, text) = run(&finding);
     assert!(code == 2 && text.contains("this is the finding") && text.contains("is empty"), "{text}");
 }
+
+/// As Plume, AWDIT and dbcop have it in their own programs and in the histories that they publish.
+#[test]
+fn nought_is_what_nobody_has_written_unless_somebody_writes_it() {
+    let event = |name: &str, version: u8| format!("{{\"{name}\":{{\"variable\":0,\"version\":{version}}}}}");
+    let dbcop = |events: [String; 2]| {
+        let transaction = |event: &String| format!("[{{\"events\":[{event}],\"committed\":true}}]");
+        format!("[{}]", events.each_ref().map(transaction).join(","))
+    };
+    for (first, written) in [
+        ("r(0,0,0,0)\nw(0,1,1,1)".to_owned(), "r(0,0,0,0)\nw(0,0,1,1)".to_owned()),
+        ("r 0 0\n=====\nw 0 1".to_owned(), "r 0 0\n=====\nw 0 0".to_owned()),
+        ("[x==0]\n---\n[x:=1]".to_owned(), "[x==0]\n---\n[x:=0]".to_owned()),
+        (dbcop([event("Read", 0), event("Write", 1)]), dbcop([event("Read", 0), event("Write", 0)])),
+    ] {
+        for text in [first, written] {
+            let (code, told) = verdict_of(&text, &["--model", "causal-consistency"]);
+            assert_eq!(code, 0, "{text}: {told}");
+        }
+    }
+    // Who has written does not find nothing.
+    for text in ["w(0,1,0,0)\nr(0,0,0,1)", "w 0 1\n-----\nr 0 0", "[x:=1] [x==0]"] {
+        let (code, told) = verdict_of(text, &["--model", "causal-consistency"]);
+        assert_eq!(code, 1, "{text}: {told}");
+    }
+}

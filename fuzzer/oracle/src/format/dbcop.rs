@@ -2,7 +2,7 @@
 //! that list in its field `data`.
 //!
 //! An event is `{"Read":{"variable":0,"version":1}}` or `{"Write":...}`, or in short `["r",0,1]`, `["w",0,1]`. Version
-//! null is nothing yet. Sessions are counted from 0; a transaction that is not committed has failed.
+//! null is nothing yet, and so is 0, unless it is written to that variable. Sessions are counted from 0; a transaction that is not committed has failed.
 //!
 //! Source: Biswas, Enea: On the Complexity of Checking Transactional Consistency, OOPSLA 2019, and dbcop's
 //! documentation of its format.
@@ -16,17 +16,19 @@ use crate::value::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, Write};
 
-/// The entries of a history; holds one transaction.
+/// The entries of a history; holds all of it.
+pub(super) fn read<'a>(source: impl BufRead + 'a) -> Box<dyn Iterator<Item = Result<Entry, Error>> + 'a> {
+    session::read(Transactions::new(source).collect())
+}
+
+/// The transactions of a history.
 #[derive(Debug)]
-pub(super) struct Entries<R> {
+struct Transactions<R> {
     scanner: Scanner<R>,
     state: State,
     /// The object around the sessions began here, if there is one.
     around: Option<Place>,
     session: u64,
-    index: u64,
-    /// The completion of the transaction whose invocation was given.
-    completion: Option<Entry>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,16 +41,9 @@ enum State {
     Done,
 }
 
-impl<R: BufRead> Entries<R> {
-    pub(super) fn new(source: R) -> Self {
-        Self {
-            scanner: Scanner::new(source),
-            state: State::Start,
-            around: None,
-            session: 0,
-            index: 0,
-            completion: None,
-        }
+impl<R: BufRead> Transactions<R> {
+    fn new(source: R) -> Self {
+        Self { scanner: Scanner::new(source), state: State::Start, around: None, session: 0 }
     }
 
     fn advance(&mut self) -> Result<Option<Transaction>, Error> {
@@ -138,23 +133,11 @@ fn seek_data<R: BufRead>(scanner: &mut Scanner<R>) -> Result<(), Error> {
     Err(Error::at(open, "the object has no field `data` with the sessions"))
 }
 
-impl<R: BufRead> Iterator for Entries<R> {
-    type Item = Result<Entry, Error>;
+impl<R: BufRead> Iterator for Transactions<R> {
+    type Item = Result<Transaction, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(completion) = self.completion.take() {
-            return Some(Ok(completion));
-        }
-        match self.advance() {
-            Ok(None) => None,
-            Ok(Some(transaction)) => {
-                let [invocation, completion] = session::entries(transaction, self.index);
-                self.index += 2;
-                self.completion = Some(completion);
-                Some(Ok(invocation))
-            }
-            Err(error) => Some(Err(error)),
-        }
+        self.advance().transpose()
     }
 }
 
@@ -204,6 +187,7 @@ pub(super) fn write(
     sink: &mut dyn Write,
 ) -> Result<(), Error> {
     let transactions = session::transactions(history)?;
+    session::no_zero_for_nil(&transactions)?;
     let sessions = session::by_session(&transactions);
     let accesses = transactions.iter().flat_map(|transaction| &transaction.accesses);
     let variables: BTreeSet<&Value> = accesses.map(|access| &access.key).collect();

@@ -1,6 +1,6 @@
 //! dbcop's text: transactions `[x:=1 y==2 z==?]` of one session after the other, with lines of `-` between them.
 //!
-//! `:=` writes, `==` reads, `?` is nothing yet, and `!` after a transaction says that it was not committed. `//` begins a
+//! `:=` writes, `==` reads, `?` is nothing yet (and so is 0, unless it is written to that variable), and `!` after a transaction says that it was not committed. `//` begins a
 //! comment. Sessions are counted from 0. Names of variables are letters, digits and `_`; those of digits are numbers.
 //!
 //! Source: the grammar of dbcop's `.hist` files (Biswas and Enea, OOPSLA 2019).
@@ -12,19 +12,21 @@ use crate::raw::{Entry, Error};
 use crate::value::Value;
 use std::io::{BufRead, Write};
 
-/// The entries of a history; holds one transaction.
-#[derive(Debug)]
-pub(super) struct Entries<R> {
-    scanner: Scanner<R>,
-    session: u64,
-    index: u64,
-    /// The completion of the transaction whose invocation was given.
-    completion: Option<Entry>,
+/// The entries of a history; holds all of it.
+pub(super) fn read<'a>(source: impl BufRead + 'a) -> Box<dyn Iterator<Item = Result<Entry, Error>> + 'a> {
+    session::read(Transactions::new(source).collect())
 }
 
-impl<R: BufRead> Entries<R> {
-    pub(super) fn new(source: R) -> Self {
-        Self { scanner: Scanner::new(source), session: 0, index: 0, completion: None }
+/// The transactions of a history.
+#[derive(Debug)]
+struct Transactions<R> {
+    scanner: Scanner<R>,
+    session: u64,
+}
+
+impl<R: BufRead> Transactions<R> {
+    fn new(source: R) -> Self {
+        Self { scanner: Scanner::new(source), session: 0 }
     }
 
     /// The next transaction.
@@ -47,22 +49,11 @@ impl<R: BufRead> Entries<R> {
     }
 }
 
-impl<R: BufRead> Iterator for Entries<R> {
-    type Item = Result<Entry, Error>;
+impl<R: BufRead> Iterator for Transactions<R> {
+    type Item = Result<Transaction, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(completion) = self.completion.take() {
-            return Some(Ok(completion));
-        }
-        match self.advance().transpose()? {
-            Ok(transaction) => {
-                let [invocation, completion] = session::entries(transaction, self.index);
-                self.index += 2;
-                self.completion = Some(completion);
-                Some(Ok(invocation))
-            }
-            Err(error) => Some(Err(error)),
-        }
+        self.advance().transpose()
     }
 }
 
@@ -134,6 +125,7 @@ pub(super) fn write(
     sink: &mut dyn Write,
 ) -> Result<(), Error> {
     let transactions = session::transactions(history)?;
+    session::no_zero_for_nil(&transactions)?;
     let sessions = session::by_session(&transactions);
     for (number, session) in sessions.values().enumerate() {
         let mut lines = String::from(if number > 0 { "---\n" } else { "" });

@@ -9,8 +9,8 @@
 //! | `etcd` | the logs of Jepsen's etcd test, as Porcupine has them | one entry |
 //! | `plume` | lines `r(key,value,session,transaction)`, of Plume and PolySI | everything |
 //! | `awdit` | lines `r key value` between lines of `-` and `=`, AWDIT's test format | everything |
-//! | `dbcop` | sessions of transactions of events, dbcop's JSON | one transaction |
-//! | `hist` | sessions of transactions `[x:=1 y==2]`, dbcop's text | one transaction |
+//! | `dbcop` | sessions of transactions of events, dbcop's JSON | everything |
+//! | `hist` | sessions of transactions `[x:=1 y==2]`, dbcop's text | everything |
 //! | `lines` | any text, for the checks of what processes write; never guessed | one line |
 //!
 //! A vector, list or array may be the field `history` of a map or an object. `plume`, `awdit`, `dbcop` and `hist` have transactions of sessions without real time: see [`Format::is_timed`].
@@ -150,8 +150,8 @@ pub fn read<'a>(format: Format, source: impl BufRead + 'a, options: Options) -> 
         Format::Etcd => whole(etcd::Entries::new(source)),
         Format::Plume => whole(plume::read(source)),
         Format::Awdit => whole(awdit::read(source)),
-        Format::Dbcop => whole(dbcop::Entries::new(source)),
-        Format::Hist => whole(hist::Entries::new(source)),
+        Format::Dbcop => whole(dbcop::read(source)),
+        Format::Hist => whole(hist::read(source)),
         Format::Lines => whole(lines::Entries::new(source)),
     }
 }

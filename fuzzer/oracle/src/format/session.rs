@@ -81,6 +81,8 @@ pub(super) fn all_entries(transactions: Vec<Transaction>) -> impl Iterator<Item 
         .flat_map(|(number, transaction)| entries(transaction, number as u64 * 2).into_iter().map(Ok))
 }
 
+const ZERO_IS_NIL: &str = "0 was read, which in this format means that nothing was there";
+
 /// In formats where 0 stands for what was there at first: reads of 0 where nobody writes 0 to the key become nil.
 pub(super) fn zero_to_nil(transactions: &mut [Transaction]) {
     let zeroed = zeroed(transactions);
@@ -106,9 +108,7 @@ pub(super) fn nil_to_zero(transactions: &mut [Transaction]) -> Result<(), Error>
                 Value::Nil if is_zeroed => {
                     "nil was read, which this format writes as 0, and 0 is also written"
                 }
-                Value::Int(0) if !is_zeroed => {
-                    "0 was read, which in this format means that nothing was there"
-                }
+                Value::Int(0) if !is_zeroed => ZERO_IS_NIL,
                 Value::Nil => {
                     transaction.accesses[position].value = Value::Int(0);
                     continue;
@@ -116,6 +116,22 @@ pub(super) fn nil_to_zero(transactions: &mut [Transaction]) -> Result<(), Error>
                 _ => continue,
             };
             return Err(transaction.error(format!("key {}: {cause}", access.key)));
+        }
+    }
+    Ok(())
+}
+
+/// For a format with a word for nil in which 0 stands for it, too.
+///
+/// # Errors
+/// A read that would come to mean something else.
+pub(super) fn no_zero_for_nil(transactions: &[Transaction]) -> Result<(), Error> {
+    let zeroed = zeroed(transactions);
+    let is_stray =
+        |access: &&Access| !access.is_write && access.value == Value::Int(0) && !zeroed.contains(&access.key);
+    for transaction in transactions {
+        if let Some(access) = transaction.accesses.iter().find(is_stray) {
+            return Err(transaction.error(format!("key {}: {ZERO_IS_NIL}", access.key)));
         }
     }
     Ok(())

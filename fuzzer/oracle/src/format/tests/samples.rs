@@ -137,6 +137,10 @@ fn dbcop_json() {
         "5 p2 fail txn value=[[:r 0 nil]]",
     ];
     assert_eq!(shown(Format::Dbcop, sessions).unwrap(), expected);
+    // 0 is what nobody has written, unless somebody writes it.
+    let first =
+        r#"[[{"events":[["r",0,0],["r",1,0]],"committed":true}],[{"events":[["w",1,0]],"committed":false}]]"#;
+    assert_eq!(shown(Format::Dbcop, first).unwrap()[1], "1 p0 ok txn value=[[:r 0 nil] [:r 1 0]]");
     let around = format!(r#"{{"params":{{"id":[0]}},"data":{sessions},"end":"now"}}"#);
     assert_eq!(shown(Format::Dbcop, &around).unwrap(), expected);
     assert!(shown(Format::Dbcop, "[]").unwrap().is_empty());
@@ -273,6 +277,7 @@ fn dbcop_text() {
         "5 p1 ok txn value=[[:r \"x\" 1] [:w \"b_2\" 3]]",
     ];
     assert_eq!(shown(Format::Hist, text).unwrap(), expected);
+    assert_eq!(shown(Format::Hist, "[x==0]").unwrap()[1], "1 p0 ok txn value=[[:r \"x\" nil]]");
     assert_eq!(detect(text.as_bytes()), Some(Format::Hist));
     assert_eq!(detect(b"[x:=1]"), Some(Format::Hist));
     fails(Format::Hist, "[x:=1", "line 1, column 1: what is opened here is never closed");

@@ -8,6 +8,8 @@ use super::instance::Instance;
 use super::part::{Part, parts};
 use super::search::{Answer, search};
 use crate::op::Outcome;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// Steps of a first try, for each event.
 const FIRST_STEPS: u64 = 8;
@@ -109,12 +111,45 @@ impl Question<'_> {
                 Answer::Unknown(_) => {}
             }
         }
+        if let Some(fate) = self.again(part, &instance, (&arcs, closure.as_ref()), &guesses, steps) {
+            return fate;
+        }
         let guess = best.map_or(0, |(_, number)| number);
         match search(&instance, &arcs, closure.as_ref(), &guesses[guess], steps) {
             Answer::Order => Fate::Order,
             Answer::None => Fate::None(part.txns.clone()),
             Answer::Unknown(placed) => Fate::Unknown { placed, events },
         }
+    }
+
+    /// A search that took a wrong turn early may never come back to it. So each guess is tried again with its events a little
+    /// out of place, ever further, and in ever more steps, as long as that leaves half of them for the last try.
+    fn again(
+        &self,
+        part: &Part,
+        instance: &Instance,
+        (arcs, closure): (&[(u32, u32)], Option<&Closure>),
+        guesses: &[Vec<(u64, u64)>],
+        steps: &mut u64,
+    ) -> Option<Fate> {
+        let end = *steps / 2;
+        let mut each = GUESS_STEPS;
+        for round in 1.. {
+            for ranks in guesses {
+                if steps.saturating_sub(u64::from(instance.events()) * each) < end {
+                    return None;
+                }
+                match quick(instance, arcs, closure, &shaken(ranks, round), each, steps) {
+                    Answer::Order => return Some(Fate::Order),
+                    Answer::None => return Some(Fate::None(part.txns.clone())),
+                    Answer::Unknown(_) => {}
+                }
+            }
+            if round % 4 == 0 {
+                each *= 2;
+            }
+        }
+        None
     }
 
     /// Orders in which events may be tried: by the time of completion, and under snapshot isolation also with begins by
@@ -179,6 +214,18 @@ impl Question<'_> {
     }
 }
 
+/// The order of `ranks`, in which each event has moved back by less than twice as many places as there were rounds.
+fn shaken(ranks: &[(u64, u64)], round: u64) -> Vec<(u64, u64)> {
+    let mut order: Vec<usize> = (0..ranks.len()).collect();
+    order.sort_by_key(|event| ranks[*event]);
+    let mut shaken = vec![(0, 0); ranks.len()];
+    let mut rng = ChaCha8Rng::seed_from_u64(round);
+    for (place, event) in (0..).zip(order) {
+        shaken[event] = (place + rng.random_range(0..2 * round), event as u64);
+    }
+    shaken
+}
+
 /// A search in so many steps an event, and no more than an eighth of what is left.
 fn quick(
     instance: &Instance,
@@ -203,4 +250,24 @@ enum Fate {
         placed: usize,
         events: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shaken_stays_near_and_differs_each_time() {
+        // Events in the reverse of their order.
+        let ranks: Vec<(u64, u64)> = (0..200).map(|event| (200 - event, event)).collect();
+        for round in 1..20 {
+            let shaken = shaken(&ranks, round);
+            assert_ne!(shaken, super::shaken(&ranks, round + 1));
+            let mut order: Vec<usize> = (0..200).collect();
+            order.sort_by_key(|event| shaken[*event]);
+            for (place, event) in (0_u64..).zip(order) {
+                assert!(place.abs_diff(199 - event as u64) < 2 * round, "round {round}: {event} at {place}");
+            }
+        }
+    }
 }
