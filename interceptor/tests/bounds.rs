@@ -90,6 +90,14 @@ fn spinning_without_a_call() {
     assert!(!why.contains("0x0 "), "{why}");
 }
 
+/// A program can store to its clock's pages. It takes its own image from itself; time goes on for all others, or nothing is
+/// judged.
+#[test]
+fn stores_to_the_clock() {
+    assert_eq!(stopped("image"), "not at all");
+    check("page", "stored to the page in which its clock is");
+}
+
 #[test]
 fn spinning_after_a_restart_is_no_crash_either() {
     let why = stopped_with(&["spin"], |sandbox| {

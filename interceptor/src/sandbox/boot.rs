@@ -3,6 +3,7 @@
 use super::files::Kind;
 use super::home::Passed;
 use super::log::{Entry, What};
+use super::maps;
 use super::task::{ProcessId, ThreadId};
 use super::{Error, Program, Sandbox};
 use crate::event::EventKind;
@@ -10,6 +11,7 @@ use crate::net::{Kind as SocketKind, SocketId};
 use rand::Rng;
 use std::ffi::CString;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use tracer::{Injection, Launch, PAGE, SharedPages, Tid, spawn, vdso};
@@ -147,6 +149,7 @@ impl Sandbox {
         let mapped = map_shared(&mut injection, tid, path.as_os_str().as_bytes());
         self.take_back(node)?;
         mapped?;
+        cover_clock_of_host(&mut injection, tid)?;
         // Where it cannot be, programs see what there is.
         let _refused = injection.call(libc::SYS_arch_prctl, [tracer::ARCH_CPUID_SET, 0, 0, 0, 0, 0])?;
         let entry = self.rewrite_vectors(tid, node, injection.stack_pointer())?;
@@ -209,6 +212,21 @@ impl Sandbox {
     }
 }
 
+/// Takes away the kernel's image of a vDSO and the pages that it reads: the host's clock is in them, for whoever looks. Their
+/// places stay taken, so that what is mapped later lies where it would.
+fn cover_clock_of_host(injection: &mut Injection, tid: Tid) -> Result<(), Error> {
+    let failed = |source| Error::Io { what: "cannot take the host's clock from a program".into(), source };
+    let how = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as u64;
+    for Range { start, end } in maps::of_kernel(tid).map_err(failed)? {
+        let nothing = [start, end - start, libc::PROT_NONE as u64, how, u64::MAX, 0];
+        let covered = injection.call(libc::SYS_mmap, nothing)?;
+        if covered != start as i64 {
+            return Err(failed(std::io::Error::from_raw_os_error(-covered as i32)));
+        }
+    }
+    Ok(())
+}
+
 fn map_shared(injection: &mut Injection, tid: Tid, path: &[u8]) -> Result<(), Error> {
     let failed = |what: &str, result: i64| Error::Io {
         what: format!("cannot give a program its clock: {what}"),
@@ -224,11 +242,17 @@ fn map_shared(injection: &mut Injection, tid: Tid, path: &[u8]) -> Result<(), Er
     if fd < 0 {
         return Err(failed("open", fd));
     }
-    let all = (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as u64;
-    let how = (libc::MAP_SHARED | libc::MAP_FIXED_NOREPLACE) as u64;
-    let mapped = injection.call(libc::SYS_mmap, [SHARED, SharedPages::LEN, all, how, fd as u64, 0])?;
-    if mapped != SHARED as i64 {
-        return Err(failed("mmap", mapped));
+    // What a program stores to the image is its own; the other pages it shares with its node.
+    let (clock, rest) = (SharedPages::CLOCK, SharedPages::LEN - SharedPages::CLOCK);
+    let code = (libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE);
+    let data = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+    for (from, len, (access, manner)) in [(0, clock, code), (clock, rest, data)] {
+        let how = (manner | libc::MAP_FIXED_NOREPLACE) as u64;
+        let arguments = [SHARED + from, len, access as u64, how, fd as u64, from];
+        let mapped = injection.call(libc::SYS_mmap, arguments)?;
+        if mapped != (SHARED + from) as i64 {
+            return Err(failed("mmap", mapped));
+        }
     }
     injection.call(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0])?;
     // Leave no trace of the path on the stack.

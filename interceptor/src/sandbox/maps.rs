@@ -33,11 +33,24 @@ pub fn shared(thread: Tid) -> std::io::Result<Vec<Shared>> {
     Ok(text.lines().filter_map(parse).collect())
 }
 
+/// The addresses of the kernel's own vDSO and of what it reads, in the process of a thread that has just begun a program.
+pub fn of_kernel(thread: Tid) -> std::io::Result<Vec<Range<u64>>> {
+    let text = std::fs::read_to_string(format!("/proc/{thread}/maps"))?;
+    let lines = text.lines().filter(|line| line.contains("[vvar") || line.ends_with("[vdso]"));
+    Ok(lines.filter_map(addresses).collect())
+}
+
+fn addresses(line: &str) -> Option<Range<u64>> {
+    let hex = |text| u64::from_str_radix(text, 16).ok();
+    let (start, end) = line.split_ascii_whitespace().next()?.split_once('-')?;
+    Some(hex(start)?..hex(end)?)
+}
+
 /// A line if it is a shared mapping: `from-to rw-s offset device inode path`.
 fn parse(line: &str) -> Option<Shared> {
-    let mut fields = line.split_ascii_whitespace();
+    let addresses = addresses(line)?;
+    let mut fields = line.split_ascii_whitespace().skip(1);
     let hex = |text| u64::from_str_radix(text, 16).ok();
-    let (start, end) = fields.next()?.split_once('-')?;
     let flags = fields.next()?;
     if !flags.ends_with('s') {
         return None;
@@ -46,7 +59,6 @@ fn parse(line: &str) -> Option<Shared> {
     let (major, minor) = fields.next()?.split_once(':')?;
     let dev = nix::sys::stat::makedev(hex(major)?, hex(minor)?);
     let ino = fields.next()?.parse().ok()?;
-    let addresses = hex(start)?..hex(end)?;
     Some(Shared { addresses, writable: flags.contains('w'), offset, key: InodeKey { dev, ino } })
 }
 

@@ -167,8 +167,11 @@ impl Sandbox {
     /// Handles a stop: the signal that the thread goes on with in the same turn, if it does.
     pub(super) fn handle_stop(&mut self, id: ThreadId, stop: Stop) -> Result<Option<i32>, Error> {
         let node = self.thread(id).node;
-        let pages = &self.nodes[node].pages;
-        self.now = self.time.after_stop(self.now, Span(pages.slept_ns()), pages.reads());
+        match self.nodes[node].pages.used() {
+            Some(used) => self.now = self.time.after_stop(self.now, Span(used.slept_ns), used.reads),
+            None if self.time.is_real() => self.now = self.time.after_stop(self.now, Span::ZERO, 0),
+            None => self.stop_run(format!("node n{} stored to the page in which its clock is", node + 1)),
+        }
         match stop {
             Stop::BeforeCall => {
                 let call = self.thread(id).tid.call()?;

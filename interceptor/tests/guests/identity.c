@@ -46,6 +46,13 @@ int main(void) {
     CHECK("what the processor is", what != 0 && (more_of_it & 1 << 26 /* SSE2 */));
     CHECK("and not which one", !sandboxed() || !getenv("CPUID") || (which >> 24 == 0 && !(can & 1 << 30 /* RDRAND */)));
     CHECK("and no registers that others lack", !sandboxed() || (syscall(SYS_arch_prctl, 0x1021 /* ARCH_GET_XCOMP_SUPP */, bytes) == -1 && errno == EINVAL));
+    char line[512];
+    int of_kernel = 0;
+    FILE *mapped = fopen("/proc/self/maps", "r");
+    while (fgets(line, sizeof line, mapped)) of_kernel += strstr(line, "[vvar") != NULL;
+    fclose(mapped);
+    CHECK("nothing in which the kernel tells its time", !sandboxed() || of_kernel == 0);
+    CHECK("and it is not had for asking", !sandboxed() || (syscall(SYS_arch_prctl, 0x2003 /* ARCH_MAP_VDSO_64 */, 0x700000000000) == -1 && errno == EINVAL));
     int pid = getpid(), tid = syscall(SYS_gettid);
     EQUAL("gettid", tid, pid);
     pid_t other = 0;

@@ -30,7 +30,7 @@ pub use limits::raise_descriptor_limit;
 pub use memory::PAGE;
 pub use namespace::{Namespace, Restriction, Step, namespace_of};
 pub use patience::Patience;
-pub use shared::SharedPages;
+pub use shared::{SharedPages, Used};
 pub use spawn::{Launch, spawn};
 pub use stop::{Stop, poll_any, wait_any, wait_for};
 

@@ -18,6 +18,17 @@ const PAGES: u64 = 3;
 /// The mapping in the tracer.
 pub struct SharedPages {
     base: NonNull<c_void>,
+    /// The reads and the nanoseconds of sleep that guests may have made since the clock was set.
+    granted: (u64, u64),
+}
+
+/// What guests have done without a stop since the clock was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// Reads of the clock, or those since the last sleep.
+    pub reads: u64,
+    /// Time that they slept, in nanoseconds, with the reads before.
+    pub slept_ns: u64,
 }
 
 impl SharedPages {
@@ -42,7 +53,7 @@ impl SharedPages {
         let base = unsafe {
             mmap(None, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, &file, 0)
         }?;
-        Ok(Self { base })
+        Ok(Self { base, granted: (0, 0) })
     }
 
     fn word(&self, index: usize) -> *mut u64 {
@@ -53,6 +64,7 @@ impl SharedPages {
 
     /// Sets what the guests' clock reads return from now on, and forgets the reads and sleeps counted so far.
     pub fn set_clock(&mut self, clock: vdso::Clock) {
+        self.granted = (clock.reads_max, clock.alone_ns);
         let words = [
             clock.monotonic_ns,
             clock.realtime_ns,
@@ -89,18 +101,14 @@ impl SharedPages {
         unsafe { self.word(0).write_volatile(self.word(0).read_volatile().wrapping_add(1)) };
     }
 
-    /// Time that guests slept without a stop since the last `set_clock`, in nanoseconds, with the reads before.
+    /// What guests have done since the last [`Self::set_clock`]. Nothing if the image's functions cannot have written what is
+    /// there: guests can store to the page as they do.
     #[must_use]
-    pub fn slept_ns(&self) -> u64 {
-        // SAFETY: an aligned word of the clock page; guests are stopped, so nobody races.
-        unsafe { self.word(5).read_volatile() }
-    }
-
-    /// Clock reads since the last `set_clock`, or since the last sleep after it.
-    #[must_use]
-    pub fn reads(&self) -> u64 {
-        // SAFETY: an aligned word of the clock page; guests are stopped, so nobody races.
-        unsafe { self.word(2).read_volatile() }
+    pub fn used(&self) -> Option<Used> {
+        // SAFETY: aligned words of the clock page; guests are stopped, so nobody races.
+        let (reads, slept_ns) = unsafe { (self.word(2).read_volatile(), self.word(5).read_volatile()) };
+        let (reads_max, alone_ns) = self.granted;
+        (reads <= reads_max && slept_ns <= alone_ns).then_some(Used { reads, slept_ns })
     }
 }
 
@@ -136,6 +144,13 @@ mod tests {
             u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
         };
         assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(word), [7, 8, 0, 9, 20, 0, 30, 4]);
-        assert_eq!((pages.reads(), pages.slept_ns()), (0, 0));
+        assert_eq!(pages.used(), Some(Used { reads: 0, slept_ns: 0 }));
+        for (word, most) in [(2, 9), (5, 30)] {
+            for (value, is_believed) in [(most, true), (most + 1, false), (u64::MAX, false), (0, true)] {
+                // SAFETY: a word of the clock page, as a guest stores to it.
+                unsafe { pages.word(word).write_volatile(value) };
+                assert_eq!(pages.used().is_some(), is_believed, "{value} in word {word}");
+            }
+        }
     }
 }

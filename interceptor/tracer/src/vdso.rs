@@ -460,11 +460,11 @@ mod tests {
         assert_eq!((clock_gettime(0, &mut ts), ts), (0, [1_700_000_000, 42]));
         assert_eq!((gettimeofday(&mut ts, std::ptr::null_mut()), ts), (0, [1_700_000_000, 0]));
         assert_eq!(time(std::ptr::null_mut()), 1_700_000_000);
-        assert_eq!(pages.reads(), 4);
+        assert_eq!(pages.used().unwrap().reads, 4);
         // The reads are used up: from here on it is the real call.
         assert_eq!(clock_gettime(0, &mut ts), 0);
         assert!(ts[0] > 1_700_000_000, "the host's own time: {ts:?}");
-        assert_eq!(pages.reads(), 4);
+        assert_eq!(pages.used().unwrap().reads, 4);
         // CPU-time clocks are always the call.
         assert_eq!((clock_gettime(3, &mut ts), ts[0] < 1_000_000), (0, true));
     }

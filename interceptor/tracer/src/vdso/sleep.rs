@@ -71,8 +71,8 @@ fn exit(code: &mut Vec<u8>, exits: &mut Vec<usize>, condition: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SharedPages;
     use crate::vdso::{Clock, SLEEP_TEXT, TEXT, image};
+    use crate::{SharedPages, Used};
     use nix::sys::mman::{MapFlags, ProtFlags, mmap};
     use std::num::NonZeroUsize;
 
@@ -132,9 +132,9 @@ mod tests {
         unsafe { base.add(4096 + 16).cast_mut().cast::<u64>().write_volatile(3) };
         assert_eq!(sleep_for(base, [0, 20_000]), 0);
         assert_eq!([0, 1, 2, 5].map(word), [76_060, 80_060, 0, 71_060]);
-        assert_eq!((pages.reads(), pages.slept_ns()), (0, 71_060));
+        assert_eq!(pages.used(), Some(Used { reads: 0, slept_ns: 71_060 }));
         assert_eq!(sleep_for(base, [0, 177_939]), 0);
-        assert_eq!(pages.slept_ns(), 299_999);
+        assert_eq!(pages.used().unwrap().slept_ns, 299_999);
         // One nanosecond more would reach what happens then: it is the call, which here is the host's. So is what the
         // function does not know.
         for request in [[0, 1], [0, 0], [1, 0]] {
@@ -144,6 +144,6 @@ mod tests {
         }
         assert_eq!(sleep_for(base, [0, 1_000_000_000]), -libc::EINVAL);
         assert_eq!(sleep_for(base, [0, -1]), -libc::EINVAL);
-        assert_eq!((pages.slept_ns(), word(0)), (299_999, 304_999));
+        assert_eq!((pages.used().unwrap().slept_ns, word(0)), (299_999, 304_999));
     }
 }
