@@ -14,6 +14,7 @@ const CORE_SHOWN_MAX: usize = 20;
 pub(super) fn contradiction<O: Display>(core: &[O], left_out: usize) -> Vec<String> {
     let tail = core.len().saturating_sub(CORE_SHOWN_MAX);
     let heading = match left_out + tail {
+        0 if core.len() == 1 => "this one has no order even alone".to_owned(),
         0 => format!("these {} alone contradict each other", core.len()),
         more => format!(
             "{} operations contradict each other, and fewer that do so were not found; the last {} of them are",
@@ -95,6 +96,7 @@ mod tests {
 
     #[test]
     fn a_long_contradiction_is_cut_and_says_so() {
+        assert_eq!(contradiction(&["a"], 0), ["this one has no order even alone", "  a"]);
         assert_eq!(contradiction(&["a", "b"], 0), ["these 2 alone contradict each other", "  a", "  b"]);
         let many: Vec<usize> = (0..30).collect();
         let lines = contradiction(&many, 70);
