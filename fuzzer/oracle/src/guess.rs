@@ -15,6 +15,7 @@
 //! | `push`, `pop` | `stack` |
 //!
 //! Of anything else, such as `acquire` and `release`, several checks make sense, or none: who asks has to choose.
+//! So has who asks of a history whose values are all pairs: they may be keys with values (Jepsen's `independent`).
 
 use crate::check::{CHECKS, Check};
 use crate::history::Phase;
@@ -43,6 +44,10 @@ pub struct Guess {
     reads_numbers: bool,
     /// One was a map.
     reads_maps: bool,
+    /// A value was a pair, with no key beside it.
+    has_pairs: bool,
+    /// A value was something else, or in a transaction.
+    has_others: bool,
 }
 
 impl Guess {
@@ -54,6 +59,11 @@ impl Guess {
         if !self.names.contains(&entry.f) {
             self.names.insert(entry.f.clone());
         }
+        let is_pair = matches!(&entry.value, Value::List(pair) if pair.len() == 2)
+            && entry.key.is_none()
+            && entry.f != "txn";
+        self.has_pairs |= is_pair;
+        self.has_others |= !is_pair;
         if entry.f == "txn" {
             for access in entry.value.as_elements().unwrap_or_default() {
                 if let Some([name, ..]) = access.as_elements()
@@ -76,6 +86,12 @@ impl Guess {
     #[must_use]
     pub fn operations(&self) -> Vec<&str> {
         self.names.iter().map(String::as_str).filter(|name| !name.starts_with("txn/")).collect()
+    }
+
+    /// All values are pairs that may be keys with values.
+    #[must_use]
+    pub const fn holds_only_pairs(&self) -> bool {
+        self.has_pairs && !self.has_others
     }
 
     /// The checks that make sense: one where it is clear.
@@ -168,6 +184,22 @@ mod tests {
         ];
         for (lines, name) in cases {
             assert_eq!(guess(lines).clear(), Some(name), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn pairs_everywhere_may_be_keys_with_values() {
+        let all = guess(&[":f :write :value [7 1]", ":f :read :value [7 nil]"]);
+        assert!(all.holds_only_pairs());
+        let others: [&[&str]; 5] = [
+            &[],
+            &[":f :write :value 1", ":f :cas :value [1 2]"],
+            &[":f :add :value 1", ":f :read :value [1 2]"],
+            &[":f :write :key 7 :value [1 2]"],
+            &[":f :txn :value [[:r 1 nil] [:w 1 2]]"],
+        ];
+        for lines in others {
+            assert!(!guess(lines).holds_only_pairs(), "{lines:?}");
         }
     }
 

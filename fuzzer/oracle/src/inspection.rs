@@ -130,6 +130,7 @@ pub fn guessed(format: Format, entries: &mut Entries<'_>) -> Result<&'static Che
     first.iter().flatten().for_each(|entry| guess.see(entry));
     let checks = guess.checks();
     match (checks.as_slice(), first.last()) {
+        (_, Some(Ok(_))) if guess.holds_only_pairs() => Err(Refused::Pairs),
         ([check], _) => {
             let check = *check;
             *entries = Box::new(first.into_iter().chain(all).fuse());
@@ -198,6 +199,8 @@ pub enum Refused {
     Lines,
     /// There is no entry in it.
     NoEntry,
+    /// All its values are pairs: they may be keys with values.
+    Pairs,
     /// Its operations tell no check, or several.
     Unclear {
         /// The operations.
@@ -233,6 +236,10 @@ impl fmt::Display for Refused {
                  log-pattern",
             ),
             Self::NoEntry => f.write_str("has no entry; say with --model what it is a history of"),
+            Self::Pairs => f.write_str(
+                "tells no model, for every value is a pair; say --independent if they are keys with values, or --model \
+                 if they are not",
+            ),
             Self::Unclear { operations, candidates } => {
                 let seen = match operations.as_slice() {
                     [] => "no operations of clients".to_owned(),
@@ -278,6 +285,10 @@ mod tests {
             ("\u{1f}", "begins like no format that is known"),
             ("; a comment\n", "is empty: there is no history in it"),
             ("[]", "has no entry; say with --model"),
+            (
+                "{:process 0 :type :invoke :f :add :value [7 1]}",
+                "tells no model, for every value is a pair; say",
+            ),
             ("{:process 0 :type :invoke :f :frob}", "holds frob, which tells no single model"),
             (":nemesis :info :kill nil", "holds no operations of clients, which tells no single model"),
             ("{:process 0", "line 1, column 1: the map opened here is never closed"),
