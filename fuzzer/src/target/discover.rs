@@ -42,18 +42,31 @@ pub fn manifests(root: &Path) -> Vec<PathBuf> {
 /// An unknown name with the nearest one; a manifest that cannot be used.
 pub fn find(word: &str, cwd: &Path, exe: Option<&Path>) -> Result<Target, TargetError> {
     if word.contains('/') || word.ends_with(".toml") || matches!(word, "." | "..") {
-        let path = cwd.join(word);
-        let file = if path.is_dir() { path.join(MANIFEST) } else { path };
-        return Target::load(&file);
+        return Target::load(&manifest_at(cwd.join(word)));
     }
-    let root = root(cwd, exe)?;
+    let root = root(cwd, exe).map_err(|none| here(word, cwd).unwrap_or(none))?;
     let file = root.join("targets").join(word).join(MANIFEST);
     if !word.is_empty() && file.is_file() {
         return Target::load(&file);
     }
     let files = manifests(&root);
     let names: Vec<&str> = files.iter().filter_map(|file| file.parent()?.file_name()?.to_str()).collect();
-    Err(TargetError::UnknownTarget { name: word.to_owned(), hint: suggestion(word, &names) })
+    let unknown = || TargetError::UnknownTarget { name: word.to_owned(), hint: suggestion(word, &names) };
+    Err(here(word, cwd).unwrap_or_else(unknown))
+}
+
+/// The manifest that a path leads to.
+fn manifest_at(path: PathBuf) -> PathBuf {
+    if path.is_dir() { path.join(MANIFEST) } else { path }
+}
+
+/// The refusal of a word that is no name, but would be taken as a path: a directory that holds a manifest, or a manifest,
+/// in the working directory.
+fn here(word: &str, cwd: &Path) -> Option<TargetError> {
+    let path = cwd.join(word);
+    let is_read = path.join(MANIFEST).is_file() || Target::load(&path).is_ok();
+    let hint = format!("a path has a slash, and `./{word}` would be read");
+    is_read.then(|| TargetError::UnknownTarget { name: word.to_owned(), hint })
 }
 
 /// Where build commands of a manifest run: the workspace it belongs to, else the nearest package, else the directory that
@@ -117,5 +130,22 @@ mod tests {
         let dir = checkout();
         let refusal = find("tpy", dir.path(), None).unwrap_err().to_string();
         insta::assert_snapshot!(refusal, @"unknown target `tpy`: did you mean `toy`?");
+    }
+
+    #[test]
+    fn an_unknown_name_that_is_a_path_says_how_to_write_it() {
+        let dir = checkout();
+        std::fs::create_dir_all(dir.path().join("base")).unwrap();
+        let refusal = |word: &str| find(word, dir.path(), None).unwrap_err().to_string();
+        assert!(!refusal("base").contains("./base"), "there is no manifest in it");
+        std::fs::write(dir.path().join("base").join(MANIFEST), TOY).unwrap();
+        std::fs::write(dir.path().join("manifest"), TOY).unwrap();
+        std::fs::write(dir.path().join("tpy"), "no manifest").unwrap();
+        for word in ["base", "manifest"] {
+            let told = format!("unknown target `{word}`: a path has a slash, and `./{word}` would be read");
+            assert_eq!(refusal(word), told);
+            assert_eq!(find(&format!("./{word}"), dir.path(), None).unwrap().name(), "toy");
+        }
+        assert_eq!(refusal("tpy"), "unknown target `tpy`: did you mean `toy`?");
     }
 }
