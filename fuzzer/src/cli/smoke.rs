@@ -16,6 +16,7 @@ use fuzzer::report::stopwatch::Stopwatch;
 use fuzzer::reproducer::quoted;
 use fuzzer::smoke::{Case, Failure, check, kept};
 use interceptor::sandbox::Clock;
+use oracle::Verdict;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -114,10 +115,18 @@ fn of_search(summary: &Summary, findings: &Path, wall_ms: u64) -> Vec<Case> {
         // One that could not be written has been told of already.
         let story = std::fs::read_to_string(place.join("story.md")).unwrap_or_default();
         let story = format!("{story}\nReplay it: fuzz replay {}\n", quoted(&place));
-        let failure = Failure::Violation(format!("{}: {}", finding.signature, finding.summary));
+        let summary = summary_in(&place).unwrap_or_else(|| finding.summary.clone());
+        let failure = Failure::Violation(format!("{}: {summary}", finding.signature));
         case(format!("campaign: {}", finding.signature), Some(failure), story)
     };
     summary.findings.iter().map(of_finding).collect()
+}
+
+/// What the run that is kept showed, which its story tells of; the one that showed it first is another where it was shrunk.
+fn summary_in(place: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(place.join("verdict.json")).ok()?;
+    let verdict: Verdict = serde_json::from_str(&text).ok()?;
+    verdict.violation().map(|violation| violation.summary.clone())
 }
 
 fn failure(summary: &Summary) -> Option<Failure> {
@@ -154,5 +163,36 @@ fn exit_of(cases: &[Case]) -> Exit {
         2 => Exit::Usage,
         1 => Exit::Unknown,
         _ => Exit::Clean,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summary_and_story_of_a_finding_are_of_the_run_that_is_kept() {
+        let findings = tempfile::tempdir().unwrap();
+        let place = findings.path().join("toy-bug");
+        std::fs::create_dir(&place).unwrap();
+        std::fs::write(place.join("story.md"), "# toy/bug\n\nn2 lost 1 entry\n").unwrap();
+        let finding = FindingSummary {
+            signature: "toy/bug".into(),
+            slug: "toy-bug".into(),
+            summary: "n1 lost 9 entries".into(),
+            count: 1,
+            execution: 7,
+        };
+        let summary = Summary { findings: vec![finding], ..Summary::default() };
+        let message = || {
+            let case = of_search(&summary, findings.path(), 1).swap_remove(0);
+            assert!(case.story.contains("n2 lost 1 entry"), "{}", case.story);
+            case.failure.unwrap().text().to_owned()
+        };
+        assert_eq!(message(), "toy/bug: n1 lost 9 entries", "as it was found, where nothing else is known");
+        let verdict = r#"{"violation":{"signature":"toy/bug","oracle":"toy","summary":"n2 lost 1 entry",
+            "evidence":{"entries":[],"lines":[]},"at_ns":5}}"#;
+        std::fs::write(place.join("verdict.json"), verdict).unwrap();
+        assert_eq!(message(), "toy/bug: n2 lost 1 entry");
     }
 }
