@@ -1,9 +1,13 @@
 //! `fuzz exec` from outside: what its help promises.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::disallowed_types, reason = "a bound on waiting for processes")]
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Exit code, standard output and standard error of `fuzz exec` in a directory.
 fn exec_in(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
@@ -110,4 +114,61 @@ fn what_cannot_be_run_is_refused_by_name() {
         assert_eq!(code, 2, "{arguments:?}: {err}");
         assert!(err.contains(told), "{arguments:?}: {err}");
     }
+}
+
+/// The last word of what interrupted programs run once they have written what they write.
+const MARK: &str = "has-written";
+
+/// Waits until a guest of this `fuzz` runs what ends in [`MARK`].
+fn await_mark(child: &Child) {
+    let begun = Instant::now();
+    let traced = format!("TracerPid:\t{}", child.id());
+    let is_marked = |process: &Path| {
+        let read = |name| std::fs::read_to_string(process.join(name)).unwrap_or_default();
+        read("cmdline").ends_with(&format!("\0{MARK}\0")) && read("status").lines().any(|line| line == traced)
+    };
+    while !std::fs::read_dir("/proc").unwrap().flatten().any(|entry| is_marked(&entry.path())) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the program does not come up");
+        std::thread::yield_now();
+    }
+}
+
+/// Runs it, and sends this signal when it has written what it writes: exit code, standard output, standard error.
+fn interrupted(flags: &[&str], then: &str, signal: Signal) -> (Option<i32>, String, String) {
+    let script = format!("echo out {{id}}; echo err >&2; exec sh -c '{then}' {MARK}");
+    let child = Command::new(env!("CARGO_BIN_EXE_fuzz"))
+        .arg("exec")
+        .args(flags)
+        .args(shell(&script))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    await_mark(&child);
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn what_was_written_before_an_interruption_is_shown() {
+    let (sleeps, spins) = ("while :; do sleep 1; done", "while :; do :; done");
+    for (flags, then, signal) in [
+        (&["--time", "9000h"][..], sleeps, Signal::SIGINT),
+        (&[], spins, Signal::SIGTERM),
+        (&["--clock", "real", "--time", "1h"], "sleep 3000; :", Signal::SIGINT),
+    ] {
+        let (code, out, err) = interrupted(flags, then, signal);
+        assert_eq!((code, out.as_str()), (Some(130), "out 1\n"), "{flags:?} {then}: {err}");
+        assert!(err.starts_with("err\nwas still running\nthe run was ended: it was interrupted\n"), "{err}");
+        assert!(err.contains(" s of its time · ") && !err.contains("hash"), "{err}");
+    }
+    let (code, out, err) = interrupted(&["--node-count", "2", "--time", "9000h"], sleeps, Signal::SIGINT);
+    assert_eq!(code, Some(130), "{err}");
+    assert!(
+        out.contains("out ") && err.contains("n1: was still running\nn2: was still running\n"),
+        "{out}{err}"
+    );
 }

@@ -2,6 +2,7 @@
 
 use super::arguments::Exec as Arguments;
 use super::exit::Exit;
+use super::interrupt;
 use super::output::{Output, note};
 use super::rig;
 use anyhow::{Context, bail};
@@ -21,6 +22,9 @@ use std::path::{Component, Path, PathBuf};
 /// What the files of all nodes may take, in bytes.
 const DISK_MAX: u64 = 1 << 30;
 
+/// Why a run ended that the user or the system stopped.
+const INTERRUPTED: &str = "it was interrupted";
+
 /// Runs a program, once or several times.
 pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
     let exec = exec(args)?;
@@ -33,15 +37,36 @@ pub fn main(args: &Arguments, output: &mut Output) -> anyhow::Result<Exit> {
     if exec.clock == Clock::Virtual {
         pool::pin(pool::cpus().first().copied())?;
     }
+    // A signal waits meanwhile: the room is entered by one thread.
+    interrupt::hold();
     let room = Room::enter(DISK_MAX)?;
+    interrupt::flag_with_guests();
     let mut first: Option<Ran> = None;
     for number in 1..=args.times {
-        let ran = exec.run(&room, &mut |line| heard(line, exec.nodes, number, output))?;
+        let mut ran = match exec.run(&room, &mut |line| heard(line, exec.nodes, number, output)) {
+            Err(_) if interrupt::is_wished() => {
+                note(format!("run {number}: {INTERRUPTED}"));
+                return Ok(Exit::Interrupted);
+            }
+            other => other?,
+        };
+        // One that had ended by itself before is what it is.
+        let is_cut = interrupt::is_wished() && ran.ends.contains(&End::Running);
+        if is_cut {
+            ran.stopped = Some(INTERRUPTED.into());
+        }
         if let (Some(file), 1) = (&mut calls, number) {
             ran.log.iter().try_for_each(|line| writeln!(file, "{line}")).context("cannot write the calls")?;
             file.flush().context("cannot write the calls")?;
         }
         output.json(&json!({ "event": "ran", "run": number, "result": ran }));
+        if is_cut {
+            if number > 1 {
+                note(format!("in run {number}:"));
+            }
+            tell(&ran, &exec);
+            return Ok(Exit::Interrupted);
+        }
         match &first {
             None => {
                 tell(&ran, &exec);
@@ -152,6 +177,8 @@ fn tell(ran: &Ran, exec: &Exec) {
     }
     ran.leaks.iter().for_each(|leak| note(format!("not the sandbox's: {leak}")));
     let hash = match exec.clock {
+        // what it was when it was interrupted is chance
+        Clock::Virtual if ran.stopped.as_deref() == Some(INTERRUPTED) => String::new(),
         Clock::Virtual => format!(" · hash {}", &ran.hash[..16]),
         Clock::Real => String::new(),
     };

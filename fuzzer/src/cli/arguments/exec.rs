@@ -20,7 +20,8 @@ the calls that it was refused, what it used that the sandbox does not own, and t
 {id}, {ip}, {ip:2}, {ips}, {nodes} and {data} mean what they mean in a manifest.
 
 Exit code 0: it ended with status 0, or was still running when its time was over; 1: with another, or by a signal;
-2: it could not be started; 3: two runs differ; 4: the sandbox ended the run, and said why.";
+2: it could not be started; 3: two runs differ; 4: the sandbox ended the run, and said why;
+130: it was interrupted.";
 
 /// `fuzz exec`
 #[derive(Debug, Args)]
