@@ -489,14 +489,14 @@ fn history_txt_is_read() {
 
 #[test]
 fn pairs_everywhere_are_not_guessed() {
-    // two keys, each with a set of its own
+    // a key with a set of its own
     let history = "{:process 0, :type :invoke, :f :add, :value [7 1]}\n{:process 0, :type :ok, :f :add, :value [7 1]}\n\
-                   {:process 1, :type :invoke, :f :read, :value [8 nil]}\n{:process 1, :type :ok, :f :read, :value [8 []]}\n";
+                   {:process 1, :type :invoke, :f :read, :value [7 nil]}\n{:process 1, :type :ok, :f :read, :value [7 [1]]}\n";
     let (code, text) = told(history, &[]);
     let next =
         "every value is a pair; say --independent if they are keys with values, or --model if they are not";
     assert!(code == 2 && text.contains(next), "{code}: {text}");
-    expect(history, &["--independent"], 0, "valid: 2 operations on 2 keys as set");
+    expect(history, &["--independent"], 0, "valid: 2 operations on 1 key as set");
     let (code, text) = told(history, &["--model", "set"]);
     assert!(code != 2 && !text.contains("every value is a pair"), "{code}: {text}");
 }
