@@ -433,6 +433,14 @@ fn a_value_of_the_beginning_is_hinted_at() {
     }
     let (_, text) = told(&(read("0") + &read("1")), &["--model", "register"]);
     assert!(!text.contains("initial="), "two values cannot both be the first: {text}");
+    let write = read("0").replace(":read", ":write").replacen(":f :write", ":f :write, :value 0", 1);
+    expect(&(read("0") + &write), &["--model", "register"], 1, "say so with --set initial=0\n");
+    let (code, text) = told(&(write + &read("0")), &["--model", "register"]);
+    assert!(code == 0 && !text.contains("initial="), "it was written: {text}");
+    let several = "{:process 0 :type :invoke :f :txn :value [[:read :x nil]]}\n{:process 0 :type :ok :f :txn :value [[:read :x 0]]}\n\
+                   {:process 0 :type :invoke :f :txn :value [[:write :x 1]]}\n{:process 0 :type :ok :f :txn :value [[:write :x 1]]}\n";
+    expect(several, &["--model", "multi-register"], 1, "say so with --set initial=0\n");
+    expect(several, &["--model", "multi-register", "--set", "initial=0"], 0, "valid: 2 operations");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Each check reads its own operations (see `CHECKS`) and judges them key by key. Failed operations did not happen;
 //! those without a completion are optional, always.
 
+mod first;
 mod judge;
 mod part;
 mod read_multi;
@@ -15,7 +16,6 @@ use super::{NAME, staleness};
 use crate::check::{Check, Holds, Options};
 use crate::example::Example;
 use crate::model::sequence::Sequence;
-use crate::op::Outcome;
 use crate::raw::{Error, Op, ops};
 use crate::value::Value;
 use crate::verdict::Judgement;
@@ -25,8 +25,6 @@ use settings::{
     CONSISTENCY, CONSISTENCY_OF_REGISTERS, Consistency, GUARANTEES, INITIAL, INITIAL_COUNT, NIL, PARTITION,
     REFUSALS, STALENESS, Settings, THREADS,
 };
-use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 /// `register`: the fastest, for reads and writes.
 pub const REGISTER: Check = Check {
@@ -88,8 +86,11 @@ pub const MULTI_REGISTER: Check = Check {
     holds: Holds::History,
     run: |source, options| {
         let (ops, settings) = (ops(source)?, Settings::new(options)?);
-        let parts = read_multi::parts(&ops, &settings)?;
-        Ok(judge::judge(&ops, parts, &settings))
+        let judge =
+            |settings: &Settings| Ok(judge::judge(&ops, read_multi::parts(&ops, settings)?, settings));
+        let mut judgement = judge(&settings)?;
+        first::tell(&mut judgement, options, &read_multi::accesses(&ops, &settings)?, judge)?;
+        Ok(judgement)
     },
 };
 
@@ -242,56 +243,24 @@ pub const MUTEX: Check = Check {
 /// # Errors
 /// An operation or a setting that is not understood, or a bound on staleness where the history has no times.
 pub fn register(ops: &[Op], options: &Options, swaps: bool) -> Result<Judgement, Error> {
-    let settings = Settings::new(options)?;
-    let mut parts = part::parts(ops, || Registers::new(&settings, swaps))?;
+    let judge = |settings: &Settings| register_with(ops, settings, swaps);
+    let mut judgement = judge(&Settings::new(options)?)?;
+    let accesses: Vec<_> = ops.iter().flat_map(first::of_register).collect();
+    first::tell(&mut judgement, options, &accesses, judge)?;
+    Ok(judgement)
+}
+
+fn register_with(ops: &[Op], settings: &Settings, swaps: bool) -> Result<Judgement, Error> {
+    let mut parts = part::parts(ops, || Registers::new(settings, swaps))?;
     if settings.consistency == Consistency::Session {
-        return sessions::judge(ops, &parts, &settings);
+        return sessions::judge(ops, &parts, settings);
     }
     let mut name = NAME;
     if let Some(bound_ns) = settings.stale_ns {
         name = staleness::NAME;
         sessions::relax(ops, &mut parts, bound_ns)?;
     }
-    let mut judgement = judge::judge_as(name, ops, parts, &settings);
-    if !judgement.violations.is_empty()
-        && !options.settings.contains_key(INITIAL.name)
-        && let Some(value) = initial_perhaps(ops)
-    {
-        judgement.note(format!(
-            "nobody writes {value}, the only such value that is read: if it is what a register holds at first, say so \
-             with --set {}={}",
-            INITIAL.name,
-            settings::as_typed(value)
-        ));
-    }
-    Ok(judgement)
-}
-
-/// The value that registers may hold before anything is written: the only one that is read, or found by a swap, and not
-/// written by anybody.
-fn initial_perhaps(ops: &[Op]) -> Option<&Value> {
-    let new = |op: &Op| {
-        if op.f == "cas" { op.asked.as_elements().and_then(|pair| pair.get(1).cloned()) } else { None }
-    };
-    let mut written: BTreeSet<(Option<&Value>, Cow<'_, Value>)> = BTreeSet::new();
-    for op in ops {
-        if op.f == "write" {
-            written.insert((op.key.as_ref(), Cow::Borrowed(&op.asked)));
-        } else if let Some(new) = new(op) {
-            written.insert((op.key.as_ref(), Cow::Owned(new)));
-        }
-    }
-    let seen = ops.iter().filter(|op| op.outcome == Outcome::Ok).filter_map(|op| match op.f.as_str() {
-        "read" => Some((op, op.value())),
-        "cas" => Some((op, op.asked.as_elements()?.first()?)),
-        _ => None,
-    });
-    let mut strangers = seen
-        .filter(|(_, value)| **value != Value::Nil)
-        .filter(|(op, value)| !written.contains(&(op.key.as_ref(), Cow::Borrowed(*value))))
-        .map(|(_, value)| value);
-    let first = strangers.next()?;
-    strangers.all(|other| other == first).then_some(first)
+    Ok(judge::judge_as(name, ops, parts, settings))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! Registers that no operation has in common have nothing to do with each other, so each such group is judged alone.
 
+use super::first;
 use super::part::{Part, by_key, not_understood};
 use super::settings::Settings;
 use crate::checker::linearizable::search::Item;
@@ -66,6 +67,19 @@ pub(super) fn parts<'a>(
         }
     }
     Ok(parts)
+}
+
+/// All reads and writes of a history.
+///
+/// # Errors
+/// As [`parts`].
+pub(super) fn accesses<'a>(ops: &'a [Op], settings: &Settings) -> Result<Vec<first::Access<'a>>, Error> {
+    let mut accesses = Vec::new();
+    for op in ops {
+        let of = |(writes, register, value)| first::Access { op, writes, register: Some(register), value };
+        accesses.extend(steps(op, settings)?.into_iter().map(of));
+    }
+    Ok(accesses)
 }
 
 /// The reads and writes of an operation, but for reads without an answer.
