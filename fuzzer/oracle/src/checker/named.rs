@@ -7,7 +7,7 @@ use crate::history::{self, Phase};
 use crate::op::{Call, Function};
 use crate::raw::{Entry, Process};
 use crate::value::Value;
-use crate::verdict::Judgement;
+use crate::verdict::{Judgement, Violation};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,14 +56,30 @@ pub fn check(observations: &Observations, asked: &Asked, steps_max: u64) -> Judg
                     violation.evidence.entries.sort_by_key(|entry| entry.index);
                     violation.evidence.entries.dedup();
                 }
-                None => {
+                None if is_answered_again(observations, violation) => {
                     let line = "asked again, after a change and a rest, nothing was missing: it was late";
                     violation.evidence.lines.push(line.to_owned());
                 }
+                None => {}
             }
         }
     }
     judgement
+}
+
+/// Whether a read of what a violation is about was answered when it was asked again.
+fn is_answered_again(observations: &Observations, violation: &Violation) -> bool {
+    let key_of = |entry: &history::Entry| match &entry.call {
+        Call::Other { key, .. } => Some(key.clone()),
+        _ => None,
+    };
+    let keys: BTreeSet<_> = violation.evidence.entries.iter().filter_map(key_of).collect();
+    let from_ns = observations.again_from_ns.unwrap_or(u64::MAX);
+    observations.history.iter().any(|entry| {
+        let is_read = matches!(&entry.call, Call::Other { function: Function::Read, .. });
+        let is_late = entry.at_ns >= from_ns && entry.phase == Phase::Ok;
+        is_read && is_late && key_of(entry).is_some_and(|key| keys.contains(&key))
+    })
 }
 
 fn judge(observations: &Observations, asked: &Asked, steps_max: u64) -> Judgement {
@@ -225,6 +241,19 @@ mod tests {
             assert_eq!(found.signature, signature);
             assert!(found.evidence.lines.iter().any(|told| told.starts_with(line)), "{found:?}");
         }
+    }
+
+    #[test]
+    fn nobody_who_was_asked_again_answered() {
+        let mut observations = observed(&[(Function::Increment, 2), (Function::Read, 0)]);
+        observations.again_from_ns = Some(2_000_000);
+        let Verdict::Violation(found) = check(&observations, &asked("counter", false), 1_000).verdict()
+        else {
+            panic!("nothing was found")
+        };
+        assert_eq!(found.signature, "counter/too-low");
+        let answered = |line: &String| line.starts_with("asked again");
+        assert!(!found.evidence.lines.iter().any(answered), "{found:?}");
     }
 
     #[test]
