@@ -86,7 +86,7 @@ impl Runner {
         let containers = launcher.containers(manifest.nodes)?;
         let mut environment = on_host();
         let program = match &containers {
-            None => room.install(binary, &manifest.name).map_err(|error| ExecutorError::SetUp {
+            None => room.install(binary).map_err(|error| ExecutorError::SetUp {
                 why: format!("cannot copy {} into {}: {error}", binary.display(), room.root().display()),
             })?,
             Some(containers) => {

@@ -123,10 +123,12 @@ impl Room {
     }
 
     /// Puts a program into the room; nodes find it by the path that is returned, which is the same wherever it came from.
+    /// Its name is its own: many a program looks at the name it is called by.
     ///
     /// # Errors
     /// When it cannot be copied.
-    pub fn install(&self, program: &Path, name: &str) -> io::Result<PathBuf> {
+    pub fn install(&self, program: &Path) -> io::Result<PathBuf> {
+        let name = program.file_name().ok_or(io::ErrorKind::IsADirectory)?;
         let directory = self.root.join("bin");
         fs::create_dir_all(&directory)?;
         fs::copy(program, directory.join(name))?;

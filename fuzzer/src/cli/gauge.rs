@@ -50,7 +50,7 @@ pub fn main(what: What, repeats: u64) -> anyhow::Result<Exit> {
     pool::pin(pool::cpus().first().copied())?;
     let program = std::env::current_exe()?;
     let room = Room::enter(std::fs::metadata(&program)?.len() + DISK_MAX)?;
-    let program = room.install(&program, "guest")?;
+    let program = room.install(&program)?;
     let run = |repeats: u64| -> anyhow::Result<f64> {
         let name = clap::ValueEnum::to_possible_value(&what).expect("no value is skipped");
         let node = NodeConfig {

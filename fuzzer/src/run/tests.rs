@@ -109,6 +109,11 @@ fn what_the_check_accepts_can_be_set_up() {
         let binary = target.binary().unwrap();
         let room = Room::directory().unwrap();
         let ready = Runner::new(&target, &binary.path, &Launcher::Native, None, room).unwrap();
+        assert_eq!(
+            ready.program.file_name(),
+            binary.path.file_name(),
+            "many look at the name they are called by"
+        );
         let config = ready.config(&schedule, RunOptions::default());
         let nodes = config.nodes.iter().chain(config.client_programs.iter().map(|(_, program)| program));
         // The binary is a copy in the room, under the name that nodes know.

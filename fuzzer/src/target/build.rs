@@ -31,7 +31,8 @@ impl Binary {
     /// When it is not there or cannot be read.
     pub fn read(path: PathBuf) -> io::Result<Self> {
         let bytes = plain::bytes(&path, BINARY_MAX)?;
-        let path = path.canonicalize().unwrap_or(path);
+        // Not where links lead: many a program looks at the name it is called by.
+        let path = std::path::absolute(&path).unwrap_or(path);
         Ok(Self { digest: sha256(&bytes), path })
     }
 }
