@@ -96,6 +96,8 @@ fn a_signal_ends_the_program_within_two_seconds() {
     for (signal, code) in [
         ("-TERM", "busy = 1\nwhile True: pass"),
         ("-INT", "import os\nbusy = 1\nos.fork()\nwhile True: pass"),
+        ("-HUP", "busy = 1\nwhile True: pass"),
+        ("-QUIT", "busy = 1\nwhile True: pass"),
     ] {
         let (status, took) = ends_after(signal, code);
         assert_eq!(status, Some(130), "{signal} {code}");

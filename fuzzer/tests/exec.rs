@@ -159,6 +159,8 @@ fn what_was_written_before_an_interruption_is_shown() {
         (&["--time", "9000h"][..], sleeps, Signal::SIGINT),
         (&[], spins, Signal::SIGTERM),
         (&["--clock", "real", "--time", "1h"], "sleep 3000; :", Signal::SIGINT),
+        (&["--time", "9000h"], sleeps, Signal::SIGHUP),
+        (&["--time", "9000h"], sleeps, Signal::SIGQUIT),
     ] {
         let (code, out, err) = interrupted(flags, then, signal);
         assert_eq!((code, out.as_str()), (Some(130), "out 1\n"), "{flags:?} {then}: {err}");

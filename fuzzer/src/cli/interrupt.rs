@@ -1,5 +1,5 @@
-//! Ctrl-C: the first asks the command to stop in order, which it has a moment for; another a second later ends the program
-//! at once.
+//! Ctrl-C, Ctrl-\, a terminal that goes, and SIGTERM: the first asks the command to stop in order, which it has a moment
+//! for; another a second later ends the program at once.
 
 use super::exit::Exit;
 use fuzzer::report::stopwatch::Stopwatch;
@@ -71,8 +71,21 @@ pub fn flag() -> Arc<AtomicBool> {
 fn signals() -> SigSet {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGINT);
+    signals.add(Signal::SIGQUIT);
     signals.add(Signal::SIGTERM);
+    // nohup(1) wishes that it goes on when the terminal goes.
+    if !is_ignored(Signal::SIGHUP) {
+        signals.add(Signal::SIGHUP);
+    }
     signals
+}
+
+/// Whether whoever started the program had it ignore this signal (`SigIgn` of proc(5)).
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
 }
 
 /// Ends the program when it has had its time, wherever it is.
