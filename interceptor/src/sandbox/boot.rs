@@ -21,13 +21,18 @@ pub(super) const SHARED: u64 = vdso::ADDRESS;
 
 const AT_NULL: u64 = 0;
 const AT_ENTRY: u64 = 9;
+const AT_HWCAP: u64 = 16;
 const AT_RANDOM: u64 = 25;
+const AT_HWCAP2: u64 = 26;
 const AT_SYSINFO: u64 = 32;
 const AT_SYSINFO_EHDR: u64 = 33;
 const AT_MINSIGSTKSZ: u64 = 51;
 /// What a signal handler's stack must hold at least. The kernel's own figure follows the processor's registers, and programs
 /// map stacks by it; no frame without tile registers, which nobody may ask for here, is larger than this.
 const SIGNAL_STACK: u64 = 8_192;
+/// What every processor of x86-64 can: floating point, time stamps, atomic compares of eight bytes, system calls, moves on
+/// a condition, flushes of a cache line, MMX, SSE, SSE2 and what belongs to them (the bits of EDX after `cpuid` 1).
+const HARDWARE: u64 = 0x0783_fbff;
 
 impl Sandbox {
     /// Starts (again) the programs of a node, on its data directory as it is.
@@ -192,15 +197,16 @@ impl Sandbox {
             match kind {
                 AT_NULL => return Ok(entry),
                 AT_ENTRY => entry = tid.read_u64(at + 8)?,
-                AT_SYSINFO_EHDR => tid.write(at + 8, &SHARED.to_le_bytes())?,
-                AT_MINSIGSTKSZ => tid.write(at + 8, &SIGNAL_STACK.to_le_bytes())?,
-                AT_SYSINFO => tid.write(at + 8, &0_u64.to_le_bytes())?,
                 AT_RANDOM => {
                     let mut bytes = [0; 16];
                     self.nodes[node].rng.fill_bytes(&mut bytes);
                     tid.write(tid.read_u64(at + 8)?, &bytes)?;
                 }
-                _ => {}
+                _ => {
+                    if let Some(value) = vector(kind) {
+                        tid.write(at + 8, &value.to_le_bytes())?;
+                    }
+                }
             }
             at += 16;
         }
@@ -210,6 +216,29 @@ impl Sandbox {
     pub(super) fn scratch(&self, id: ThreadId) -> u64 {
         self.process_of(id).shared + SharedPages::SCRATCH
     }
+}
+
+/// What the auxiliary vector says of the machine, where the kernel would say what differs between machines.
+fn vector(kind: u64) -> Option<u64> {
+    match kind {
+        AT_SYSINFO_EHDR => Some(SHARED),
+        AT_MINSIGSTKSZ => Some(SIGNAL_STACK),
+        AT_HWCAP => Some(HARDWARE),
+        AT_SYSINFO | AT_HWCAP2 => Some(0),
+        _ => None,
+    }
+}
+
+/// The auxiliary vector as the kernel keeps it for /proc, with what programs are told.
+pub(super) fn told_vectors(mut kept: Vec<u8>) -> Vec<u8> {
+    for pair in kept.as_chunks_mut::<16>().0 {
+        let (kind, value) = pair.split_at_mut(8);
+        let kind = kind.try_into().map_or(AT_NULL, u64::from_le_bytes);
+        if let Some(told) = vector(kind) {
+            value.copy_from_slice(&told.to_le_bytes());
+        }
+    }
+    kept
 }
 
 /// Takes away the kernel's image of a vDSO and the pages that it reads: the host's clock is in them, for whoever looks. Their

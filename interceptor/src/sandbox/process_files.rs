@@ -1,10 +1,10 @@
 //! What /proc says of the processes of a node: made here, for the kernel knows them by other numbers and together with all
 //! others of the host. What is taken from the kernel and may differ between runs is listed as a leak.
 
-use super::Sandbox;
 use super::files::Kind;
 use super::guest::Trouble;
 use super::task::{Process, ProcessId, State, ThreadId};
+use super::{Sandbox, boot};
 use nix::errno::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -87,11 +87,11 @@ const CONSTANT: &[(&str, &str)] = &[
 const OOM_SCORE: &str = "oom_score_adj";
 const OOM_SCORES: std::ops::RangeInclusive<i32> = -1000..=1000;
 /// Files that are made of what the sandbox knows.
-const MADE: [&str; 4] = ["maps", OOM_SCORE, "stat", "status"];
+const MADE: [&str; 5] = ["auxv", "maps", OOM_SCORE, "stat", "status"];
 /// Files of the kernel that say the same in all runs.
 const KERNEL: [&str; 3] = ["cmdline", "comm", "environ"];
 /// Files of the kernel that may not.
-const LEAKS: [&str; 2] = ["auxv", "schedstat"];
+const LEAKS: [&str; 1] = ["schedstat"];
 /// Files whose settings mean nothing here: what is written to them is dropped.
 const SETTINGS: [&str; 8] =
     ["clear_refs", "comm", "coredump_filter", "loginuid", "oom_adj", OOM_SCORE, "sched", "timerslack_ns"];
@@ -252,6 +252,7 @@ impl Sandbox {
         let tid = of.threads.first().map_or(of.tid, |&thread| self.thread(thread).tid);
         let kernel = |name: &str| std::fs::read(format!("/proc/{tid}/{name}"));
         Ok(match name {
+            "auxv" => boot::told_vectors(kernel(name)?),
             "maps" => self.maps_of(of.node, &String::from_utf8_lossy(&kernel(name)?)).into_bytes(),
             "stat" => self.stat_of(of, path, &kernel("comm").unwrap_or_default()).into_bytes(),
             "status" => {

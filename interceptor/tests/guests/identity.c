@@ -41,6 +41,15 @@ int main(void) {
     show("urandom", more, 16);
     show("AT_RANDOM", (unsigned char *)getauxval(AT_RANDOM), 16);
     CHECK("a signal stack as on any other machine", !sandboxed() || getauxval(51 /* AT_MINSIGSTKSZ */) == 8192);
+    unsigned long vectors[128] = {0}, *told = (unsigned long *)environ;
+    int auxv = open("/proc/self/auxv", O_RDONLY), of_all = 0;
+    CHECK("/proc/self/auxv", read(auxv, vectors, sizeof vectors - 16) > 0);
+    close(auxv);
+    while (*told++) {}
+    for (int i = 0; told[i]; i += 2) of_all += (told[i] == AT_HWCAP && told[i + 1] == 0x783fbff) || (told[i] == AT_HWCAP2 && !told[i + 1]);
+    CHECK("what all processors can, and not what this one can", !sandboxed() || of_all == 2);
+    for (of_all = 1; *told; told += 2) for (int i = 0; vectors[i]; i += 2) of_all &= vectors[i] != *told || vectors[i + 1] == told[1];
+    CHECK("/proc/self/auxv: as the program was told", of_all);
     unsigned what = 1, which = 0, can = 0, more_of_it = 0;
     __asm__ volatile("cpuid" : "+a"(what), "=b"(which), "+c"(can), "=d"(more_of_it));
     CHECK("what the processor is", what != 0 && (more_of_it & 1 << 26 /* SSE2 */));
