@@ -98,6 +98,13 @@ fn stores_to_the_clock() {
     check("page", "stored to the page in which its clock is");
 }
 
+/// A program can take away the pages that calls are made with in its place: then its calls fail.
+#[test]
+fn pages_of_the_sandbox_that_are_gone() {
+    assert_eq!(stopped("unmap"), "not at all");
+    assert_eq!(stopped("cover"), "not at all");
+}
+
 #[test]
 fn spinning_after_a_restart_is_no_crash_either() {
     let why = stopped_with(&["spin"], |sandbox| {

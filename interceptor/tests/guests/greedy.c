@@ -56,6 +56,16 @@ int main(int argc, char **argv) {
         memset(clock_of_sandbox, 0xff, 4096);
         for (;;) syscall(SYS_nanosleep, &(struct timespec){1, 0}, NULL);
     }
+    if (strcmp(what, "unmap") == 0 || strcmp(what, "cover") == 0) {
+        char *pages = (char *)getauxval(AT_SYSINFO_EHDR);
+        if (what[0] == 'u') munmap(pages, 3 * 4096);
+        else mmap(pages, 3 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        for (;;) {
+            syscall(SYS_nanosleep, &(struct timespec){1, 0}, NULL);
+            syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, "new", O_CREAT | O_WRONLY, 0644));
+            syscall(SYS_kill, syscall(SYS_getpid), SIGCHLD);
+        }
+    }
     if (strcmp(what, "forks") == 0) for (;;) if (fork() == 0) for (;;) pause();
     if (strcmp(what, "bomb") == 0) for (;;) fork();
     if (strcmp(what, "threads") == 0) for (pthread_t t;;) pthread_create(&t, NULL, forever, NULL);
