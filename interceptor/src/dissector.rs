@@ -7,18 +7,24 @@
 //!
 //! The messages of a stream lie end to end: each one starts where the one before it ended.
 
+mod binary;
+mod etcd_raft;
 mod field;
 mod frame;
 mod http;
 mod labels;
 mod line;
+mod nats;
+mod redis_bus;
 mod resp;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod zookeeper;
 
 pub use labels::{DISTINCT_MAX, LABEL_BYTES_MAX, Labels};
 
+use binary::Binary;
 use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
@@ -51,8 +57,20 @@ pub enum Dissector {
     },
     /// `http`: HTTP/1 requests (method and route) and responses (status), RFC 9112.
     Http,
+    /// `etcd-raft`: HTTP as etcd's servers speak it to each other; messages of Raft by their types.
+    EtcdRaft,
+    /// `nats`: the protocol of NATS, of clients and between servers; verbs and subjects.
+    Nats,
+    /// `redis-bus`: the bus of Redis Cluster; types of messages.
+    RedisBus,
     /// `resp`: the protocol of Redis, versions 2 and 3; command names and types of replies.
     Resp,
+    /// `zookeeper`: the protocol of ZooKeeper's clients; requests, and errors of answers.
+    ZooKeeper,
+    /// `zookeeper-election`: notifications, by the state of who sends them.
+    ZooKeeperElection,
+    /// `zookeeper-quorum`: what followers and leader tell each other; types of packets.
+    ZooKeeperQuorum,
     /// `shape`: no framing; each write is a message, told apart by direction, size class and the class of its
     /// first two bytes.
     #[default]
@@ -62,11 +80,31 @@ pub enum Dissector {
 /// A dissector that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown dissector `{given}`: {why}; use frame32-json:FIELD, frame32-enum:OFFSET, line-json:FIELD, http, resp or shape"
+    "unknown dissector `{given}`: {why}; use frame32-json:FIELD, frame32-enum:OFFSET, line-json:FIELD, {} or shape",
+    plain()
 )]
 pub struct DissectorError {
     given: String,
     why: &'static str,
+}
+
+/// Dissectors without a parameter, by name.
+const PLAIN: [(&str, Dissector); 9] = [
+    ("etcd-raft", Dissector::EtcdRaft),
+    ("http", Dissector::Http),
+    ("nats", Dissector::Nats),
+    ("redis-bus", Dissector::RedisBus),
+    ("resp", Dissector::Resp),
+    ("shape", Dissector::Shape),
+    ("zookeeper", Dissector::ZooKeeper),
+    ("zookeeper-election", Dissector::ZooKeeperElection),
+    ("zookeeper-quorum", Dissector::ZooKeeperQuorum),
+];
+
+/// The names of all without a parameter but `shape`, with commas.
+fn plain() -> String {
+    let names: Vec<&str> = PLAIN.iter().map(|(name, _)| *name).filter(|name| *name != "shape").collect();
+    names.join(", ")
 }
 
 impl Dissector {
@@ -92,11 +130,11 @@ impl Dissector {
                 }
                 _ => refuse("the offset is not a number below 65536"),
             },
-            ("http" | "resp" | "shape", Some(_)) => refuse("it takes no parameter"),
-            ("http", None) => Ok(Self::Http),
-            ("resp", None) => Ok(Self::Resp),
-            ("shape", None) => Ok(Self::Shape),
-            _ => refuse("there is none of this name"),
+            _ => match PLAIN.iter().find(|(known, _)| *known == name) {
+                None => refuse("there is none of this name"),
+                Some(_) if parameter.is_some() => refuse("it takes no parameter"),
+                Some((_, dissector)) => Ok(dissector.clone()),
+            },
         }
     }
 
@@ -125,9 +163,10 @@ impl fmt::Display for Dissector {
             Self::Frame32Json { field } => write!(f, "frame32-json:{field}"),
             Self::Frame32Enum { offset } => write!(f, "frame32-enum:{offset}"),
             Self::LineJson { field } => write!(f, "line-json:{field}"),
-            Self::Http => f.write_str("http"),
-            Self::Resp => f.write_str("resp"),
-            Self::Shape => f.write_str("shape"),
+            plain => {
+                let named = PLAIN.iter().find(|(_, dissector)| dissector == plain);
+                f.write_str(named.map_or("shape", |(name, _)| name))
+            }
         }
     }
 }
@@ -166,8 +205,13 @@ enum Parser {
     Frame(frame::Frame),
     Line(line::Line),
     Http(Box<http::Http>),
+    Nats(Box<Binary<nats::Nats>>),
+    RedisBus(Binary<redis_bus::RedisBus>),
     Resp(Box<resp::Resp>),
     Shape,
+    ZooKeeper(Binary<zookeeper::Client>),
+    ZooKeeperElection(Binary<zookeeper::Election>),
+    ZooKeeperQuorum(Binary<zookeeper::Quorum>),
 }
 
 /// One direction of one connection.
@@ -196,9 +240,17 @@ impl Stream {
             Dissector::Frame32Json { field } => Parser::Frame(frame::Frame::json(field)),
             Dissector::Frame32Enum { offset } => Parser::Frame(frame::Frame::byte(*offset as usize)),
             Dissector::LineJson { field } => Parser::Line(line::Line::new(field)),
+            Dissector::EtcdRaft => Parser::Http(Box::new(http::Http::of_etcd())),
             Dissector::Http => Parser::Http(Box::default()),
+            Dissector::Nats => Parser::Nats(Box::new(Binary::new(nats::Nats::default()))),
+            Dissector::RedisBus => Parser::RedisBus(Binary::new(redis_bus::RedisBus)),
             Dissector::Resp => Parser::Resp(Box::new(resp::Resp::new(direction))),
             Dissector::Shape => Parser::Shape,
+            Dissector::ZooKeeper => Parser::ZooKeeper(Binary::new(zookeeper::Client::new(direction))),
+            Dissector::ZooKeeperElection => {
+                Parser::ZooKeeperElection(Binary::new(zookeeper::Election::new(direction)))
+            }
+            Dissector::ZooKeeperQuorum => Parser::ZooKeeperQuorum(Binary::new(zookeeper::Quorum::default())),
         }
     }
 
@@ -244,8 +296,13 @@ impl Stream {
             Parser::Frame(frame) => frame.kept(),
             Parser::Line(line) => line.kept(),
             Parser::Http(http) => http.kept(),
+            Parser::Nats(nats) => nats.kept(),
+            Parser::RedisBus(bus) => bus.kept(),
             Parser::Resp(resp) => resp.kept(),
             Parser::Shape => 0,
+            Parser::ZooKeeper(client) => client.kept(),
+            Parser::ZooKeeperElection(election) => election.kept(),
+            Parser::ZooKeeperQuorum(quorum) => quorum.kept(),
         }
     }
 }
@@ -256,7 +313,12 @@ impl Parser {
             Self::Frame(frame) => frame.feed(bytes),
             Self::Line(line) => line.feed(bytes),
             Self::Http(http) => http.feed(bytes),
+            Self::Nats(nats) => nats.feed(bytes),
+            Self::RedisBus(bus) => bus.feed(bytes),
             Self::Resp(resp) => resp.feed(bytes),
+            Self::ZooKeeper(client) => client.feed(bytes),
+            Self::ZooKeeperElection(election) => election.feed(bytes),
+            Self::ZooKeeperQuorum(quorum) => quorum.feed(bytes),
             // The caller names it: only the stream knows the direction.
             Self::Shape => Step::Garbage,
         }

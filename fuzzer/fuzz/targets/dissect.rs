@@ -4,7 +4,20 @@
 use interceptor::dissector::{DISTINCT_MAX, Direction, Dissector, LABEL_BYTES_MAX, Labels, Message, Stream};
 use libfuzzer_sys::fuzz_target;
 
-const SPECS: [&str; 6] = ["frame32-json:type", "frame32-enum:2", "line-json:op", "http", "resp", "shape"];
+const SPECS: [&str; 12] = [
+    "frame32-json:type",
+    "frame32-enum:2",
+    "line-json:op",
+    "etcd-raft",
+    "http",
+    "nats",
+    "redis-bus",
+    "resp",
+    "shape",
+    "zookeeper",
+    "zookeeper-election",
+    "zookeeper-quorum",
+];
 
 fuzz_target!(|bytes: &[u8]| {
     for spec in SPECS {

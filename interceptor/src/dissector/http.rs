@@ -4,6 +4,8 @@
 //! never come, swallows that many bytes of the next answers.
 
 use super::Step;
+use super::binary::Binary;
+use super::etcd_raft::{self, RaftStream};
 use std::borrow::Cow;
 
 /// Longest head of a message in bytes.
@@ -45,7 +47,26 @@ pub(super) struct Http {
     started: bool,
     /// Of the message whose body is open.
     label: String,
+    /// What bodies hold.
+    bodies: Bodies,
 }
+
+/// What bodies are looked into for.
+#[derive(Default)]
+enum Bodies {
+    /// Nothing.
+    #[default]
+    Any,
+    /// Messages of Raft: see [`etcd_raft`].
+    Raft,
+    /// Such a message, whose beginning is looked for in the body that is open.
+    RaftMessage,
+    /// A stream of them, once its first chunk is there.
+    RaftStream(Option<Binary<RaftStream>>),
+}
+
+/// The request whose body is one message of Raft.
+const RAFT_MESSAGE: &str = "POST /raft";
 
 /// What the head says of the message.
 struct Head {
@@ -54,6 +75,11 @@ struct Head {
 }
 
 impl Http {
+    /// As etcd's servers speak it.
+    pub(super) fn of_etcd() -> Self {
+        Self { bodies: Bodies::Raft, ..Self::default() }
+    }
+
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Step {
         if self.phase == Phase::UntilClose {
             // An answer to HEAD, or one that must not have a body, looks as if it lasted until the end.
@@ -65,8 +91,19 @@ impl Http {
         let mut used = 0;
         while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty()) {
             match self.phase {
+                // The line end after a chunk is counted with it.
+                Phase::Chunk(left) if left > 2 && matches!(self.bodies, Bodies::RaftStream(_)) => {
+                    let data = rest.len().min(usize::try_from(left - 2).unwrap_or(usize::MAX));
+                    let (taken, label) = self.in_stream(&rest[..data], left - 2);
+                    used += taken;
+                    self.phase = Phase::Chunk(left - taken as u64);
+                    if let Some(label) = label {
+                        return Step::Message { used, label };
+                    }
+                }
                 Phase::Body(left) | Phase::Chunk(left) => {
                     let take = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                    self.in_body(&rest[..take]);
                     used += take;
                     let left = left - take as u64;
                     self.phase = match self.phase {
@@ -87,6 +124,52 @@ impl Http {
             }
         }
         Step::More
+    }
+
+    /// Takes bytes of a chunk that has `len` left: how many, and the kind of the message that ends with them.
+    fn in_stream(&mut self, data: &[u8], len: u64) -> (usize, Option<Cow<'static, str>>) {
+        let Bodies::RaftStream(stream) = &mut self.bodies else { return (data.len(), None) };
+        if stream.is_none() {
+            *stream = data.first().and_then(|first| RaftStream::of_chunk(*first, len)).map(Binary::new);
+        }
+        match stream.as_mut().map(|stream| stream.feed(data)) {
+            Some(Step::More) => (data.len(), None),
+            Some(Step::Message { used, label }) => (used, Some(label)),
+            // Another answer in chunks.
+            None | Some(Step::Garbage) => {
+                self.bodies = Bodies::Raft;
+                (data.len(), None)
+            }
+        }
+    }
+
+    /// Looks at bytes of a body.
+    fn in_body(&mut self, bytes: &[u8]) {
+        if !matches!(self.bodies, Bodies::RaftMessage) {
+            return;
+        }
+        self.text.extend(bytes.iter().take(2 - self.text.len()));
+        if self.text.len() == 2 {
+            if let Some(kind) = etcd_raft::named(&self.text) {
+                self.label = format!("{RAFT_MESSAGE} {kind}");
+            }
+            self.text.clear();
+            self.bodies = Bodies::Raft;
+        }
+    }
+
+    /// Looks at a head: whether what follows is a stream, which has no end to wait for.
+    fn is_stream(&mut self, head: &Head) -> bool {
+        if matches!(self.bodies, Bodies::Any) {
+            return false;
+        }
+        let is_stream = head.next == Phase::ChunkLine && head.label.starts_with("HTTP ");
+        self.bodies = match head.next {
+            _ if is_stream => Bodies::RaftStream(None),
+            Phase::Body(2..) if head.label == RAFT_MESSAGE => Bodies::RaftMessage,
+            _ => Bodies::Raft,
+        };
+        is_stream
     }
 
     fn finish(&mut self, used: usize, next: Phase) -> Step {
@@ -120,6 +203,10 @@ impl Http {
             _ => {
                 let last = self.text.trim_ascii().is_empty();
                 self.text.clear();
+                if self.label.is_empty() {
+                    // The head was a message of its own.
+                    self.label.push_str("HTTP body");
+                }
                 Ok(last.then_some(Phase::Head))
             }
         }
@@ -136,8 +223,10 @@ impl Http {
         let head = read_head(&self.text).ok_or(Garbage)?;
         self.text.clear();
         self.started = false;
+        let is_stream = self.is_stream(&head);
         self.label = head.label;
         match head.next {
+            Phase::ChunkLine if is_stream => Ok(Some(Phase::ChunkLine)),
             Phase::Body(0) => Ok(Some(Phase::Head)),
             Phase::Head | Phase::UntilClose => Ok(Some(head.next)),
             next => {

@@ -1,7 +1,20 @@
 use super::{DISTINCT_MAX, Direction, Dissector, KEPT_MAX, LABEL_BYTES_MAX, Labels, Message, Stream};
 use proptest::prelude::*;
 
-const SPECS: [&str; 6] = ["frame32-json:type", "frame32-enum:2", "line-json:op", "http", "resp", "shape"];
+const SPECS: [&str; 12] = [
+    "frame32-json:type",
+    "frame32-enum:2",
+    "line-json:op",
+    "etcd-raft",
+    "http",
+    "nats",
+    "redis-bus",
+    "resp",
+    "shape",
+    "zookeeper",
+    "zookeeper-election",
+    "zookeeper-quorum",
+];
 
 /// Feeds `bytes` in pieces of the given sizes (cyclic; the remainder when there are none) and returns the
 /// messages.
@@ -136,6 +149,160 @@ fn a_replica_receives_a_file_and_then_commands() {
     check("resp", Direction::Reply, bytes, &["RESP simple", "RESP newline", "RESP file", "PING", "SELECT"]);
 }
 
+/// A chunk of an HTTP body.
+fn chunk(data: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat()
+}
+
+/// A message of Raft of this type, behind its length.
+fn raft(kind: u8, rest: usize) -> Vec<u8> {
+    [&(rest as u64 + 2).to_be_bytes()[..], &[8, kind], &vec![7; rest]].concat()
+}
+
+#[test]
+fn streams_of_etcd_hold_messages_of_raft() {
+    let head = &b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"[..];
+    let all = [
+        head,
+        &chunk(&[raft(5, 20), raft(8, 0)].concat()),
+        &chunk(&raft(6, 300)),
+        b"0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ];
+    check(
+        "etcd-raft",
+        Direction::Reply,
+        &all.concat(),
+        &["HTTP 200", "MsgVote", "MsgHeartbeat", "MsgVoteResp", "HTTP body", "HTTP 200"],
+    );
+    let entry = |len: usize| [&(len as u64).to_be_bytes()[..], &vec![1; len]].concat();
+    let entries = [&[1][..], &2_u64.to_be_bytes(), &entry(3), &entry(0), &9_u64.to_be_bytes()].concat();
+    let none = [&[1][..], &0_u64.to_be_bytes(), &9_u64.to_be_bytes()].concat();
+    let whole = [&[2][..], &entry(40)].concat();
+    let mut of_entries =
+        [head, &chunk(&[0]), &chunk(&[0]), &chunk(&[entries, none].concat()), &chunk(&whole)].concat();
+    // Its line end belongs to what comes next.
+    of_entries.truncate(of_entries.len() - 2);
+    check(
+        "etcd-raft",
+        Direction::Reply,
+        &of_entries,
+        &["HTTP 200", "sign of life", "sign of life", "MsgApp", "MsgApp", "MsgApp"],
+    );
+    let other = [head, &chunk(b"{\"members\":[]}"), &chunk(b"more"), b"0\r\n\r\n"];
+    check("etcd-raft", Direction::Reply, &other.concat(), &["HTTP 200", "HTTP body"]);
+}
+
+#[test]
+fn a_request_of_etcd_carries_a_message_of_raft() {
+    let bytes = b"POST /raft HTTP/1.1\r\nContent-Length: 5\r\n\r\n\x08\x07abc\
+        GET /raft/stream/msgapp/8e9e05c52164694d HTTP/1.1\r\n\r\n\
+        POST /raft HTTP/1.1\r\nContent-Length: 1\r\n\r\n\x08";
+    let expected = ["POST /raft MsgSnap", "GET /raft/*/*/*", "POST /raft"];
+    check("etcd-raft", Direction::Request, bytes, &expected);
+}
+
+#[test]
+fn nats_is_named_by_verb_and_subject() {
+    let bytes = b"INFO {\"server_id\":\"x\"} \r\nCONNECT {}\r\nPING\r\npong\r\nSUB k1 1\r\nRS+ $G k1 2\r\n\
+        PUB k1 _INBOX.a.1 5\r\na\r\nb\n\r\nHPUB $JS.API.STREAM.CREATE.k1 12 17\r\n0123456789012345\n\r\n\
+        RMSG $SYS $NRG.V.S-R3F-x $NRG.R.y 3\r\nabc\r\nRMSG $G $NRG.AE.S-R3F-x 0\r\n\r\n\
+        MSG _INBOX.a.1 1 0\r\n\r\n+OK\r\n-ERR 'x'\r\n";
+    let expected = [
+        "INFO",
+        "CONNECT",
+        "PING",
+        "PONG",
+        "SUB",
+        "RS+",
+        "PUB *",
+        "HPUB $JS.API.STREAM.CREATE.*",
+        "RMSG $NRG.V.*",
+        "RMSG $NRG.AE.*",
+        "MSG _INBOX.*",
+        "+OK",
+        "-ERR",
+    ];
+    check("nats", Direction::Request, bytes, &expected);
+}
+
+#[test]
+fn the_bus_of_redis_cluster_is_named_by_type() {
+    let message = |kind: u16, rest: usize| {
+        let length = 16 + u32::try_from(rest).unwrap();
+        [&b"RCmb"[..], &length.to_be_bytes(), &[0, 1, 24, 235], &kind.to_be_bytes(), &[0, 0], &vec![1; rest]]
+            .concat()
+    };
+    let bytes = [message(0, 2_240), message(5, 0), message(6, 1), message(77, 3)].concat();
+    let expected = ["PING", "FAILOVER_AUTH_REQUEST", "FAILOVER_AUTH_ACK", "type 77"];
+    check("redis-bus", Direction::Reply, &bytes, &expected);
+}
+
+/// A number of four bytes, or of eight, big end first.
+fn int(number: i32) -> Vec<u8> {
+    number.to_be_bytes().to_vec()
+}
+
+fn long(number: i64) -> Vec<u8> {
+    number.to_be_bytes().to_vec()
+}
+
+fn buffer(data: &[u8]) -> Vec<u8> {
+    [&int(i32::try_from(data.len()).unwrap()), data].concat()
+}
+
+#[test]
+fn clients_of_zookeeper_are_named_by_requests_and_errors() {
+    let asked = |xid: i32, kind: i32, rest: &[u8]| buffer(&[&int(xid), &int(kind), rest].concat());
+    let session = buffer(&[0; 44]);
+    let bytes = [session, asked(1, 1, b"path"), asked(-2, 11, b""), asked(2, 5, &[0; 70]), asked(3, 99, b"")];
+    let expected = ["session", "create", "ping", "setData", "request 99"];
+    check("zookeeper", Direction::Request, &bytes.concat(), &expected);
+    let answered =
+        |xid: i32, error: i32, rest: &[u8]| buffer(&[&int(xid), &long(7), &int(error), rest].concat());
+    let bytes = [
+        buffer(&[0; 36]),
+        answered(1, 0, b"path"),
+        answered(-2, 0, b""),
+        answered(2, -103, b""),
+        answered(3, -7, b""),
+        answered(-1, 0, &[1; 20]),
+    ];
+    let expected = ["session", "ok", "pong", "bad version", "error -7", "event"];
+    check("zookeeper", Direction::Reply, &bytes.concat(), &expected);
+}
+
+#[test]
+fn followers_of_zookeeper_are_named_by_packets() {
+    let packet = |kind: i32, data: Option<&[u8]>, identities: &[u8]| {
+        [&int(kind), &long(1), &data.map_or_else(|| int(-1), buffer), identities].concat()
+    };
+    let who = [int(2), buffer(b"ip"), buffer(b"10.0.1.1"), buffer(b"world"), buffer(b"")].concat();
+    let snapshot = [&b"ZKSN\0\0\0\0\0\0\x0aBen\0\0\0\x0aBenWas"[..], b"\0\0\0\0\x0aBenWasHere"].concat();
+    let bytes = [
+        packet(11, Some(&[1; 20]), &int(-1)),
+        packet(1, Some(&[2; 90]), &who),
+        packet(15, None, &int(-1)),
+        snapshot,
+        packet(10, None, &int(0)),
+        packet(5, None, &int(-1)),
+    ];
+    let expected = ["FOLLOWERINFO", "REQUEST", "SNAP", "snapshot", "NEWLEADER", "PING"];
+    check("zookeeper-quorum", Direction::Reply, &bytes.concat(), &expected);
+}
+
+#[test]
+fn elections_of_zookeeper_are_named_by_states() {
+    let notification = |state: i32| buffer(&[int(state), vec![3; 40]].concat());
+    let rest = [notification(0), notification(2)].concat();
+    let hellos = [[long(-65_536), long(3), buffer(b"10.0.0.1:3888")].concat(), long(3)];
+    for hello in hellos {
+        let bytes = [&hello[..], &rest].concat();
+        check("zookeeper-election", Direction::Request, &bytes, &["hello", "looking", "leading"]);
+    }
+    check("zookeeper-election", Direction::Reply, &rest, &["looking", "leading"]);
+}
+
 #[test]
 fn shapes_tell_direction_size_and_first_bytes() {
     for (direction, bytes, expected) in [
@@ -177,7 +344,7 @@ fn a_datagram_is_one_message() {
 
 /// Bytes that look enough like a protocol to get past its first checks.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    let token: [&[u8]; 13] = [
+    let token: [&[u8]; 21] = [
         b"GET /a HTTP/1.1\r\n",
         b"HTTP/1.1 200 OK\r\n",
         b"content-length: 3\r\n",
@@ -191,6 +358,14 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
         b"{\"op\":1}\n",
         b"{\"type\":",
         b"[[[[",
+        b"9\r\n\0\0\0\0\0\0\0\x02\x08\x05",
+        b"PUB a 3\r\nabc\r\n",
+        b"RMSG $G $NRG.AE.x 2\r\n",
+        b"RCmb\0\0\0\x10\0\x01\0\0\0\x05",
+        &[0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 14],
+        &[255, 255, 255, 255, 255, 255, 0, 0],
+        &[0, 0, 0, 15, 0, 0, 0, 0, 0, 0, 0, 1, 255, 255, 255, 255, 0, 0, 0, 0],
+        b"\0\0\0\x0aBenWasHere",
     ];
     let known = proptest::sample::select(token.to_vec()).prop_map(<[u8]>::to_vec);
     let piece = prop_oneof![3 => known, 1 => proptest::collection::vec(any::<u8>(), 0..8)];
