@@ -9,7 +9,7 @@ use support::{cluster, compiled, left_in, run_while_up, sandboxed};
 
 /// Small bounds, so that the tests are quick. Who takes memory makes no call either, and may be slow at it.
 fn small(what: &str) -> Limits {
-    let spins = ["spin", "uid", "protect", "wait"].contains(&what);
+    let spins = ["spin", "uid", "protect"].contains(&what);
     Limits {
         calls_max: 20_000,
         output_max: 1 << 20,
@@ -133,16 +133,6 @@ fn stops_that_are_no_calls() {
 fn calls_by_other_tables() {
     check("int80", "another table than that of x86-64");
     check("x32", "does not know: number 1073741863");
-}
-
-#[test]
-fn waiting_in_a_call_of_the_host() {
-    // Not among temporary files: nodes have their own.
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory for the test");
-    let pipe = directory.path().join("pipe");
-    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe with a name");
-    let why = stopped_with(&["wait", pipe.to_str().expect("a path of ours")], |_| ());
-    assert!(why.contains("n2") && why.contains("a call of the host that does not end"), "{why}");
 }
 
 #[test]

@@ -5,7 +5,8 @@ mod support;
 use interceptor::disk::Loss;
 use interceptor::room::Room;
 use interceptor::sandbox::{Limits, Operation, Sandbox};
-use std::os::unix::fs::MetadataExt;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -20,6 +21,10 @@ fn victim(parent: &Path) -> tempfile::TempDir {
     std::fs::set_permissions(directory.path().join("victim"), open).expect("it is ours");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(directory.path(), open).expect("it is ours");
+    let pipe = directory.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::all()).expect("a pipe with a name");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    std::fs::set_permissions(pipe, open).expect("it is ours");
     directory
 }
 
@@ -45,6 +50,12 @@ fn try_all(guest: &Path, seen: &Path, covered: &Path) {
     let directories = [victim(seen), victim(covered)];
     let before = directories.each_ref().map(|directory| state(directory.path()));
     let paths = directories.each_ref().map(|directory| directory.path().to_str().expect("plain text"));
+    // Who writes finds a reader.
+    let pipes = directories.each_ref().map(|directory| {
+        let (mut options, flags) = (std::fs::File::options(), nix::libc::O_NONBLOCK);
+        options.read(true).write(true).custom_flags(flags);
+        options.open(directory.path().join("pipe")).expect("it is ours")
+    });
     let host = std::process::id().to_string();
     for _ in 0..2 {
         let ran = sandboxed(guest, &[paths[0], paths[1], &host], 7, Limits::default());
@@ -52,6 +63,10 @@ fn try_all(guest: &Path, seen: &Path, covered: &Path) {
         assert!(ran.stdout.len() > 400, "{:#?}", ran.stdout);
     }
     assert_eq!(directories.each_ref().map(|directory| state(directory.path())), before);
+    for mut pipe in pipes {
+        let nothing = pipe.read(&mut [0]).expect_err("nothing came");
+        assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    }
     for left in ["/dev/shm/left", "/dev/shm/sem.left", "/tmp/left", "/var/tmp/left", "/run/left"] {
         assert!(!Path::new(left).exists(), "{left} is on the host");
     }

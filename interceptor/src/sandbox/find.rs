@@ -83,6 +83,12 @@ impl Spot {
         self.own.as_ref().is_some_and(|own| own.what == PlaceUse::Device)
     }
 
+    /// Whether a pipe with a name is there. Nodes cannot make any, so it is the host's: who opened it could speak to programs
+    /// outside, or wait for them.
+    pub fn is_pipe(&self) -> bool {
+        self.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
+    }
+
     /// Whether a source of random bytes is there.
     pub fn is_random(&self) -> bool {
         self.metadata().is_ok_and(|metadata| {

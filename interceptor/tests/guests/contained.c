@@ -19,6 +19,20 @@ static int writable(const char *path) {
     return 0;
 }
 
+/* Whether a pipe opens in any way, also one that does not wait. */
+static int opens(const char *pipe) {
+    char by_descriptor[64];
+    int fd = open(pipe, O_PATH);
+    snprintf(by_descriptor, sizeof by_descriptor, "/proc/self/fd/%d", fd);
+    const char *names[] = {pipe, by_descriptor};
+    for (int i = 0; i < (fd < 0 ? 1 : 2); i++) for (int way = O_RDONLY; way <= O_RDWR; way++) {
+        int end = open(names[i], way | O_NONBLOCK);
+        if (end >= 0) return 1;
+    }
+    close(fd);
+    return 0;
+}
+
 static void refuses(const char *how, const char *directory, int there) {
     char victim[PATH_MAX], fresh[PATH_MAX], name[PATH_MAX + 64];
     snprintf(victim, sizeof victim, "%s/victim", directory);
@@ -38,6 +52,8 @@ static void refuses(const char *how, const char *directory, int there) {
     CHECK(NAME("no directory"), mkdir(fresh, 0755) == -1);
     CHECK(NAME("no link"), symlink("x", fresh) == -1);
     CHECK(NAME("no node"), mknod(fresh, S_IFREG | 0644, 0) == -1);
+    snprintf(fresh, sizeof fresh, "%s/pipe", directory);
+    CHECK(NAME("no pipe opens"), !opens(fresh));
     if (there) CHECK(NAME("but read"), open(victim, O_RDONLY) >= 0);
     int fd = open(victim, O_RDONLY);
     if (fd >= 0) {

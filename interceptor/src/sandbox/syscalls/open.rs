@@ -29,6 +29,9 @@ impl Sandbox {
         if spot.is_random() {
             return self.place(id, call, Kind::Random, flags);
         }
+        if spot.is_pipe() {
+            return Err(Errno::EACCES.into());
+        }
         if spot.on_disk().is_some() {
             return self.open_disk(id, call, named, spot, flags);
         }
