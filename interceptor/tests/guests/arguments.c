@@ -452,6 +452,8 @@ int main(void) {
     unsigned char drawn;
     EQUAL("what the seed decides", getrandom(&drawn, 1, 0), 1);
     FAILS("a call that is none", syscall(-1), ENOSYS);
+    FAILS("one between those that are", syscall(400), ENOSYS);
+    FAILS("one that is none yet", syscall(100000), ENOSYS);
     EQUAL("by flags of 32 bits", CALL(getrandom, &drawn, 1, 1L << 32), 1);
     addresses();
     numbers();

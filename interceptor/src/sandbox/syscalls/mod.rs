@@ -42,6 +42,9 @@ pub fn name(number: i64) -> &'static str {
     usize::try_from(number).ok().and_then(syscalls::Sysno::new).map_or("unknown call", |call| call.name())
 }
 
+/// From here on numbers are those of another table, of programs with short addresses (x32).
+const OTHER_TABLE: i64 = 0x4000_0000;
+
 /// Answers a call: the first time, or again after it has waited.
 pub(super) fn handle(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handled {
     match policy(call.number) {
@@ -51,8 +54,8 @@ pub(super) fn handle(sandbox: &mut Sandbox, id: ThreadId, call: &Call) -> Handle
         // As a kernel that does not know of such registers.
         Some(Policy::AllowCommon) => Err(nix::errno::Errno::EINVAL.into()),
         Some(Policy::Emulate) => dispatch(sandbox, id, call),
-        // No kernel will ever have it, and some ask for that.
-        None if call.number < 0 => Err(nix::errno::Errno::ENOSYS.into()),
+        // As a kernel that has no such call (yet): programs ask to find out.
+        None if call.number < OTHER_TABLE => Err(nix::errno::Errno::ENOSYS.into()),
         None => unknown(sandbox, id, call),
     }
 }
