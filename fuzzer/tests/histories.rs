@@ -237,7 +237,8 @@ fn equal_values_are_equal() {
         ("#{#{1 2} #{2 3}}", "#{#{3 2} #{2 1}}"),
         ("{1.0 :x}", "{1 :x}"),
         ("{[1] 2}", "{(1) 2.0}"),
-        ("\\a", "\"a\""),
+        ("\\a", "\\u0061"),
+        ("017", "15"),
         ("99999999999999999999", "99999999999999999999N"),
         ("#:a{:b 1}", "{:a/b 1}"),
         ("#inst \"2020\"", "#inst\"2020\""),
@@ -254,6 +255,8 @@ fn equal_values_are_equal() {
         ("{:a 1}", "{:a 2}"),
         ("[1 2]", "[2 1]"),
         ("1e400", "1e401"),
+        ("\\a", "\"a\""),
+        ("\\a", ":a"),
     ];
     for (write, read) in different {
         expect(&register(write, read), &["--model", "register"], 1, "linearizability/phantom-read");
@@ -272,10 +275,50 @@ fn equal_values_are_equal() {
         ("-0.0", "0"),
         (r#"{"a":1,"b":[2.0]}"#, r#"{"b":[2],"a":1e0}"#),
         ("123456789012345678901234567890", "1.2345678901234567890123456789e29"),
+        (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
     ] {
         let history = json(write, read);
         expect(&history, &["--model", "register"], 0, "valid: 2 operations as register");
     }
+}
+
+#[test]
+fn values_that_no_clojure_reads_are_refused_with_their_place() {
+    for (value, told) in [
+        ("#{1 1.0}", "line 1, column 47: `1` stands twice in the set opened here"),
+        ("{:a 1, :a 2}", "line 1, column 47: `:a` stands twice in the map opened here"),
+        ("089", "line 1, column 47: `089` is no number"),
+    ] {
+        expect(&register(value, "1"), &["--model", "register"], 2, told);
+    }
+}
+
+#[test]
+fn a_first_value_that_is_half_written_is_refused() {
+    let read = "{:process 1, :type :invoke, :f :read, :value nil}\n{:process 1, :type :ok, :f :read, :value {:a 1}}\n";
+    expect(read, &["--model", "register", "--set", "initial={:a 1.0}"], 0, "valid: 1 operation as register");
+    for half in ["{:a 1", "[1", "\"a", "#{"] {
+        let setting = format!("initial={half}");
+        expect(read, &["--model", "register", "--set", &setting], 2, "setting `initial` is");
+    }
+}
+
+#[test]
+fn tokens_of_fences_may_be_long() {
+    let token = |process: u8, token: u64| {
+        format!(
+            "{{:process {process}, :type :invoke, :f :acquire, :value nil}}\n\
+             {{:process {process}, :type :ok, :f :acquire, :value {token}}}\n"
+        )
+    };
+    let falling = token(0, (1 << 63) + 1) + &token(1, 1 << 63);
+    expect(&falling, &["--model", "fencing"], 1, "token-not-increasing");
+    expect(
+        &(token(0, 1 << 63) + &token(1, (1 << 63) + 1)),
+        &["--model", "fencing"],
+        0,
+        "2 tokens were judged",
+    );
 }
 
 #[test]

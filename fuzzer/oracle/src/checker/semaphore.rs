@@ -65,7 +65,8 @@ const FAILED: Setting = Setting {
 /// The check `mutex`.
 pub const MUTEX: Check = Check {
     name: "mutex",
-    about: "at most one process holds the lock between `acquire` and a `release` that did not fail",
+    about: "at most one process holds the lock between `acquire` and a `release` that did not fail; who holds it may \
+            acquire it again (to linearizable-mutex that is wrong, too)",
     example: Example {
         settings: &[],
         history: &[
@@ -224,11 +225,18 @@ pub(super) fn is_acquire(op: &Op) -> bool {
 /// What a grant says of itself.
 pub(super) fn grant(op: &Op, kind: Kind) -> Result<Grant, Error> {
     let value = op.value();
-    let number = |value: &Value| value.as_int().ok_or_else(|| wrong_value(op, value, "a whole number"));
+    let number = |value: &Value| {
+        let whole = match value {
+            Value::Int(number) => Some(i128::from(*number)),
+            Value::Number(text) => text.parse().ok(),
+            _ => None,
+        };
+        whole.ok_or_else(|| wrong_value(op, value, "a whole number"))
+    };
     let field = |name: &str| value.get(name).filter(|value| **value != Value::Nil);
     match value {
-        Value::Int(token) if kind != Kind::Semaphore => {
-            Ok(Grant { token: Some(i128::from(*token)), lease_ns: None })
+        Value::Int(_) | Value::Number(_) if kind != Kind::Semaphore => {
+            Ok(Grant { token: Some(number(value)?), lease_ns: None })
         }
         Value::Map(_) => {
             let token = field("token").or_else(|| field("fence")).map(number).transpose()?;
@@ -238,7 +246,7 @@ pub(super) fn grant(op: &Op, kind: Kind) -> Result<Grant, Error> {
                     .map_err(|_| wrong_value(op, ms, "a number of milliseconds"))?;
                 Ok(ms.saturating_mul(MS))
             });
-            Ok(Grant { token: token.map(i128::from), lease_ns: lease_ns.transpose()? })
+            Ok(Grant { token, lease_ns: lease_ns.transpose()? })
         }
         // Nothing that speaks of tokens or leases, such as the name of the lock.
         _ => Ok(Grant::default()),

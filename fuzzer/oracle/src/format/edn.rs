@@ -2,13 +2,17 @@
 //! nested, or the field `history` of a map.
 //!
 //! Beyond the EDN specification this takes ratios (`2/3`), `##Inf`, namespaced maps (`#:a{:b 1}`, as `{:a/b 1}`)
-//! and metadata (`^:a x`, passed over). Characters (`\a`) are taken as texts.
+//! and metadata (`^:a x`, passed over). A character (`\a`), which no text is equal to, is the value `#char "a"`. Numbers that
+//! begin with 0 are octal, as in Clojure.
 
 use super::entry::{Draft, FIELDS_EDN, Found, HISTORY};
 use super::scanner::{DEPTH_MAX, Scanner, shown, text};
 use crate::raw::{Error, Place};
 use crate::value::Value;
 use std::io::BufRead;
+
+/// The tag of characters.
+const CHARACTER: &str = "char";
 
 /// Numbers without digits.
 const SYMBOLIC: [&str; 3] = ["##Inf", "##-Inf", "##NaN"];
@@ -224,6 +228,8 @@ fn value<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value, Er
 /// What most values are, if it stands here in one piece: `nil`, or a short whole number.
 fn plain<R: BufRead>(scanner: &mut Scanner<R>) -> Option<Value> {
     match scanner.peek()? {
+        // Octal.
+        b'0' if scanner.peek_second().is_some_and(|byte| byte.is_ascii_digit()) => None,
         b'-' | b'0'..=b'9' => scanner.take_int(|byte| !is_token(byte)).map(Value::Int),
         b'n' => scanner.take_word(&["nil"], |byte| !is_token(byte)).map(|_| Value::Nil),
         _ => None,
@@ -292,7 +298,29 @@ fn map<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Result<Value, Erro
     scanner.bump();
     let mut pairs = Vec::new();
     while pair(scanner, depth, open, |key, value| pairs.push((key, value)))? {}
-    Ok(Value::map(pairs))
+    let map = Value::map(pairs);
+    if let Value::Map(pairs) = &map {
+        refuse_twice("map", pairs.iter().map(|(key, _)| key), scanner, open)?;
+    }
+    Ok(map)
+}
+
+/// Refuses what stands twice in a map or a set that began at `open`; given are keys or elements in their order.
+fn refuse_twice<'a, R: BufRead>(
+    what: &str,
+    sorted: impl Iterator<Item = &'a Value>,
+    scanner: &mut Scanner<R>,
+    open: Place,
+) -> Result<(), Error> {
+    let mut before = None;
+    for value in sorted {
+        if before == Some(value) {
+            let value = shown(&value.to_string());
+            return Err(scanner.error_at(open, format!("{value} stands twice in the {what} opened here")));
+        }
+        before = Some(value);
+    }
+    Ok(())
 }
 
 /// The next pair of the map that began at `open`; false at its end.
@@ -341,7 +369,13 @@ fn dispatch<R: BufRead>(
     let place = scanner.place();
     scanner.bump();
     match scanner.peek() {
-        Some(b'{') => return Ok(Some(Value::set(elements(scanner, depth, b'}')?))),
+        Some(b'{') => {
+            let set = Value::set(elements(scanner, depth, b'}')?);
+            if let Value::Set(elements) = &set {
+                refuse_twice("set", elements.iter(), scanner, place)?;
+            }
+            return Ok(Some(set));
+        }
         Some(b'#') => {
             scanner.bump();
             let name = format!("##{}", token(scanner)?);
@@ -400,7 +434,12 @@ fn atom(token: String) -> Result<Value, String> {
     if !begins_number(&token) {
         return Ok(Value::Symbol(token));
     }
-    let number = Value::number(&token).or_else(|| hexadecimal(&token));
+    let is_octal =
+        token.len() > 1 && token.starts_with('0') && token.bytes().all(|byte| byte.is_ascii_digit());
+    let number = match is_octal {
+        true => i64::from_str_radix(&token, 8).ok().map(Value::Int),
+        false => Value::number(&token).or_else(|| hexadecimal(&token)),
+    };
     number.ok_or_else(|| format!("{} is no number", shown(&token)))
 }
 
@@ -526,7 +565,8 @@ fn character<R: BufRead>(scanner: &mut Scanner<R>) -> Result<Value, Error> {
         },
     };
     match c {
-        Some(c) => Ok(Value::Text(c.into())),
+        // No text is equal to it.
+        Some(c) => Ok(Value::Tagged(Box::new((CHARACTER.to_owned(), Value::text(c))))),
         None => Err(Error::at(place, format!("{} is no character", shown(&format!("\\{name}"))))),
     }
 }

@@ -211,6 +211,10 @@ pub(super) fn value<R: BufRead>(scanner: &mut Scanner<R>, depth: usize) -> Resul
                 pairs.push((Value::Text(name), value(scanner, depth + 1)?));
                 is_more = more(scanner, open, b'}')?;
             }
+            // Of names that stand twice the last counts, as for most who read JSON (RFC 8259, 4).
+            let mut pairs: Vec<_> = pairs.into_iter().rev().collect();
+            pairs.sort_by(|(a, _), (b, _): &(Value, Value)| a.cmp(b));
+            pairs.dedup_by(|(a, _), (b, _)| a == b);
             Ok(Value::map(pairs))
         }
         Some(b'"') => string(scanner).map(Value::Text),

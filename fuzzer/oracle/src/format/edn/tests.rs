@@ -39,6 +39,7 @@ fn values_in_sequence_or_in_one_vector_are_the_same() {
 fn atoms_of_all_kinds() {
     let of = |text: &str| values_of(text, Place { line: 1, column: 1 }).unwrap();
     assert_eq!(of("-3 +4 5N 007"), [Value::Int(-3), Value::Int(4), Value::Int(5), Value::Int(7)]);
+    assert_eq!(of("017 00 0"), [15, 0, 0].map(Value::Int));
     assert_eq!(of("1. 1e9 4/2 0x1F -0x10"), [1, 1_000_000_000, 2, 31, -16].map(Value::Int));
     for (token, form) in [
         ("0.50", "0.5"),
@@ -50,10 +51,13 @@ fn atoms_of_all_kinds() {
         assert_eq!(of(token), [Value::Number(form.into())], "{token}");
     }
     assert_eq!(of("#{2 1.0} {:b 1 :a 2}"), of("#{1 2} {:a 2 :b 1}"));
+    assert_eq!(of(r#""a\"\\\n\u00e9\u00E9\uD83D\uDE00\101""#), [Value::text("a\"\\\néé😀A")]);
+    let tagged = |tag: &str, value| Value::Tagged(Box::new((tag.into(), value)));
     assert_eq!(
-        of(r#""a\"\\\n\u00e9\u00E9\uD83D\uDE00\101" \a \newline \u0041 \) \é \o101"#),
-        ["a\"\\\néé😀A", "a", "\n", "A", ")", "é", "A"].map(Value::text)
+        of(r"\a \newline \u0041 \) \é \o101"),
+        ["a", "\n", "A", ")", "é", "A"].map(|c| tagged("char", Value::text(c)))
     );
+    assert_eq!(of("\\a"), of("#char \"a\""));
     assert_eq!(
         of(":a/b ::c - +x a.b/c-d nilly :true"),
         [
@@ -66,7 +70,6 @@ fn atoms_of_all_kinds() {
             Value::Keyword("true".into()),
         ]
     );
-    let tagged = |tag: &str, value| Value::Tagged(Box::new((tag.into(), value)));
     assert_eq!(of("#inst\"2020\""), [tagged("inst", Value::text("2020"))]);
     assert_eq!(of("#a #b.C{}"), [tagged("a", tagged("b.C", Value::Map(Vec::new())))]);
     assert_eq!(of("#:a{:b 1 :c/d 2 :_/e 3 4 5}"), of("{:a/b 1 :c/d 2 :e 3 4 5}"));

@@ -30,6 +30,13 @@ fn number(token: String) -> Value {
     Value::number(&token).unwrap_or(Value::Number(token))
 }
 
+/// A map of these pairs, but for those whose key was there before.
+fn map(mut pairs: Vec<(Value, Value)>) -> Value {
+    pairs.sort();
+    pairs.dedup_by(|(a, _), (b, _)| a == b);
+    Value::map(pairs)
+}
+
 /// What both EDN and JSON have.
 fn plain() -> BoxedStrategy<Value> {
     let atom = prop_oneof![
@@ -44,7 +51,7 @@ fn plain() -> BoxedStrategy<Value> {
     let nested = |inner: BoxedStrategy<Value>| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
-            prop::collection::vec((text().prop_map(Value::Text), inner), 0..4).prop_map(Value::map),
+            prop::collection::vec((text().prop_map(Value::Text), inner), 0..4).prop_map(map),
         ]
     };
     atom.prop_recursive(3, 12, 4, move |inner| nested(inner.boxed())).boxed()
@@ -61,8 +68,9 @@ fn rich() -> BoxedStrategy<Value> {
     let nested = |inner: BoxedStrategy<Value>| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::set),
-            prop::collection::vec((inner.clone(), inner.clone()), 0..4).prop_map(Value::map),
+            prop::collection::btree_set(inner.clone(), 0..4)
+                .prop_map(|set| Value::set(set.into_iter().collect())),
+            prop::collection::vec((inner.clone(), inner.clone()), 0..4).prop_map(map),
             (name(), inner).prop_map(|(tag, value)| Value::Tagged(Box::new((tag, value)))),
         ]
     };

@@ -107,7 +107,12 @@ impl Settings {
         let threads = number("threads")?.map(|threads| (threads as usize).clamp(1, 256));
         Ok(Self {
             consistency,
-            initial: text("initial").map_or(Value::Nil, value),
+            initial: match text("initial") {
+                None => Value::Nil,
+                Some(text) => {
+                    value(text).ok_or_else(|| wrong("initial", text, "what EDN reads, for it begins so"))?
+                }
+            },
             nil_is_unknown,
             refusals: flag("refusals", false)?,
             partition: flag("partition", true)?,
@@ -119,25 +124,23 @@ impl Settings {
     }
 }
 
-/// A value as a person types it.
-fn value(text: &str) -> Value {
-    match (text, text.strip_prefix(':')) {
+/// A value as a person types it; `None` if it begins as one of EDN and is none.
+fn value(text: &str) -> Option<Value> {
+    Some(match (text, text.strip_prefix(':')) {
         ("nil", _) => Value::Nil,
         ("true", _) => Value::Bool(true),
         ("false", _) => Value::Bool(false),
         (_, Some(name)) => Value::Keyword(name.into()),
         // what is a list, a set or a map in EDN is one here
-        _ if text.starts_with(['[', '(', '{', '#', '"']) => {
-            edn::value_of(text).unwrap_or_else(|| Value::text(text))
-        }
+        _ if text.starts_with(['[', '(', '{', '#', '"']) => return edn::value_of(text),
         _ => Value::number(text).unwrap_or_else(|| Value::text(text)),
-    }
+    })
 }
 
 /// The inverse of [`value`], as a word for a shell.
 pub(super) fn as_typed(value: &Value) -> String {
     let text = match value {
-        Value::Text(text) if self::value(text) == *value => text.clone(),
+        Value::Text(text) if self::value(text).as_ref() == Some(value) => text.clone(),
         other => other.to_string(),
     };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
