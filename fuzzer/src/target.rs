@@ -16,7 +16,7 @@ pub mod status;
 pub mod template;
 
 pub use part::Part;
-pub use place::{Place, PlacedFile};
+pub use place::{Place, PlacedFile, copies};
 pub use prepare::{Home, Prepared};
 pub use role::RoleSpec;
 

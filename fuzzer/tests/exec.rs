@@ -103,9 +103,10 @@ fn its_calls_are_written_and_machines_read_the_rest() {
 fn what_cannot_be_run_is_refused_by_name() {
     for (arguments, told) in [
         (&["--", "no-such-program"][..], "no program `no-such-program` in PATH"),
-        (&["--", "./nothing"], "no such file"),
+        (&["--", "./nothing"], "No such file"),
+        (&["--", "/etc"], "is a directory, and no program"),
         (&["--env", "X", "--", "true"], "write NAME=VALUE"),
-        (&["--file", "nothing=x", "--", "true"], "cannot read nothing"),
+        (&["--file", "nothing=x", "--", "true"], "cannot place nothing: No such file"),
         (&["--file", "nothing=../x", "--", "true"], "inside the data directory"),
         (&["--times", "2", "--clock", "real", "--", "true"], "compares nothing"),
         (&[], "PROGRAM"),

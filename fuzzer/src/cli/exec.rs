@@ -5,9 +5,11 @@ use super::exit::Exit;
 use super::interrupt;
 use super::output::{Output, note};
 use super::rig;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use fuzzer::exec::{End, Exec, Ran};
+use fuzzer::plain;
 use fuzzer::pool;
+use fuzzer::target::copies;
 use fuzzer::target::program::in_path;
 use fuzzer::verify::Difference;
 use interceptor::event::LogLine;
@@ -102,21 +104,27 @@ fn exec(args: &Arguments) -> anyhow::Result<Exec> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => bail!("--env {text}: write NAME=VALUE"),
     });
-    let files = args.files.iter().map(|text| {
+    let wanted = args.files.iter().map(|text| {
         let (from, to) = text.rsplit_once('=').unwrap_or((text, ""));
         let to = if to.is_empty() { Path::new(from).file_name().map(PathBuf::from) } else { Some(to.into()) };
         let inner = to.filter(|to| to.components().all(|part| matches!(part, Component::Normal(_))));
-        let Some(inner) = inner else {
-            bail!("--file {text}: write FROM=TO, where TO is a path inside the data directory");
-        };
-        NodeFile::copy_of(Path::new(from), inner)
-            .with_context(|| format!("--file {text}: cannot read {from}"))
+        match inner {
+            Some(inner) => Ok((PathBuf::from(from), inner)),
+            None => bail!("--file {text}: write FROM=TO, where TO is a path inside the data directory"),
+        }
+    });
+    let placed = copies(&wanted.collect::<anyhow::Result<Vec<_>>>()?);
+    let placed = placed.map_err(|why| anyhow!("--file: {why}"))?;
+    let files = placed.into_iter().map(|file| NodeFile {
+        path: file.path,
+        content: file.content,
+        executable: file.executable,
     });
     Ok(Exec {
         program: find(Path::new(program))?,
         arguments: arguments.to_vec(),
         environment: environment.collect::<anyhow::Result<_>>()?,
-        files: files.collect::<anyhow::Result<_>>()?,
+        files: files.collect(),
         seed: args.seed,
         nodes: args.node_count,
         time: Span(u64::try_from(args.time.as_nanos()).unwrap_or(u64::MAX)),
@@ -130,12 +138,19 @@ fn find(program: &Path) -> anyhow::Result<PathBuf> {
     let is_name = program.components().count() == 1 && !program.is_absolute();
     let found = if is_name { in_path(program) } else { Some(program.to_owned()) };
     let Some(found) = found else {
-        bail!("there is no program `{}` in PATH; ./{0} is one in this directory", program.display());
+        let here = if program.is_file() {
+            format!("; ./{} is in this directory", program.display())
+        } else {
+            String::new()
+        };
+        bail!("there is no program `{}` in PATH{here}", program.display());
     };
     // Not where links lead: many programs look at the name they were called by.
     let found = std::path::absolute(&found).with_context(|| format!("cannot find {}", program.display()))?;
-    if !found.is_file() {
-        bail!("{} is not a program: no such file", found.display());
+    match plain::other(&found) {
+        Ok(None) => {}
+        Ok(Some(what)) => bail!("{} is {what}, and no program", found.display()),
+        Err(error) => bail!("{} is no program: {error}", found.display()),
     }
     Ok(found)
 }

@@ -203,6 +203,21 @@ impl Placed {
     }
 }
 
+/// Copies of files and directories, each with the place that it is to have in a data directory.
+///
+/// # Errors
+/// What cannot be read or placed, with its path; places that do not go together.
+pub fn copies(wanted: &[(PathBuf, PathBuf)]) -> Result<Vec<PlacedFile>, String> {
+    let mut placed = Placed::default();
+    for (from, to) in wanted {
+        placed
+            .copy(from, to, &None, 0)
+            .map_err(|(from, error)| format!("cannot place {}: {error}", from.display()))?;
+    }
+    super::prepare::check_apart(&placed.files)?;
+    Ok(placed.files)
+}
+
 /// Whether a file can be placed at `path`.
 ///
 /// # Errors

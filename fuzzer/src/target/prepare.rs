@@ -140,7 +140,7 @@ fn not_in_path(name: &str) -> String {
 }
 
 /// Whether all files can lie beside each other: no path twice, none below another file.
-fn check_apart(files: &[PlacedFile]) -> Result<(), String> {
+pub(super) fn check_apart(files: &[PlacedFile]) -> Result<(), String> {
     let share = |a: &PlacedFile, b: &PlacedFile| match (&a.nodes, &b.nodes) {
         (Some(a), Some(b)) => a.iter().any(|node| b.contains(node)),
         _ => true,

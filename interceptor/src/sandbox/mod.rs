@@ -131,18 +131,6 @@ pub struct NodeFile {
     pub executable: bool,
 }
 
-impl NodeFile {
-    /// What a file of the host holds, to be found at `path`.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn copy_of(from: &std::path::Path, path: PathBuf) -> std::io::Result<Self> {
-        use std::os::unix::fs::PermissionsExt;
-        let executable = std::fs::metadata(from)?.permissions().mode() & 0o111 != 0;
-        Ok(Self { path, content: std::fs::read(from)?, executable })
-    }
-}
-
 /// A program of a node.
 #[derive(Clone, Debug)]
 pub struct Program {
