@@ -31,6 +31,14 @@ pub enum ReproducerError {
         /// The system's word.
         source: std::io::Error,
     },
+    /// Something else is where a record is to be.
+    #[error("{path}: {why}; name a directory that is not there yet")]
+    Taken {
+        /// As given.
+        path: String,
+        /// What is there.
+        why: String,
+    },
     /// There is nothing to replay.
     #[error("{path}: {why}")]
     Missing {
@@ -209,12 +217,20 @@ pub struct Record<'a> {
     pub parts: &'a [Part],
 }
 
+/// Whether a run can be kept as the directory `place`: to be asked before there is one.
+///
+/// # Errors
+/// Something else is there.
+pub fn check_place(place: &Path) -> Result<(), ReproducerError> {
+    files::check_place(place)
+}
+
 impl Record<'_> {
     /// Writes it to `parent/SLUG` and returns that path. It appears there whole or not at all; a record of the same name
-    /// is replaced.
+    /// is replaced, but for what others have put into it.
     ///
     /// # Errors
-    /// When the directory cannot be written.
+    /// When the directory cannot be written, or something else is there.
     pub fn write(&self, parent: &Path) -> Result<PathBuf, ReproducerError> {
         // The path is written down, so it must be one that is right from everywhere.
         std::fs::create_dir_all(parent).map_err(|source| ReproducerError::Io {

@@ -335,6 +335,9 @@ fn clean_runs_can_be_looked_at() {
         is_whole(&dir.join("seen").join(name));
     }
     assert_eq!(std::fs::read_dir(dir.join("seen")).unwrap().count(), 3);
+    // By this the target of its schedules is found.
+    let environment = std::fs::read_to_string(dir.join("out/environment.toml")).unwrap();
+    assert!(environment.contains("targets/raft-demo/target.toml"), "{environment}");
 
     // What it covered is told in words.
     let coverage = fuzz(dir, &["coverage", "out", "--lines", "500"]);
@@ -363,6 +366,10 @@ fn clean_runs_can_be_looked_at() {
     assert_eq!(again.status.code(), Some(0), "{}{}", stdout(&again), stderr(&again));
     assert!(stdout(&again).contains("reproduced: the same run, bit for bit"), "{}", stdout(&again));
     is_whole(&dir.join("again/here"));
+    std::fs::write(dir.join("again/here/notes"), "mine").unwrap();
+    let again = fuzz(dir, &["replay", "--no-build", "seen/run-1", "--keep", "again/here"]);
+    assert_eq!(again.status.code(), Some(0), "{}{}", stdout(&again), stderr(&again));
+    assert_eq!(std::fs::read_to_string(dir.join("again/here/notes")).unwrap(), "mine");
     assert!(dir.join("again/here/calls.log").metadata().unwrap().len() > 0);
     let history = |place: &str| std::fs::read_to_string(dir.join(place).join("history.jsonl")).unwrap();
     assert_eq!(history("seen/run-1"), history("again/here"));

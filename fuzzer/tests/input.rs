@@ -243,6 +243,69 @@ fn schedules_and_findings_have_limits_before_they_are_parsed() {
     assert!(told.contains("verdict.json: it is a character device, and no plain file"), "{told}");
 }
 
+/// What somebody has is not taken for what a run may be written over.
+#[test]
+fn nothing_is_lost_where_runs_and_histories_are_to_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let schedule = "version = 1\ntarget = \"toy\"\nnodes = 1\nseed = 7\nhorizon_ms = 3000\n[workload]\nclients = 2\nrate = 10\nkeys = 2\n";
+    std::fs::write(at("schedule.toml"), schedule).unwrap();
+    std::fs::create_dir(at("thesis")).unwrap();
+    std::fs::write(at("thesis/chapter"), "precious").unwrap();
+    nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink("thesis", at("link")).unwrap();
+    for (name, why) in [
+        ("thesis", "it is there already, and holds no run that was kept"),
+        (".", "does not end in a name"),
+        ("schedule.toml", "it is there already, and no directory"),
+        ("pipe", "it is there already, and no directory"),
+        ("link", "it is there already, and no directory"),
+    ] {
+        let told = refused(dir.path(), &["replay", "schedule.toml", "--keep", name]);
+        assert!(told.contains(why), "{told}");
+    }
+    assert_eq!(std::fs::read_to_string(at("thesis/chapter")).unwrap(), "precious");
+
+    // Half a history is none, and takes no place.
+    std::fs::write(at("bad.edn"), "{:process 0, :type :invoke, :f :read}\n{:process").unwrap();
+    std::fs::write(at("mine.json"), "precious").unwrap();
+    let told = refused(dir.path(), &["history", "convert", "bad.edn", "--to", "json", "--out", "mine.json"]);
+    assert!(told.contains("line 2"), "{told}");
+    assert_eq!(std::fs::read_to_string(at("mine.json")).unwrap(), "precious");
+    let left = std::fs::read_dir(dir.path()).unwrap().flatten();
+    assert_eq!(left.filter(|entry| entry.file_name().to_string_lossy().ends_with(".part")).count(), 0);
+}
+
+#[test]
+fn devices_are_no_histories() {
+    let dir = tempfile::tempdir().unwrap();
+    for device in ["/dev/zero", "/dev/ptmx"] {
+        let told = refused(dir.path(), &["check", device]);
+        assert!(told.contains(&format!("{device} is a character device, and no history")), "{told}");
+        let told = refused(dir.path(), &["history", "convert", device, "--to", "json"]);
+        assert!(told.contains("a character device"), "{told}");
+    }
+}
+
+#[test]
+fn files_of_a_program_are_placed_as_those_of_nodes() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f"), "x").unwrap();
+    nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for (files, told) in [
+        (&["/dev/zero=x"][..], "cannot place /dev/zero: it is a character device, and no plain file"),
+        (&["pipe=x"], "cannot place pipe: it is a named pipe, and no plain file"),
+        (&["f=a/b", "f=a"], "a/b lies below a, which is a file"),
+        (&["f=a", "f=a"], "two files have the path a on one node"),
+    ] {
+        let mut arguments = vec!["exec"];
+        files.iter().for_each(|file| arguments.extend(["--file", file]));
+        arguments.extend(["--", "true"]);
+        let refusal = refused(dir.path(), &arguments);
+        assert!(refusal.contains(told), "{refusal}");
+    }
+}
+
 #[test]
 fn what_cannot_be_placed_is_refused_by_what_it_is() {
     let dir = tempfile::tempdir().unwrap();

@@ -124,6 +124,16 @@ fn a_finding_outlives_its_place_and_names_what_changed() {
     let (code, text) = fuzz(elsewhere.path(), &["replay", path]);
     assert_eq!((code, text.contains("reproduced: ")), (Some(1), true), "{text}");
 
+    // A schedule of a campaign is one of its target, wherever that is.
+    let corpus = home.join("out/corpus");
+    std::fs::create_dir_all(&corpus).unwrap();
+    std::fs::write(corpus.join("0123.toml"), SCHEDULE).unwrap();
+    std::fs::copy(finding.join("environment.toml"), home.join("out/environment.toml")).unwrap();
+    for (dir, name) in [(home.as_path(), "out/corpus/0123.toml"), (&corpus, "0123.toml")] {
+        let (code, text) = fuzz(dir, &["replay", name]);
+        assert_eq!(code, Some(1), "{text}");
+    }
+
     // Without the target, and somewhere else.
     let moved = elsewhere.path().join("moved");
     std::fs::rename(&finding, &moved).unwrap();

@@ -6,6 +6,7 @@
 //! OUT/corpus/*.toml     executed schedules that showed something new, for people too
 //! OUT/quarantine/       damaged files
 //! OUT/undecided/        schedules of the first runs that could not be judged
+//! OUT/environment.toml  what it runs on, and the target's manifest: by it schedules in OUT find their target
 //! OUT/lock              held while a campaign runs
 //! ```
 //!
@@ -38,8 +39,16 @@ const TEMPORARY: &str = ".tmp-";
 /// The file of the state.
 const STATE: &str = "campaign.state";
 /// What may lie in the directory of a campaign that is about to begin.
-const COMPANIONS: [&str; 7] =
-    ["lock", "corpus", "quarantine", "undecided", "findings", "events.jsonl", "report.html"];
+const COMPANIONS: [&str; 8] = [
+    "lock",
+    "corpus",
+    "quarantine",
+    "undecided",
+    "findings",
+    "events.jsonl",
+    "report.html",
+    "environment.toml",
+];
 /// So many schedules of runs that could not be judged are kept.
 const UNDECIDED_MAX: usize = 8;
 

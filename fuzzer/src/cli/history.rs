@@ -10,7 +10,7 @@ use oracle::raw::Entry;
 use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Does what is asked of a history.
 pub fn main(args: &History, output: &mut Output) -> anyhow::Result<Exit> {
@@ -40,16 +40,11 @@ fn convert(args: &Convert, output: &mut Output) -> anyhow::Result<Exit> {
         sink.flush().context("cannot write to standard output")?;
         return Ok(Exit::Clean);
     };
-    let file = create(path, &args.history)?;
-    let mut sink = BufWriter::new(file);
+    let place = Place::of(path, &args.history)?;
+    let mut sink = BufWriter::new(place.create()?);
     let written = format::write(args.to, &mut entries, &mut sink, options).with_context(told);
-    let written =
-        written.and_then(|()| sink.flush().with_context(|| format!("cannot write {}", path.display())));
-    if written.is_err() {
-        // half a history is none
-        drop(std::fs::remove_file(path));
-    }
-    written?;
+    let written = written.and_then(|()| sink.flush().with_context(|| place.failed()));
+    place.finish(written)?;
     drop(entries);
     let to = args.to.name();
     output.json(&json!({
@@ -59,11 +54,46 @@ fn convert(args: &Convert, output: &mut Output) -> anyhow::Result<Exit> {
     Ok(Exit::Clean)
 }
 
-fn create(path: &Path, history: &Path) -> anyhow::Result<File> {
-    if same(path, history) {
-        bail!("{} is the history itself; give another --out", path.display());
+/// Where a history goes: beside its place first, for half a one is none and what was there before is somebody's; what is no
+/// plain file, such as a pipe, is written to as it is.
+struct Place {
+    path: PathBuf,
+    beside: Option<PathBuf>,
+}
+
+impl Place {
+    fn of(path: &Path, history: &Path) -> anyhow::Result<Self> {
+        if same(path, history) {
+            bail!("{} is the history itself; give another --out", path.display());
+        }
+        // What a link leads to is replaced, not the link.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = path.file_name().with_context(|| format!("--out {} has no name", path.display()))?;
+        let beside = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
+        let beside = (!path.exists() || path.is_file()).then(|| path.with_file_name(beside));
+        Ok(Self { path, beside })
     }
-    File::create(path).with_context(|| format!("cannot write {}", path.display()))
+
+    fn failed(&self) -> String {
+        format!("cannot write {}", self.path.display())
+    }
+
+    fn create(&self) -> anyhow::Result<File> {
+        let file = match &self.beside {
+            Some(beside) => File::create(beside),
+            None => File::options().write(true).open(&self.path),
+        };
+        file.with_context(|| self.failed())
+    }
+
+    fn finish(&self, written: anyhow::Result<()>) -> anyhow::Result<()> {
+        let Some(beside) = &self.beside else { return written };
+        if written.is_err() {
+            drop(std::fs::remove_file(beside));
+        }
+        written?;
+        std::fs::rename(beside, &self.path).with_context(|| self.failed())
+    }
 }
 
 fn same(a: &Path, b: &Path) -> bool {

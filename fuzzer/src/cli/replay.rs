@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::output::{Output, note};
 use super::rig::{self, Rig};
 use super::shelf::Shelf;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use fuzzer::execution::Execution;
 use fuzzer::executor::{Executor, RunOptions};
 use fuzzer::launcher::Launcher;
@@ -24,6 +24,10 @@ const TIMES: u64 = 5;
 
 /// Replays.
 pub fn main(args: &Replay, output: &mut Output) -> anyhow::Result<Exit> {
+    if let Some(place) = &args.keep {
+        super::shrink::place(place)?;
+        reproducer::check_place(place).context("--keep")?;
+    }
     let reproducer = reproducer::load(&args.path)?;
     let schedule = &reproducer.schedule;
     let target = rig::target_of(&args.path, schedule, args.target.as_deref())?;
@@ -276,7 +280,7 @@ fn tell(verdict: &Verdict, output: &mut Output) {
 fn keep_if_asked(args: &Replay, rig: &Rig, run: &Execution) -> anyhow::Result<()> {
     let Some(place) = &args.keep else { return Ok(()) };
     let (parent, name) = super::shrink::place(place)?;
-    if let Some(shelf) = Shelf::asked(Some(parent), rig) {
+    if let Some(shelf) = Shelf::asked(Some(parent), rig)? {
         shelf.put(name, run)?;
     }
     note(format!("written to {}", rig::typed(place).display()));

@@ -83,12 +83,16 @@ pub fn campaign(
     rig::note_clock(rig);
     let bugs = if config.bugs.is_empty() { "none".to_owned() } else { config.bugs.join(", ") };
     output.text(format!("bugs {bugs} · agent {} · out {}", config.agent, rig::typed(&config.out).display()));
+    let shelf = Shelf::asked(plan.keep, rig)?;
     let executors = rig.workers(&config.bugs, config.nodes, plan.cores)?;
-    let shelf = Shelf::asked(plan.keep, rig);
     config.show = if shelf.is_some() { shelf::RUNS_MAX } else { 0 };
     let (out, limits) = (config.out.clone(), config.limits);
     let mut keeper = Keeper::new(rig, &config, plan, stop);
     let mut campaign = Campaign::open(config, executors)?;
+    // By it the target of a schedule in the corpus is found.
+    rig.environment()
+        .write(&out)
+        .with_context(|| format!("cannot write to {}", rig::typed(&out).display()))?;
     campaign.forget(&|slug| out.join("findings").join(slug).is_dir());
     let events = out.join("events.jsonl");
     let file = OpenOptions::new().create(true).append(true).open(&events);

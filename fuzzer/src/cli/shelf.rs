@@ -2,6 +2,7 @@
 
 use super::output::note;
 use super::rig::{self, Rig};
+use anyhow::bail;
 use fuzzer::execution::Execution;
 use fuzzer::report::story;
 use fuzzer::reproducer::environment::Environment;
@@ -21,8 +22,16 @@ pub struct Shelf {
 
 impl Shelf {
     /// The one that was asked for.
-    pub fn asked(directory: Option<&Path>, rig: &Rig) -> Option<Self> {
-        Some(Self { directory: directory?.to_owned(), environment: rig.environment(), parts: rig.parts() })
+    ///
+    /// # Errors
+    /// What is there is no directory.
+    pub fn asked(directory: Option<&Path>, rig: &Rig) -> anyhow::Result<Option<Self>> {
+        let Some(directory) = directory else { return Ok(None) };
+        if directory.exists() && !directory.is_dir() {
+            bail!("--keep {}: it is there already, and no directory", directory.display());
+        }
+        let (environment, parts) = (rig.environment(), rig.parts());
+        Ok(Some(Self { directory: directory.to_owned(), environment, parts }))
     }
 
     /// Puts a run there by the name `name`, which may have directories in it.

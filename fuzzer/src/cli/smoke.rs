@@ -43,7 +43,7 @@ pub fn main(args: &Smoke, output: &mut Output) -> anyhow::Result<Exit> {
     let tries = if rig.clock == Clock::Real { TRIES } else { 1 };
     if !kept.is_empty() {
         let mut worker = rig.worker(&[], manifest.nodes)?;
-        let shelf = Shelf::asked(args.keep.as_deref(), &rig);
+        let shelf = Shelf::asked(args.keep.as_deref(), &rig)?;
         let mut keep = |name: &str, run: &Execution| {
             let place = name.replace(", ", "-").replace(' ', "-");
             let kept = shelf.as_ref().map_or(Ok(()), |shelf| shelf.put(&place, run));

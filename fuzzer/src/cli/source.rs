@@ -1,8 +1,9 @@
 //! Histories as files: opened, told apart, read.
 
 use super::output::note;
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use fuzzer::nearest::suggestion;
+use fuzzer::plain;
 use oracle::format::Format;
 use oracle::inspection::{History, Refused};
 use std::fs::File;
@@ -31,6 +32,12 @@ impl Source {
         }
         let path = inside(path)?;
         let name = path.display().to_string();
+        // A terminal may be typed at; another device says anything, and no end.
+        let is_stream = ["/dev/fd", "/dev/stdin", "/proc/self/fd"].iter().any(|dir| path.starts_with(dir));
+        let what = plain::other(&path).ok().flatten().filter(|_| !is_stream);
+        if let Some(what @ ("a character device" | "a block device" | "a socket")) = what {
+            bail!("{name} is {what}, and no history");
+        }
         let file = File::open(&path).with_context(|| format!("cannot open {name}"))?;
         Self::of(name, file, format)
     }

@@ -17,6 +17,8 @@ const BYTES_MAX: usize = 1 << 20;
 
 /// Its name in the directory of a finding.
 pub const FILE: &str = "environment.toml";
+/// Where the schedules of a campaign are, in its directory.
+const SCHEDULES: [&str; 2] = ["corpus", "undecided"];
 
 /// What a finding was found with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,12 +116,28 @@ impl Environment {
         differ.map(|(what, now, then)| format!("{what} is {now}, and was {then}")).collect()
     }
 
-    /// That of the finding that `path` is, or lies in; `None` where there is none that can be read.
+    /// That of the finding that `path` is, or lies in, or of the campaign whose schedule it is; `None` where there is none that
+    /// can be read.
     #[must_use]
     pub fn beside(path: &Path) -> Option<(Self, PathBuf)> {
-        let dir = if path.is_dir() { path } else { path.parent()? };
-        let text = plain::text(&dir.join(FILE), BYTES_MAX).ok()?;
-        Some((toml::from_str(&text).ok()?, dir.to_owned()))
+        let path = std::path::absolute(path).ok()?;
+        let dir = if path.is_dir() { &path } else { path.parent()? };
+        let above = dir.parent().filter(|_| SCHEDULES.iter().any(|name| dir.ends_with(name)));
+        [Some(dir), above].into_iter().flatten().find_map(|dir| {
+            let text = plain::text(&dir.join(FILE), BYTES_MAX).ok()?;
+            Some((toml::from_str(&text).ok()?, dir.to_owned()))
+        })
+    }
+
+    /// Writes it beside the schedules of a campaign.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn write(&self, out: &Path) -> std::io::Result<()> {
+        let text = toml::to_string(self).map_err(std::io::Error::other)?;
+        let beside = out.join(format!(".{FILE}.part"));
+        std::fs::write(&beside, text)?;
+        std::fs::rename(&beside, out.join(FILE))
     }
 
     /// By which clock it lived.

@@ -16,6 +16,29 @@ pub(super) type Files = BTreeMap<String, String>;
 /// Where copies of the target's files lie.
 const TARGET: &str = "target";
 
+/// All that a record may consist of.
+const OWN: [&str; 16] = [
+    "README.md",
+    "calls.log",
+    "coverage.json",
+    environment::FILE,
+    "hash.txt",
+    "history.jsonl",
+    "logs",
+    "original.toml",
+    SCHEDULE,
+    "shiviz.log",
+    "sources.toml",
+    "story.md",
+    TARGET,
+    "timeline.jsonl",
+    "timeline.svg",
+    VERDICT,
+];
+/// What every record has, by which it is known.
+const SCHEDULE: &str = "schedule.toml";
+const VERDICT: &str = "verdict.json";
+
 /// What a record consists of that will lie at `place`, an absolute path, but for copies of the target's files.
 pub(super) fn of(record: &Record<'_>, place: &Path) -> Files {
     let execution = record.execution;
@@ -27,11 +50,11 @@ pub(super) fn of(record: &Record<'_>, place: &Path) -> Files {
     let schedule = |schedule, what| schedule_text::write(schedule, &comments(record, place, what));
     let what =
         if record.original.is_some() { "the smallest schedule known" } else { "the executed schedule" };
-    put("schedule.toml", schedule(&execution.schedule, what));
+    put(SCHEDULE, schedule(&execution.schedule, what));
     if let Some(original) = record.original {
         put("original.toml", schedule(original, "the schedule that showed it first"));
     }
-    put("verdict.json", serde_json::to_string_pretty(verdict).expect("a verdict is plain data") + "\n");
+    put(VERDICT, serde_json::to_string_pretty(verdict).expect("a verdict is plain data") + "\n");
     put("hash.txt", format!("{}\n", execution.hash));
     let copy = record.parts.first().map_or_else(PathBuf::new, |it| Path::new(TARGET).join(&it.path));
     let environment = Environment { copy, ..record.environment.clone() };
@@ -111,8 +134,29 @@ fn readme(record: &Record<'_>, place: &Path) -> String {
     )
 }
 
+/// Whether a record may be written to `place`: nothing is there, an empty directory, or a record.
+///
+/// # Errors
+/// What is there instead, which nobody asked to lose.
+pub(super) fn check_place(place: &Path) -> Result<(), ReproducerError> {
+    let taken = |why: &str| ReproducerError::Taken { path: place.display().to_string(), why: why.to_owned() };
+    let io = |source| ReproducerError::Io { what: format!("cannot look at {}", place.display()), source };
+    let metadata = match place.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(io)?,
+    };
+    if !metadata.is_dir() {
+        return Err(taken("it is there already, and no directory"));
+    }
+    let is_record = [SCHEDULE, VERDICT, environment::FILE].iter().all(|name| place.join(name).is_file());
+    if is_record || place.read_dir().map_err(io)?.next().is_none() {
+        return Ok(());
+    }
+    Err(taken("it is there already, and holds no run that was kept"))
+}
+
 /// Writes `files`, and copies of `parts`, into `parent/name`: into a directory beside it first, which then takes its
-/// place.
+/// place. What somebody else has put into the record before stays.
 pub(super) fn write_whole(
     parent: &Path,
     name: &str,
@@ -126,6 +170,7 @@ pub(super) fn write_whole(
     let fresh = parent.join(format!(".{name}.{}.new", std::process::id()));
     let stale = parent.join(format!(".{name}.{}.old", std::process::id()));
     let place = parent.join(name);
+    check_place(&place)?;
     for left in [&fresh, &stale] {
         if left.exists() {
             std::fs::remove_dir_all(left).map_err(io("remove", left))?;
@@ -150,6 +195,11 @@ pub(super) fn write_whole(
     }
     std::fs::rename(&fresh, &place).map_err(io("create", &place))?;
     if replaced {
+        let entries = stale.read_dir().map_err(io("read", &stale))?;
+        for entry in entries.flatten().filter(|entry| OWN.iter().all(|own| entry.file_name() != *own)) {
+            let kept = place.join(entry.file_name());
+            std::fs::rename(entry.path(), &kept).map_err(io("keep", &kept))?;
+        }
         std::fs::remove_dir_all(&stale).map_err(io("remove", &stale))?;
     }
     Ok(place)

@@ -146,9 +146,13 @@ fn a_finding_says_how_it_is_replayed_from_everywhere() {
 fn writing_again_replaces_it_and_leaves_nothing_beside() {
     let dir = tempfile::tempdir().unwrap();
     let place = write(dir.path());
-    std::fs::write(place.join("stray"), "").unwrap();
+    std::fs::write(place.join("notes"), "mine").unwrap();
+    std::fs::write(place.join("logs/stray"), "").unwrap();
+    std::fs::write(place.join("hash.txt"), "another").unwrap();
     assert_eq!(write(dir.path()), place);
-    assert!(!place.join("stray").exists());
+    assert_eq!(std::fs::read_to_string(place.join("notes")).unwrap(), "mine");
+    assert!(!place.join("logs/stray").exists());
+    assert_ne!(std::fs::read_to_string(place.join("hash.txt")).unwrap(), "another");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
