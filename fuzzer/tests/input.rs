@@ -127,6 +127,7 @@ fn compose_files_that_could_grow_without_end_are_refused() {
         ),
         (service("scale: 99999999999"), "line 4, column 12: `99999999999` is no number of copies"),
         (service("extends: s"), "`s` extends itself, or more than 16 services"),
+        (service("command: \"a 'b\""), "line 4, column 14: the quote ' is never closed in `a 'b`"),
     ] {
         let told = refused_compose(&content);
         assert!(told.contains(expected), "{expected}: {told}");
@@ -438,6 +439,12 @@ fn commands_that_cannot_be_run_are_refused_before_anything_runs() {
         (manifest("port = 8000", "port = 0", ""), "[client] port is 0"),
         (manifest("", "", "[[port]]\nport = 1\ndissector = \"htpp\"\n"), "[[port]] 1: "),
         (manifest("", "", "[[ready]]\nport = 0\n"), "[[ready]] port is 0"),
+        (
+            manifest("", "", "[[ready]]\nport = 1\nhttp = \"/\"\nstatus = 9999\n"),
+            "[[ready]] status = 9999 is no status of HTTP",
+        ),
+        (manifest("[node]", "[node]\nexits = [0, 999]", ""), "[node] exits has 999; a program ends with"),
+        (manifest("[node]", "[node]\nexits = [-1]", ""), "[node] exits has -1; a program ends with"),
         (
             manifest("", "", "[oracles]\noff = [\"asserton\"]\n"),
             "[oracles] off holds `asserton`: did you mean `assertion`?",

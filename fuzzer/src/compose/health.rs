@@ -27,7 +27,9 @@ pub(super) fn read(node: &Node) -> Result<Option<Health>, Fault> {
     if let Content::List(_) = test.content {
         match words.first().map(String::as_str) {
             Some("CMD") => drop(words.remove(0)),
-            Some("CMD-SHELL") => words = words::split(&words[1..].join(" ")),
+            Some("CMD-SHELL") => {
+                words = words::split(&words[1..].join(" ")).map_err(|why| test.fault(why))?;
+            }
             Some("NONE") | None => return Ok(None),
             Some(_) => return Err(test.fault("a list begins with CMD, CMD-SHELL or NONE")),
         }
@@ -50,7 +52,7 @@ pub(super) fn read(node: &Node) -> Result<Option<Health>, Fault> {
 pub(super) fn line(node: &Node) -> Result<Vec<String>, Fault> {
     match &node.content {
         Content::List(list) => list.iter().map(|word| Ok(word.text()?.to_owned())).collect(),
-        _ => Ok(words::split(node.text()?)),
+        _ => words::split(node.text()?).map_err(|why| node.fault(why)),
     }
 }
 

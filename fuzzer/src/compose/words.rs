@@ -1,8 +1,10 @@
 //! Command lines of a Compose file, cut into words.
 
 /// A command line in words, as a shell cuts it: quotes and backslashes keep blanks together.
-#[must_use]
-pub fn split(line: &str) -> Vec<String> {
+///
+/// # Errors
+/// A quote that is never closed.
+pub fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;
@@ -24,18 +26,21 @@ pub fn split(line: &str) -> Vec<String> {
             (c, None) => word.get_or_insert_default().push(c),
         }
     }
+    if let Some(quote) = quote {
+        return Err(format!("the quote {quote} is never closed in `{line}`"));
+    }
     words.extend(word);
-    words
+    Ok(words)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn lines_are_cut_as_a_shell_does() {
+        let split = |line: &str| super::split(line).unwrap();
         assert_eq!(split(r#" a 'b  c' "d \" e"f \  "" "#), ["a", "b  c", "d \" ef", " ", ""]);
         assert!(split(" \n ").is_empty());
         assert_eq!(split("a \\\n  b\\\nc"), ["a", "bc"]);
+        assert_eq!(super::split("a 'b").unwrap_err(), "the quote ' is never closed in `a 'b`");
     }
 }

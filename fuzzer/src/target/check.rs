@@ -251,6 +251,9 @@ impl Manifest {
                 _ if ready.port == 0 => {
                     return Err("[[ready]] port is 0; write the port that is asked".into());
                 }
+                (Some(_), None) if !(100..600).contains(&ready.status) => {
+                    return Err(format!("[[ready]] status = {} is no status of HTTP", ready.status));
+                }
                 (Some(path), None) if is_path(path) => {}
                 (Some(path), None) => {
                     return Err(format!(
@@ -284,6 +287,9 @@ impl Manifest {
             if !ports.insert(port.port) {
                 return Err(format!("[[port]] {} is listed twice", port.port));
             }
+        }
+        if let Some(status) = self.node.exits.iter().find(|status| !(0..256).contains(*status)) {
+            return Err(format!("[node] exits has {status}; a program ends with a status from 0 to 255"));
         }
         self.role_lines()?;
         self.check_status()?;

@@ -81,7 +81,15 @@ impl Sandbox {
         let place = place(tid);
         let why = match overrun {
             Overrun::Spins { ms } => {
-                format!("{who}: it ran {ms} ms of its processor time without a stop, {place}; {HINT}")
+                // Who takes memory makes no stop either.
+                let max = self.config.limits.memory_max;
+                let used = self.watchdog.used(max);
+                let hint = if used > max / 4 {
+                    format!("the run's processes use {used} bytes of memory together, of {max}")
+                } else {
+                    HINT.to_owned()
+                };
+                format!("{who}: it ran {ms} ms of its processor time without a stop, {place}; {hint}")
             }
             Overrun::Waits { ms } => {
                 format!(
